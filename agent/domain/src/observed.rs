@@ -1,0 +1,312 @@
+//! What the agent sees in its account, in its own types. The edge
+//! (`towline-agent-aws`) answers in these; the rooms judge them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// One ECS cluster of the agent's account.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterRef {
+    pub region: String,
+    /// The cluster's name, not its ARN.
+    pub cluster: String,
+}
+
+/// `arn:aws:ecs:REGION:ACCOUNT:task-definition/FAMILY:REVISION`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskDefinitionArn(pub String);
+
+impl TaskDefinitionArn {
+    /// `family:revision`, as people say it.
+    pub fn short(&self) -> &str {
+        self.0
+            .rsplit_once('/')
+            .map_or(self.0.as_str(), |(_, short)| short)
+    }
+
+    /// The family alone.
+    pub fn family(&self) -> &str {
+        self.short()
+            .rsplit_once(':')
+            .map_or(self.short(), |(family, _)| family)
+    }
+}
+
+impl fmt::Display for TaskDefinitionArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+/// ECS's service status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+/// Who drives the service's rollouts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Controller {
+    /// ECS itself, rolling.
+    Rolling,
+    /// ECS itself, with a strategy that is not followed yet (BLUE_GREEN, LINEAR, CANARY).
+    OtherStrategy(String),
+    /// CODE_DEPLOY or EXTERNAL.
+    Other(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduling {
+    Replica,
+    Daemon,
+}
+
+/// `deploymentConfiguration.deploymentCircuitBreaker`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    pub enabled: bool,
+    pub rolls_back: bool,
+}
+
+/// One ECS service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedService {
+    pub arn: String,
+    pub name: String,
+    pub status: ServiceStatus,
+    pub controller: Controller,
+    pub scheduling: Scheduling,
+    /// FARGATE, EC2, EXTERNAL; `None` under a capacity provider strategy.
+    pub launch_type: Option<String>,
+    pub task_definition: TaskDefinitionArn,
+    pub desired: u32,
+    pub running: u32,
+    pub pending: u32,
+    pub circuit_breaker: CircuitBreaker,
+    pub minimum_healthy_percent: u32,
+    pub maximum_percent: u32,
+    /// PRIMARY first.
+    pub deployments: Vec<Deployment>,
+    /// Newest first, as ECS lists them.
+    pub events: Vec<ServiceEvent>,
+    pub load_balancers: Vec<LinkedTargetGroup>,
+}
+
+impl ObservedService {
+    /// The PRIMARY deployment; every ACTIVE service has one.
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|d| d.status == DeploymentStatus::Primary)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentStatus {
+    Primary,
+    Active,
+    Inactive,
+}
+
+/// `rolloutState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutState {
+    InProgress,
+    Completed,
+    Failed,
+    /// ECS did not say.
+    Unreported,
+}
+
+/// One entry of the service's `deployments`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// `ecs-svc/...`.
+    pub id: String,
+    pub status: DeploymentStatus,
+    pub task_definition: TaskDefinitionArn,
+    pub desired: u32,
+    pub running: u32,
+    pub pending: u32,
+    pub failed: u32,
+    pub rollout: RolloutState,
+    pub rollout_reason: String,
+    /// AWS's time.
+    pub created: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEvent {
+    pub id: String,
+    pub message: String,
+    /// AWS's time.
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedTargetGroup {
+    pub target_group: String,
+    pub container: String,
+    pub port: u32,
+}
+
+/// A service deployment (ListServiceDeployments, DescribeServiceDeployments),
+/// with the task definition of its target service revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceDeployment {
+    pub arn: String,
+    pub status: ServiceDeploymentStatus,
+    pub status_reason: String,
+    pub task_definition: Option<TaskDefinitionArn>,
+    /// AWS's time.
+    pub created: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceDeploymentStatus {
+    Pending,
+    InProgress,
+    Successful,
+    Stopped,
+    StopRequested,
+    RollbackRequested,
+    RollbackInProgress,
+    RollbackSuccessful,
+    RollbackFailed,
+    /// A word that this version does not know.
+    Other(String),
+}
+
+/// A task definition as the wire's JSON: the object `taskDefinition` and the list `tags`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskDefinition {
+    pub definition: Map<String, Value>,
+    /// `[{"key": ..., "value": ...}]`.
+    pub tags: Vec<Value>,
+}
+
+impl TaskDefinition {
+    /// Its ARN; `None` for JSON that is not one.
+    pub fn arn(&self) -> Option<TaskDefinitionArn> {
+        self.definition
+            .get("taskDefinitionArn")?
+            .as_str()
+            .map(|arn| TaskDefinitionArn(arn.to_owned()))
+    }
+
+    /// Container name and image, in order.
+    pub fn images(&self) -> Vec<(String, String)> {
+        let containers = self
+            .definition
+            .get("containerDefinitions")
+            .and_then(Value::as_array);
+        let text = |value: &Value, key: &str| {
+            value
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        containers
+            .into_iter()
+            .flatten()
+            .map(|c| (text(c, "name"), text(c, "image")))
+            .collect()
+    }
+}
+
+/// A task that ECS stopped or that stopped by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoppedTask {
+    /// The last part of the task's ARN.
+    pub id: String,
+    pub task_definition: TaskDefinitionArn,
+    /// EssentialContainerExited, TaskFailedToStart, ServiceSchedulerInitiated ...
+    pub stop_code: String,
+    pub reason: String,
+    pub containers: Vec<StoppedContainer>,
+    /// AWS's time.
+    pub stopped: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoppedContainer {
+    pub name: String,
+    pub exit_code: Option<i32>,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedLine {
+    /// AWS's time.
+    pub at: Timestamp,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// An IP address or an instance id.
+    pub target: String,
+    pub port: u32,
+    /// healthy, unhealthy, initial, draining, unused ...
+    pub state: String,
+    pub reason: String,
+}
+
+/// A CloudFormation stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    pub id: String,
+    pub name: String,
+    /// CloudFormation's own word; `fargate::stack` parses it.
+    pub status: String,
+    pub status_reason: String,
+    pub outputs: Vec<(String, String)>,
+    pub tags: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackEvent {
+    pub id: String,
+    pub logical_id: String,
+    pub physical_id: String,
+    pub resource_type: String,
+    pub status: String,
+    pub reason: String,
+    /// The ClientRequestToken of the action that caused it.
+    pub token: Option<String>,
+    /// AWS's time.
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackResource {
+    pub logical_id: String,
+    pub physical_id: String,
+    pub resource_type: String,
+    pub status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// CREATE_PENDING, CREATE_IN_PROGRESS, CREATE_COMPLETE, FAILED, DELETE_* ...
+    pub status: String,
+    pub status_reason: String,
+    /// AVAILABLE, UNAVAILABLE, EXECUTE_IN_PROGRESS, EXECUTE_COMPLETE, EXECUTE_FAILED, OBSOLETE ...
+    pub execution_status: String,
+    pub changes: Vec<ResourceChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceChange {
+    /// Add, Modify, Remove ...
+    pub action: String,
+    pub logical_id: String,
+    pub resource_type: String,
+    /// True, False, Conditional; empty when not said.
+    pub replacement: String,
+}

@@ -1,0 +1,221 @@
+//! The outside systems, one small trait each, in our verbs. `towline-agent-aws`
+//! implements them over the AWS SDK; nothing here knows that SDK.
+
+use std::future::Future;
+
+use serde_json::Value;
+
+use crate::observed::{
+    ChangeSet, ClusterRef, ObservedService, ServiceDeployment, Stack, StackEvent, StackResource, StoppedTask,
+    TargetHealth, TaskDefinition, TaskDefinitionArn,
+};
+
+/// Why a call to AWS brought no answer that can be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// AWS answered that it did not do it, and why: `code` is AWS's own word.
+    #[error("{code}: {message}")]
+    Refused { code: String, message: String },
+    /// AWS answered that there is no such thing.
+    #[error("{what} does not exist")]
+    Missing { what: String },
+    /// The agent's role may not do this.
+    #[error("access denied: {message}")]
+    Denied { message: String },
+    /// AWS asked for patience; nothing was done.
+    #[error("throttled: {message}")]
+    Throttled { message: String },
+    /// No answer, or one that says nothing: a write may or may not have been applied.
+    #[error("no answer from AWS: {message}")]
+    Unknown { message: String },
+}
+
+/// The answer of an outside system.
+pub type Answer<T> = Result<T, CallError>;
+
+/// Amazon ECS.
+pub trait Ecs: Send + Sync {
+    /// One service; `None` when ECS reports it MISSING. INACTIVE ones are returned.
+    fn service(
+        &self,
+        at: &ClusterRef,
+        name: &str,
+    ) -> impl Future<Output = Answer<Option<ObservedService>>> + Send;
+
+    /// All services of a cluster, by name.
+    fn services(&self, at: &ClusterRef) -> impl Future<Output = Answer<Vec<ObservedService>>> + Send;
+
+    /// A task definition as the wire's JSON, tags included. `reference` is a
+    /// family (its latest ACTIVE revision), `family:revision` or an ARN.
+    fn task_definition(
+        &self,
+        region: &str,
+        reference: &str,
+    ) -> impl Future<Output = Answer<TaskDefinition>> + Send;
+
+    /// Registers a revision from the wire's JSON, members unknown to any SDK included.
+    /// Never repeated by itself: ECS does not deduplicate it.
+    fn register_task_definition(
+        &self,
+        region: &str,
+        request: &Value,
+    ) -> impl Future<Output = Answer<TaskDefinitionArn>> + Send;
+
+    /// One UpdateService that changes the task definition and nothing else.
+    /// Never repeated by itself. Returns the service right after.
+    fn update_service(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> impl Future<Output = Answer<ObservedService>> + Send;
+
+    /// The service's deployments that ECS keeps a record of, newest first, at most 100.
+    fn service_deployments(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+    ) -> impl Future<Output = Answer<Vec<ServiceDeployment>>> + Send;
+
+    /// StopServiceDeployment with ROLLBACK.
+    fn stop_service_deployment(
+        &self,
+        region: &str,
+        service_deployment_arn: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// The tasks of ECS and what they left behind (ECS and CloudWatch Logs).
+pub trait Tasks: Send + Sync {
+    /// The stopped tasks that ECS still shows for a service, newest first.
+    fn stopped(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+    ) -> impl Future<Output = Answer<Vec<StoppedTask>>> + Send;
+
+    /// The private IPs (awsvpc) or container instance ids of the running tasks of
+    /// a task definition: what a target group knows them by.
+    fn running_target_ids(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> impl Future<Output = Answer<Vec<String>>> + Send;
+
+    /// The last `count` lines of a log stream, oldest of them first.
+    fn last_log_lines(
+        &self,
+        region: &str,
+        group: &str,
+        stream: &str,
+        count: u32,
+    ) -> impl Future<Output = Answer<Vec<crate::observed::LoggedLine>>> + Send;
+}
+
+/// Elastic Load Balancing.
+pub trait LoadBalancing: Send + Sync {
+    /// The targets registered in a target group with their health.
+    fn target_health(
+        &self,
+        region: &str,
+        target_group: &str,
+    ) -> impl Future<Output = Answer<Vec<TargetHealth>>> + Send;
+}
+
+/// What a change set is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeSetRequest {
+    pub region: String,
+    pub stack_name: String,
+    /// At most 128 characters, starts with a letter.
+    pub change_set_name: String,
+    /// True for a stack that does not exist yet.
+    pub creates_stack: bool,
+    /// The template as JSON text, at most 51,200 bytes.
+    pub template: String,
+    pub parameters: Vec<(String, String)>,
+    pub tags: Vec<(String, String)>,
+    /// The service role that CloudFormation acts with.
+    pub role_arn: Option<String>,
+    /// Deduplicates the request (ClientToken).
+    pub token: String,
+}
+
+/// AWS CloudFormation, changes.
+pub trait StackChanges: Send + Sync {
+    /// CreateChangeSet. A change set of this name that exists is the answer `Refused` with
+    /// code `AlreadyExistsException`.
+    fn create_change_set(&self, request: &ChangeSetRequest) -> impl Future<Output = Answer<()>> + Send;
+
+    /// DescribeChangeSet with all its pages; `Missing` when there is none.
+    fn change_set(
+        &self,
+        region: &str,
+        stack: &str,
+        change_set: &str,
+    ) -> impl Future<Output = Answer<ChangeSet>> + Send;
+
+    /// ExecuteChangeSet; `token` becomes the ClientRequestToken of the stack's events.
+    fn execute_change_set(
+        &self,
+        region: &str,
+        stack: &str,
+        change_set: &str,
+        token: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// DeleteChangeSet.
+    fn delete_change_set(
+        &self,
+        region: &str,
+        stack: &str,
+        change_set: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// CancelUpdateStack: CloudFormation rolls an update in progress back.
+    fn cancel_update(
+        &self,
+        region: &str,
+        stack: &str,
+        token: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// DeleteStack, for a stack that never was healthy.
+    fn delete_stack(&self, region: &str, stack: &str, token: &str)
+    -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// AWS CloudFormation, reads.
+pub trait Stacks: Send + Sync {
+    /// DescribeStacks for one name or id; `None` when it does not exist.
+    fn stack(&self, region: &str, stack: &str) -> impl Future<Output = Answer<Option<Stack>>> + Send;
+
+    /// DescribeStackEvents, newest first, paged until the event with id `until`
+    /// (exclusive), the stack's first event, or 500 events.
+    fn stack_events(
+        &self,
+        region: &str,
+        stack: &str,
+        until: Option<&str>,
+    ) -> impl Future<Output = Answer<Vec<StackEvent>>> + Send;
+
+    /// DescribeStackResources.
+    fn stack_resources(
+        &self,
+        region: &str,
+        stack: &str,
+    ) -> impl Future<Output = Answer<Vec<StackResource>>> + Send;
+
+    /// The `Metadata` of the stack's template (GetTemplateSummary), as JSON.
+    fn template_metadata(
+        &self,
+        region: &str,
+        stack: &str,
+    ) -> impl Future<Output = Answer<Option<Value>>> + Send;
+}
+
+/// All outside systems of one account.
+pub trait Account: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + 'static {}
+
+impl<T: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + 'static> Account for T {}

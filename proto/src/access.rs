@@ -1,0 +1,120 @@
+//! Who may call which RPC: one exhaustive match per service, over enums that
+//! are generated from the `.proto` files. An RPC without a row does not compile.
+
+use crate::orchestrator::v1::OperatorRole;
+
+include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
+
+/// What an agent asks of its caller. The orchestrator may call all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentAccess {
+    /// The orchestrator, or an operator whom the agent's file allows to read.
+    Read,
+    /// The orchestrator, or an operator whom the agent's file allows to deploy.
+    Deploy,
+}
+
+/// What the orchestrator asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrchestratorAccess {
+    /// Any operator with a role.
+    AnyRole,
+    /// Deployers and admins.
+    Deploy,
+    /// Approvers and admins.
+    Approve,
+    /// Admins.
+    Administer,
+    /// The holder of a join token, on the enrolment protocol only; never on the API.
+    JoinToken,
+}
+
+impl AgentRpc {
+    /// The row of this RPC.
+    pub fn access(self) -> AgentAccess {
+        match self {
+            Self::GetAgent
+            | Self::WatchOperation
+            | Self::GetOperation
+            | Self::ListOperations
+            | Self::DescribeService
+            | Self::ListServices => AgentAccess::Read,
+            Self::DeployFargateService | Self::UpdateService | Self::CancelOperation => AgentAccess::Deploy,
+        }
+    }
+}
+
+impl OrchestratorRpc {
+    /// The row of this RPC.
+    pub fn access(self) -> OrchestratorAccess {
+        match self {
+            Self::GetProject
+            | Self::ListProjects
+            | Self::GetStatus
+            | Self::GetRelease
+            | Self::ListReleases
+            | Self::WatchRelease
+            | Self::GetDeployment
+            | Self::ListDeployments
+            | Self::ListAgents
+            | Self::GetCaller => OrchestratorAccess::AnyRole,
+            Self::ApplyProject | Self::CreateRelease | Self::PromoteRelease | Self::CancelDeployment => {
+                OrchestratorAccess::Deploy
+            }
+            Self::ApproveDeployment => OrchestratorAccess::Approve,
+            Self::InviteAgent | Self::InviteOperator | Self::ListOperators => OrchestratorAccess::Administer,
+            Self::Enrol => OrchestratorAccess::JoinToken,
+        }
+    }
+}
+
+impl OrchestratorAccess {
+    /// Whether an operator with this role may pass.
+    pub fn allows(self, role: OperatorRole) -> bool {
+        use OperatorRole::{Admin, Approver, Deployer, Unspecified, Viewer};
+        match (self, role) {
+            (Self::JoinToken, _) | (_, Unspecified) => false,
+            (_, Admin) | (Self::AnyRole, Viewer | Deployer | Approver) => true,
+            (Self::Deploy, role) => role == Deployer,
+            (Self::Approve, role) => role == Approver,
+            (Self::Administer, _) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_approver_approves_and_does_not_deploy() {
+        assert!(
+            OrchestratorRpc::ApproveDeployment
+                .access()
+                .allows(OperatorRole::Approver)
+        );
+        assert!(
+            !OrchestratorRpc::PromoteRelease
+                .access()
+                .allows(OperatorRole::Approver)
+        );
+        assert!(
+            !OrchestratorRpc::ApproveDeployment
+                .access()
+                .allows(OperatorRole::Deployer)
+        );
+    }
+
+    #[test]
+    fn no_role_opens_enrolment_on_the_api() {
+        assert!(!OrchestratorRpc::Enrol.access().allows(OperatorRole::Admin));
+    }
+
+    #[test]
+    fn paths_lead_back_to_their_rpc() {
+        for rpc in AgentRpc::ALL {
+            assert_eq!(AgentRpc::of_path(rpc.path()), Some(*rpc));
+        }
+        assert_eq!(AgentRpc::of_path("/towline.agent.v1.AgentService/Nothing"), None);
+    }
+}
