@@ -1,0 +1,108 @@
+//! IAM roles, as far as CloudFormation makes them and ECS tasks need them.
+//! One map per account, shared by its regions as IAM is global.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    AwsError,
+    world::{CallContext, Region, SimTime},
+};
+
+/// One role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    pub name: String,
+    /// Starts and ends with `/`.
+    pub path: String,
+    pub arn: String,
+    pub created: SimTime,
+    /// CloudFormation's properties, or the seed's, as they were given.
+    pub properties: Map<String, Value>,
+}
+
+/// The roles of one account.
+#[derive(Clone, Debug, Default)]
+pub struct SharedRoles(Arc<Mutex<BTreeMap<String, Role>>>);
+
+impl SharedRoles {
+    pub fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Role>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a role; its ARN is in the answer.
+///
+/// # Errors
+/// `EntityAlreadyExists` (409) for a name that the account has.
+pub fn create_role(
+    region: &mut Region,
+    ctx: &CallContext,
+    name: &str,
+    path: &str,
+    properties: Map<String, Value>,
+) -> Result<Role, AwsError> {
+    let arn = format!(
+        "arn:{}:iam::{}:role{path}{name}",
+        region.partition(),
+        region.account
+    );
+    let mut roles = region.iam.lock();
+    if roles.contains_key(name) {
+        return Err(AwsError::with_status(
+            "EntityAlreadyExists",
+            format!("Role with name {name} already exists."),
+            409,
+        ));
+    }
+    let role = Role {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        arn,
+        created: ctx.now,
+        properties,
+    };
+    roles.insert(name.to_owned(), role.clone());
+    Ok(role)
+}
+
+/// Replaces the properties of a role.
+///
+/// # Errors
+/// `NoSuchEntity` (404).
+pub fn update_role(region: &mut Region, name: &str, properties: Map<String, Value>) -> Result<(), AwsError> {
+    let mut roles = region.iam.lock();
+    let role = roles.get_mut(name).ok_or_else(|| no_such_role(name))?;
+    role.properties = properties;
+    Ok(())
+}
+
+/// Deletes a role.
+///
+/// # Errors
+/// `NoSuchEntity` (404).
+pub fn delete_role(region: &mut Region, name: &str) -> Result<(), AwsError> {
+    region
+        .iam
+        .lock()
+        .remove(name)
+        .map(drop)
+        .ok_or_else(|| no_such_role(name))
+}
+
+/// Whether the account has the role of this ARN.
+pub fn role_exists(region: &Region, arn: &str) -> bool {
+    region.iam.lock().values().any(|role| role.arn == arn)
+}
+
+fn no_such_role(name: &str) -> AwsError {
+    AwsError::with_status(
+        "NoSuchEntity",
+        format!("The role with name {name} cannot be found."),
+        404,
+    )
+}
