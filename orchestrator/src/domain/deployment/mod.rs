@@ -1,0 +1,315 @@
+//! One release into one environment, as a state machine.
+//!
+//! Start at [`Deployment::apply`]: one match on state and event. What always
+//! holds: the state is the fold of the events; a terminal state stays; approvals
+//! come before the start; an intent is recorded before its request is sent; the
+//! final state is the worst verdict of the operations.
+
+mod apply;
+mod event;
+
+pub use apply::IllegalTransition;
+pub use event::{Event, EventKind};
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    name::{
+        AgentName, DeploymentId, EnvironmentName, OperationId, PhaseName, ProjectName, ReleaseVersion,
+        ServiceName, TargetId,
+    },
+    project::ApprovalRule,
+};
+
+/// A deployment as its events made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    pub id: DeploymentId,
+    pub project: ProjectName,
+    pub release: ReleaseVersion,
+    pub environment: EnvironmentName,
+    pub phase: PhaseName,
+    pub state: DeploymentState,
+    /// An operator's name, or the lifecycle.
+    pub created_by: Author,
+    pub created: Timestamp,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    /// Set when it starts: `started` + `time_limit`.
+    pub deadline: Option<Timestamp>,
+    pub time_limit: SignedDuration,
+    pub approval_rule: Option<ApprovalRule>,
+    pub approvals: Vec<Approval>,
+    pub cancel: Option<CancelRequest>,
+    /// In the order of waves, targets and services.
+    pub operations: Vec<Operation>,
+}
+
+/// Who caused something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    Operator(String),
+    /// An automatic phase.
+    Lifecycle,
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator(name) => f.write_str(name),
+            Self::Lifecycle => f.write_str("lifecycle"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentState {
+    /// Created; waits for its turn.
+    Queued,
+    /// Waits for people.
+    AwaitingApproval,
+    Running,
+    Succeeded,
+    /// The release is bad.
+    Failed,
+    /// We could not act, or cannot know.
+    Errored,
+    /// A person said stop.
+    Cancelled,
+}
+
+impl DeploymentState {
+    pub fn is_terminal(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Errored | Self::Cancelled
+        )
+    }
+
+    /// The stable word: "awaiting_approval".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Errored => "errored",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for DeploymentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How an operation ended. In the order of severity: of many, the greatest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was so already; nothing was changed.
+    Unchanged,
+    Succeeded,
+    Cancelled,
+    Errored,
+    Failed,
+}
+
+impl Verdict {
+    /// Succeeded or unchanged.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Unchanged)
+    }
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Succeeded => "succeeded",
+            Self::Cancelled => "cancelled",
+            Self::Errored => "errored",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What the state machine knows of a planned operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationSlot {
+    pub id: OperationId,
+    pub service: ServiceName,
+    pub target: TargetId,
+    pub agent: AgentName,
+    /// 0 is the first wave.
+    pub wave: u32,
+    /// Operations that must have ended well before.
+    pub after: Vec<OperationId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    pub slot: OperationSlot,
+    pub state: OperationState,
+    /// The state that it starts from, as stored with its intent.
+    pub expected: Option<ExpectedState>,
+    /// How often it may have been sent; 0 before its intent.
+    pub sends: u32,
+    /// The newest line of its progress.
+    pub progress: String,
+    /// The agent took the cancel request.
+    pub cancel_confirmed: bool,
+    /// What the agent said after the orchestrator had given up.
+    pub late_truth: Option<Outcome>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationState {
+    Pending,
+    /// Its intent is stored: the request may or may not have reached the agent.
+    Intended {
+        since: Timestamp,
+    },
+    /// The agent executes it.
+    Running {
+        since: Timestamp,
+    },
+    Ended {
+        at: Timestamp,
+        outcome: Outcome,
+    },
+    /// Not started, because the deployment ended before.
+    Skipped {
+        because: String,
+    },
+}
+
+impl OperationState {
+    /// Ended or skipped.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Ended { .. } | Self::Skipped { .. })
+    }
+
+    /// Sent, as far as can be known, and not over.
+    pub fn is_out(&self) -> bool {
+        matches!(self, Self::Intended { .. } | Self::Running { .. })
+    }
+
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Self::Ended { outcome, .. } => Some(outcome.verdict),
+            _ => None,
+        }
+    }
+}
+
+/// How an operation ended, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    /// Stable: "completed", "rolled_back", "deadline_exceeded".
+    pub reason: String,
+    /// One sentence for a person.
+    pub summary: String,
+    /// The next step; empty where there is none.
+    pub hint: String,
+    /// Root cause first.
+    pub diagnosis: Vec<String>,
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// The state that an operation expects to start from; mirrors the wire's
+/// `towline.agent.v1.ExpectedState`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedState {
+    pub task_definition: String,
+    pub deployment_id: String,
+    pub stack_id: String,
+    pub absent: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub operator: String,
+    pub note: String,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelRequest {
+    pub operator: String,
+    pub note: String,
+    pub mode: CancelMode,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelMode {
+    RollBack,
+    /// Stop following; ECS carries on.
+    Detach,
+}
+
+impl Deployment {
+    pub fn operation(&self, id: OperationId) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.slot.id == id)
+    }
+
+    /// Every approval that its phase asks for is there.
+    pub fn is_approved(&self) -> bool {
+        self.missing_approvals() == 0
+    }
+
+    /// How many approvals are missing.
+    pub fn missing_approvals(&self) -> u32 {
+        let given = u32::try_from(self.approvals.len()).unwrap_or(u32::MAX);
+        self.approval_rule
+            .as_ref()
+            .map_or(0, |rule| rule.count.saturating_sub(given))
+    }
+
+    /// Operations that the orchestrator gave up on (past the deadline) and whose
+    /// truth the agent has not told since.
+    pub fn open_questions(&self) -> impl Iterator<Item = &Operation> {
+        self.operations
+            .iter()
+            .filter(|operation| operation.is_open_question())
+    }
+}
+
+impl Operation {
+    /// Given up on after it may have been sent, with no truth since.
+    pub fn is_open_question(&self) -> bool {
+        let given_up = matches!(&self.state, OperationState::Ended { outcome, .. } if outcome.reason == reason::DEADLINE_EXCEEDED);
+        given_up && self.sends > 0 && self.late_truth.is_none()
+    }
+}
+
+/// The reasons that the orchestrator itself gives.
+pub mod reason {
+    /// The orchestrator waited until the deadline and cannot know.
+    pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
+    /// Never sent: the agent was not there until the deadline.
+    pub const AGENT_OFFLINE: &str = "agent_offline";
+}
+
+/// The state that a deployment ends in. `None` while an operation is not over.
+pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
+    let _ = deployment;
+    None
+}

@@ -1,0 +1,20 @@
+//! The release model, pure: values in, decisions out. No async, clock, I/O or
+//! randomness; times and ids are arguments.
+//!
+//! Start at [`project::parse`] (what a person writes), then [`operation::plan`]
+//! (what a release means on each target), [`deployment::Deployment::apply`]
+//! (the state machine) and [`plan::decide`] (what happens next).
+//!
+//! What always holds: a [`deployment::Deployment`] is the fold of its events;
+//! a terminal state never changes; of one project and environment at most one
+//! deployment runs; and whatever does not move says why as a
+//! [`waiting_on::WaitingOn`].
+
+pub mod deployment;
+pub mod lifecycle;
+pub mod name;
+pub mod operation;
+pub mod plan;
+pub mod project;
+pub mod release;
+pub mod waiting_on;

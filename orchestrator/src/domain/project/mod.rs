@@ -1,0 +1,36 @@
+//! A project file: what is released together, checked as a whole.
+//!
+//! Start at [`parse`]. What always holds: a [`Project`] refers only to things
+//! that it has, and every `${...}` in it has a value on every target that it is
+//! used on; so nothing about the file can surprise later, in prod.
+
+mod definition;
+mod fault;
+mod template;
+
+pub use definition::*;
+pub use fault::{Fault, Severity};
+pub use template::{Amount, BadTemplate, Scope, Source, Template, Texts, Unresolved, Value};
+
+/// Checks a project file. `file` is the name that faults are told with.
+///
+/// # Errors
+/// Every fault of the file at once, in the order of their places. Warnings
+/// alone are no error: see [`parse_with_warnings`].
+pub fn parse(text: &str, file: &str) -> Result<Project, Vec<Fault>> {
+    parse_with_warnings(text, file).map(|(project, _)| project)
+}
+
+/// As [`parse`], with what is not wrong but looks like a mistake.
+///
+/// # Errors
+/// As [`parse`]; the list then holds errors and warnings.
+pub fn parse_with_warnings(text: &str, file: &str) -> Result<(Project, Vec<Fault>), Vec<Fault>> {
+    let _ = text;
+    Err(vec![Fault::error(file, 1, 1, "not read yet")])
+}
+
+/// The JSON Schema (draft 2020-12) of a project file, for editors.
+pub fn schema() -> &'static str {
+    include_str!("schema.json")
+}

@@ -1,0 +1,248 @@
+//! `${target.x}` and `${environment.x}`: texts with holes, and what fills them.
+
+use std::{fmt, str::FromStr};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// A value that an environment or a target brings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// Whose value a hole takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    Environment,
+    Target,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "environment",
+            Self::Target => "target",
+        })
+    }
+}
+
+/// A text with holes: `${target.registry}/shop/web`. `$${` stands for `${`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Hole(Source, String),
+}
+
+/// A `${` that is not a reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadTemplate(pub String);
+
+/// A hole that nothing fills, or not with what is needed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    #[error("{from}.{name} has no value")]
+    Missing { from: Source, name: String },
+    #[error("{from}.{name} is a list, and a text is needed here")]
+    List { from: Source, name: String },
+    #[error("{text:?} is not a whole number from 0 to 4294967295")]
+    NotANumber { text: String },
+}
+
+/// What holes are filled from: one target of one environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    pub environment: &'a IndexMap<String, Value>,
+    pub target: &'a IndexMap<String, Value>,
+}
+
+/// A list whose items are texts with holes, or one hole that brings the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Texts {
+    Whole(Template),
+    Items(Vec<Template>),
+}
+
+/// A whole number, here or from a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Amount {
+    Fixed(u32),
+    Of(Template),
+}
+
+impl Scope<'_> {
+    fn value(&self, from: Source, name: &str) -> Result<&Value, Unresolved> {
+        let values = match from {
+            Source::Environment => self.environment,
+            Source::Target => self.target,
+        };
+        values.get(name).ok_or_else(|| Unresolved::Missing {
+            from,
+            name: name.to_owned(),
+        })
+    }
+
+    fn text(&self, from: Source, name: &str) -> Result<&str, Unresolved> {
+        match self.value(from, name)? {
+            Value::Text(text) => Ok(text),
+            Value::List(_) => Err(Unresolved::List {
+                from,
+                name: name.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Template {
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text with every hole filled.
+    ///
+    /// # Errors
+    /// The first hole that cannot be filled.
+    pub fn resolve(&self, scope: Scope<'_>) -> Result<String, Unresolved> {
+        let mut whole = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => whole.push_str(text),
+                Part::Hole(from, name) => whole.push_str(scope.text(*from, name)?),
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The holes, in order.
+    pub fn holes(&self) -> impl Iterator<Item = (Source, &str)> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Hole(from, name) => Some((*from, name.as_str())),
+        })
+    }
+}
+
+impl FromStr for Template {
+    type Err = BadTemplate;
+
+    fn from_str(text: &str) -> Result<Self, BadTemplate> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            let before = &rest[..start];
+            let inside = &rest[start + 2..];
+            if let Some(escaped) = before.strip_suffix('$') {
+                literal.push_str(escaped);
+                literal.push_str("${");
+                rest = inside;
+                continue;
+            }
+            let (reference, after) = inside
+                .split_once('}')
+                .ok_or_else(|| BadTemplate(format!("\"${{{inside}\" has no closing brace")))?;
+            literal.push_str(before);
+            if !literal.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
+            }
+            parts.push(hole(reference)?);
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+}
+
+fn hole(reference: &str) -> Result<Part, BadTemplate> {
+    let unknown = || {
+        BadTemplate(format!(
+            "${{{reference}}} is not a reference: write ${{target.NAME}} or ${{environment.NAME}}"
+        ))
+    };
+    let (from, name) = reference.trim().split_once('.').ok_or_else(unknown)?;
+    let from = match from {
+        "target" => Source::Target,
+        "environment" => Source::Environment,
+        _ => return Err(unknown()),
+    };
+    if is_value_name(name) {
+        Ok(Part::Hole(from, name.to_owned()))
+    } else {
+        Err(unknown())
+    }
+}
+
+/// Whether this can be the name of a value: `[A-Za-z_][A-Za-z0-9_-]*`.
+pub fn is_value_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+impl TryFrom<String> for Template {
+    type Error = BadTemplate;
+
+    fn try_from(text: String) -> Result<Self, BadTemplate> {
+        text.parse()
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> String {
+        template.text
+    }
+}
+
+impl Texts {
+    /// The list with every hole filled.
+    ///
+    /// # Errors
+    /// The first hole that cannot be filled.
+    pub fn resolve(&self, scope: Scope<'_>) -> Result<Vec<String>, Unresolved> {
+        match self {
+            Self::Items(items) => items.iter().map(|item| item.resolve(scope)).collect(),
+            Self::Whole(template) => match template.parts.as_slice() {
+                [Part::Hole(from, name)] => match scope.value(*from, name)? {
+                    Value::List(items) => Ok(items.clone()),
+                    Value::Text(text) => Ok(vec![text.clone()]),
+                },
+                _ => Ok(vec![template.resolve(scope)?]),
+            },
+        }
+    }
+}
+
+impl Amount {
+    /// The number.
+    ///
+    /// # Errors
+    /// A hole that cannot be filled, or a text that is not a number.
+    pub fn resolve(&self, scope: Scope<'_>) -> Result<u32, Unresolved> {
+        match self {
+            Self::Fixed(number) => Ok(*number),
+            Self::Of(template) => {
+                let text = template.resolve(scope)?;
+                text.parse().map_err(|_| Unresolved::NotANumber { text })
+            }
+        }
+    }
+}
