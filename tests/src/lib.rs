@@ -17,6 +17,7 @@ pub mod cli;
 pub mod program;
 pub mod proxy;
 pub mod sim;
+pub mod steps;
 pub mod world;
 
 use std::time::{Duration, Instant};

@@ -99,6 +99,16 @@ impl Sim {
         Breakpoint { sim: self, id }
     }
 
+    /// A breakpoint that was armed before.
+    pub fn breakpoint(&self, id: &str) -> Breakpoint<'_> {
+        Breakpoint { sim: self, id: id.to_owned() }
+    }
+
+    /// Empties everything and reads the seed again.
+    pub fn reset(&self) {
+        self.post("reset", &json!({}));
+    }
+
     /// Makes simulated time run `speed` times as fast as the wall clock.
     pub fn set_speed(&self, speed: u32) {
         self.post("clock", &json!({"speed": speed}));
@@ -133,6 +143,11 @@ pub struct Breakpoint<'a> {
 }
 
 impl Breakpoint<'_> {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Whether an arrival is being held.
     pub fn is_hit(&self) -> bool {
         self.sim.get(&format!("breakpoints/{}", self.id))["state"] == "hit"
