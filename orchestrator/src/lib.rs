@@ -1,3 +1,6 @@
 //! Placeholder.
 
 pub mod domain;
+pub mod engine;
+pub mod fleet;
+pub mod store;

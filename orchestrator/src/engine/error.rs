@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::store::StoreError;
+
 /// One thing that is wrong in what the caller sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -67,6 +69,12 @@ pub enum EngineError {
     /// gRPC `INTERNAL`: our own fault or the disk's; the log has the whole chain.
     #[error("the orchestrator could not do it: {0:#}")]
     Internal(#[from] anyhow::Error),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
 }
 
 impl EngineError {

@@ -5,6 +5,7 @@
 
 mod error;
 mod views;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 

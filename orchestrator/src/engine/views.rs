@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use towline_link::identity::OperatorName;
 
+pub use crate::domain::deployment::{DeploymentState, Verdict};
+
 /// Who asks, as its certificate says. That it may was decided before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -40,32 +42,12 @@ pub enum AgentState {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeploymentState {
-    Queued,
-    AwaitingApproval,
-    Running,
-    Succeeded,
-    Failed,
-    Errored,
-    Cancelled,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OperationState {
     Pending,
     Running,
     Ended,
     /// Not started, because the deployment ended before.
     Skipped,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    Succeeded,
-    Unchanged,
-    Failed,
-    Errored,
-    Cancelled,
 }
 
 /// Which part of a list.
@@ -175,7 +157,7 @@ pub struct DeploymentView {
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub deadline: Option<Timestamp>,
-    /// An operator's name, or "towline" for an automatic phase.
+    /// An operator's name, or "lifecycle" for an automatic phase.
     pub created_by: String,
     /// A cancel was asked for and is not confirmed by every agent yet.
     pub cancel_requested: bool,

@@ -1,12 +1,31 @@
-//! What the orchestrator remembers, in one SQLite file. Start with
-//! [`StoreSettings`]. Every transition and the events that explain it are
-//! committed together, and every commit goes through one function.
+//! What the orchestrator remembers, in one SQLite file: one connection writes
+//! (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`: what was committed is on disk),
+//! a few read. Start with [`Store::open`], then [`Store::begin`] and
+//! [`Store::commit`], through which every change goes. A state and the events
+//! that explain it are always in the same transaction. One process at a time.
 
+mod commit;
+pub mod deployments;
+mod events;
+mod open;
+mod people;
 mod planted;
+mod projects;
+pub mod releases;
 
-use std::path::PathBuf;
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
+use jiff::Timestamp;
+use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection};
+use tokio::sync::watch;
+
+pub use commit::{CommitPoint, WriteTx};
+pub use deployments::{StoredDeployment, StoredOperation};
+pub use events::{AgentMessage, NewEvent, events_after};
+pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
 pub use planted::{PlantedFaults, Side};
+pub use projects::{ProjectVersion, Taken};
+pub use releases::StoredRelease;
 
 /// Where the database is, and how it is opened.
 #[derive(Clone, Debug)]
@@ -23,4 +42,104 @@ impl StoreSettings {
             planted: PlantedFaults::default(),
         }
     }
+}
+
+/// The open database. A handle: clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    committed: watch::Sender<u64>,
+    epoch: i64,
+    #[cfg(feature = "planted-faults")]
+    crasher: Arc<planted::acting::Crasher>,
+    _lock: Arc<File>,
+}
+
+impl Store {
+    /// The fencing epoch of this start: higher than that of every start before.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// A connection to read with; several reads that must agree open a transaction on it.
+    pub async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    /// A view of the database at one moment.
+    pub async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.readers.begin().await?)
+    }
+
+    /// Changes after every commit, so that a watcher looks again.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+}
+
+/// Why the database could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "another towline process uses {path}\nhint: stop it first, or give this one its own data directory"
+    )]
+    InUse { path: PathBuf },
+    #[error(
+        "{path} was written by a newer towline (its schema is {found}, this program knows up to {known})\n\
+         hint: run the version that wrote it, or restore a backup from before"
+    )]
+    NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} cannot be brought to this program's schema")]
+    Migrate {
+        path: PathBuf,
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+    #[error("{path} cannot be opened")]
+    Open { path: PathBuf, source: io::Error },
+    #[error("the database refused")]
+    Sqlite(#[from] sqlx::Error),
+    /// A row says what no version of this program writes.
+    #[error("the database holds {what} that cannot be understood: {value:?}")]
+    Corrupt { what: &'static str, value: String },
+    #[error("a value cannot be written as JSON")]
+    Unwritable(#[source] serde_json::Error),
+    /// The domain refuses what the caller wanted to record: nothing was changed.
+    #[error(transparent)]
+    Illegal(#[from] crate::domain::deployment::IllegalTransition),
+    #[cfg(feature = "planted-faults")]
+    #[error("the commit log cannot be written")]
+    CommitLog(#[source] io::Error),
+}
+
+/// Times are stored as microseconds since 1970.
+pub(crate) fn to_micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+pub(crate) fn from_micros(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt {
+        what: "a time",
+        value: micros.to_string(),
+    })
+}
+
+fn corrupt(what: &'static str, value: &str) -> StoreError {
+    StoreError::Corrupt {
+        what,
+        value: value.to_owned(),
+    }
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(StoreError::Unwritable)
+}
+
+fn of_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| corrupt(what, text))
+}
+
+/// Reads a choice that is stored as its word.
+fn of_word<T: serde::de::DeserializeOwned>(what: &'static str, word: &str) -> Result<T, StoreError> {
+    serde_json::from_value(word.into()).map_err(|_| corrupt(what, word))
 }

@@ -1,6 +1,5 @@
 //! Faults that the kill tests plant: dying right before or right after a
-//! chosen commit. Compiled in under the cargo feature `planted-faults` only;
-//! without it the settings are empty and do nothing.
+//! chosen commit. They act under the cargo feature `planted-faults` only.
 
 use std::path::PathBuf;
 
@@ -30,6 +29,57 @@ impl PlantedFaults {
             "before" => Ok((number, Side::Before)),
             "after" => Ok((number, Side::After)),
             _ => Err(refuse()),
+        }
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+pub(super) mod acting {
+    use std::{
+        fs::OpenOptions,
+        io::{self, Write as _},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::{PlantedFaults, Side};
+    use crate::store::CommitPoint;
+
+    /// Counts the commits of this process and dies at the planted one.
+    #[derive(Debug)]
+    pub struct Crasher {
+        faults: PlantedFaults,
+        made: AtomicUsize,
+    }
+
+    impl Crasher {
+        pub fn new(faults: PlantedFaults) -> Self {
+            Self {
+                faults,
+                made: AtomicUsize::new(0),
+            }
+        }
+
+        /// Called right before a commit. Commits are made one at a time.
+        pub fn before(&self) {
+            self.die_if(self.made.load(Ordering::SeqCst) + 1, Side::Before);
+        }
+
+        /// Called right after a commit.
+        pub fn after(&self, point: CommitPoint) -> io::Result<()> {
+            let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(path) = &self.faults.commit_log {
+                let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+                writeln!(file, "{point}")?;
+            }
+            self.die_if(number, Side::After);
+            Ok(())
+        }
+
+        fn die_if(&self, number: usize, side: Side) {
+            if self.faults.crash_at == Some((number, side)) {
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            }
         }
     }
 }

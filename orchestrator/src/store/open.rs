@@ -1,0 +1,136 @@
+//! Opening the database: who may, with which settings, and which schemas are known.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::fs::{FlockOperation, flock};
+use sqlx::{
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::watch;
+
+use super::{CommitPoint, Store, StoreError, StoreSettings};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How many connections read at the same time.
+const READERS: u32 = 4;
+
+/// Longer than any real wait: a driven clock may leap while SQLite's threads work.
+const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Store {
+    /// Opens the file (and makes it), brings its schema up to date and raises
+    /// the epoch. Another process on the file, or a newer schema, is an error.
+    pub async fn open(settings: &StoreSettings) -> Result<Self, StoreError> {
+        let path = &settings.path;
+        let lock = take_lock(path)?;
+        make_private(path).map_err(|source| cannot_open(path, source))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = pool(1).connect_with(options.clone()).await?;
+        MIGRATIONS
+            .run(&writer)
+            .await
+            .map_err(|error| migration_error(path, error))?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+        let mut store = Self {
+            writer,
+            readers,
+            committed: watch::Sender::new(0),
+            epoch: 0,
+            #[cfg(feature = "planted-faults")]
+            crasher: std::sync::Arc::new(super::planted::acting::Crasher::new(settings.planted.clone())),
+            _lock: std::sync::Arc::new(lock),
+        };
+        store.epoch = store.raise_epoch().await?;
+        Ok(store)
+    }
+
+    async fn raise_epoch(&self) -> Result<i64, StoreError> {
+        let mut tx = self.begin().await?;
+        let epoch =
+            sqlx::query_scalar("UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value")
+                .fetch_one(tx.connection())
+                .await?;
+        self.commit(tx, CommitPoint::EpochRaised).await?;
+        Ok(epoch)
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(NO_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// The lock lives as long as the file handle; the system frees it when the process ends, however it ends.
+fn take_lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&lock_path)
+        .map_err(|source| cannot_open(&lock_path, source))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(errno) => Err(cannot_open(&lock_path, errno.into())),
+    }
+}
+
+/// Only the owner may read what an orchestrator knows. SQLite gives its side files the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+}
+
+fn cannot_open(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Open {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn migration_error(path: &Path, error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => StoreError::NewerSchema {
+            path: path.to_owned(),
+            found: version,
+            known: MIGRATIONS
+                .iter()
+                .map(|migration| migration.version)
+                .max()
+                .unwrap_or(0),
+        },
+        other => StoreError::Migrate {
+            path: path.to_owned(),
+            source: Box::new(other),
+        },
+    }
+}
