@@ -1,7 +1,5 @@
 //! The demo is a test too: it ends well as it is, and notices a planted wrong verdict.
 
-#![allow(clippy::disallowed_methods, reason = "an end-to-end test starts processes")]
-
 use std::process::{Command, Output};
 
 use towline_tests::program::binary;
@@ -11,7 +9,11 @@ fn demo(arguments: &[&str]) -> Output {
 }
 
 fn all(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -26,5 +28,9 @@ fn the_demo_ends_well() {
 fn a_rolled_back_deployment_called_a_success_fails_the_demo() {
     let output = demo(&["--planted-verdict"]);
     assert!(!output.status.success(), "not noticed:\n{}", all(&output));
-    assert!(all(&output).contains("this did not hold: it failed"), "{}", all(&output));
+    assert!(
+        all(&output).contains("this did not hold: it failed"),
+        "{}",
+        all(&output)
+    );
 }

@@ -2,8 +2,6 @@
 //! operator's certificate lists, describes, reads and deploys. A reflection
 //! client in Rust does the reading half wherever grpcurl is missing.
 
-#![allow(clippy::disallowed_methods, reason = "an end-to-end test starts processes")]
-
 use std::process::Command;
 
 use serde_json::Value;
@@ -31,7 +29,11 @@ fn grpcurl(world: &World, program: &str, arguments: &[&str]) -> Ran {
     let address = world.agent("staging").listen.clone().unwrap();
     let mut command = Command::new(program);
     command.arg("-cacert").arg(credentials.join("ca.pem"));
-    command.arg("-cert").arg(credentials.join("cert.pem")).arg("-key").arg(credentials.join("key.pem"));
+    command
+        .arg("-cert")
+        .arg(credentials.join("cert.pem"))
+        .arg("-key")
+        .arg(credentials.join("key.pem"));
     let (flags, rest): (Vec<&str>, Vec<&str>) = match arguments {
         ["-d", data, rest @ ..] => (vec!["-d", data], rest.to_vec()),
         rest => (Vec::new(), rest.to_vec()),
@@ -41,13 +43,20 @@ fn grpcurl(world: &World, program: &str, arguments: &[&str]) -> Ran {
 }
 
 fn events(stdout: &str) -> Vec<Value> {
-    serde_json::Deserializer::from_str(stdout).into_iter::<Value>().map(|event| event.unwrap()["event"].clone()).collect()
+    serde_json::Deserializer::from_str(stdout)
+        .into_iter::<Value>()
+        .map(|event| event.unwrap()["event"].clone())
+        .collect()
 }
 
 #[test]
 fn the_real_grpcurl_drives_a_listening_agent() {
     let Ok(program) = std::env::var("GRPCURL") else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "CI=true and GRPCURL is not set");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "CI=true and GRPCURL is not set"
+        );
         println!("SKIPPED: GRPCURL names no grpcurl; `scripts/test` builds one with `scripts/tools grpcurl`");
         return;
     };
@@ -57,32 +66,58 @@ fn the_real_grpcurl_drives_a_listening_agent() {
         assert!(services.contains(service), "{services}");
     }
     let described = grpcurl(&world, &program, &["describe", "towline.agent.v1.AgentService"]).expect_code(0);
-    assert!(described.stdout.contains("rpc UpdateService"), "{}", described.stdout);
+    assert!(
+        described.stdout.contains("rpc UpdateService"),
+        "{}",
+        described.stdout
+    );
 
-    let agent = grpcurl(&world, &program, &["towline.agent.v1.AgentService/GetAgent"]).expect_code(0).json();
+    let agent = grpcurl(&world, &program, &["towline.agent.v1.AgentService/GetAgent"])
+        .expect_code(0)
+        .json();
     assert_eq!(agent["name"], "staging");
     assert_eq!(agent["account"], "222222222222");
 
     let before = world.sim.last();
     let update = r#"{"region":"eu-west-1","cluster":"main","service":"orders","containers":[{"name":"app","tag":"1.0.0"}]}"#;
-    let ran = grpcurl(&world, &program, &["-d", update, "towline.agent.v1.AgentService/UpdateService"]).expect_code(0);
+    let ran = grpcurl(
+        &world,
+        &program,
+        &["-d", update, "towline.agent.v1.AgentService/UpdateService"],
+    )
+    .expect_code(0);
     let events = events(&ran.stdout);
-    assert!(events[0]["operationId"].as_str().is_some_and(|id| id.len() == 36), "the first event names the id");
+    assert!(
+        events[0]["operationId"].as_str().is_some_and(|id| id.len() == 36),
+        "the first event names the id"
+    );
     let finished = &events.last().unwrap()["finished"];
     assert_eq!(finished["verdict"], "VERDICT_SUCCEEDED", "{finished}");
     let updates = world.sim.applied_writes(before);
-    assert_eq!(updates.iter().filter(|effect| effect.action == "UpdateService").count(), 1);
+    assert_eq!(
+        updates
+            .iter()
+            .filter(|effect| effect.action == "UpdateService")
+            .count(),
+        1
+    );
     world.stop();
 }
 
 #[test]
 fn by_default_an_operator_reads_and_does_not_deploy() {
-    let Ok(program) = std::env::var("GRPCURL") else { return };
+    let Ok(program) = std::env::var("GRPCURL") else {
+        return;
+    };
     let world = staging("");
     grpcurl(&world, &program, &["towline.agent.v1.AgentService/GetAgent"]).expect_code(0);
     let update = r#"{"region":"eu-west-1","cluster":"main","service":"orders","containers":[{"name":"app","tag":"1.0.0"}]}"#;
     let before = world.sim.last();
-    let refused = grpcurl(&world, &program, &["-d", update, "towline.agent.v1.AgentService/UpdateService"]);
+    let refused = grpcurl(
+        &world,
+        &program,
+        &["-d", update, "towline.agent.v1.AgentService/UpdateService"],
+    );
     assert_ne!(refused.code, 0);
     assert!(refused.stderr.contains("PermissionDenied"), "{}", refused.stderr);
     assert!(world.sim.applied_writes(before).is_empty());

@@ -3,8 +3,6 @@
 //! each kind. Each run ends in the verdict and the effects of the run that
 //! nobody killed. Prints how many kills fell into each step; an empty one fails.
 
-#![allow(clippy::disallowed_methods, reason = "an end-to-end test starts processes")]
-
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use towline_tests::{
@@ -34,10 +32,18 @@ struct Rig {
 impl Rig {
     /// An installation with both kinds of service, and the run that nobody kills.
     fn start() -> Self {
-        let mut world = World::start(Options { agents: vec![AGENT], speed: 60, ..Options::default() });
+        let mut world = World::start(Options {
+            agents: vec![AGENT],
+            speed: 60,
+            ..Options::default()
+        });
         world.apply_file(&repository().join("tests/projects/both-kinds.yaml"));
         world.take_snapshot();
-        let mut rig = Self { world, reference: Vec::new(), kills: BTreeMap::new() };
+        let mut rig = Self {
+            world,
+            reference: Vec::new(),
+            kills: BTreeMap::new(),
+        };
         rig.restore(Vec::new());
         rig.create();
         rig.settle("the reference");
@@ -52,19 +58,39 @@ impl Rig {
     }
 
     fn effects(&self) -> Vec<Effect> {
-        self.world.sim.effects(0).into_iter().filter(|effect| effect.operation.is_some()).collect()
+        self.world
+            .sim
+            .effects(0)
+            .into_iter()
+            .filter(|effect| effect.operation.is_some())
+            .collect()
     }
 
     fn create(&self) -> Ran {
         self.world.run([
-            "release", "create", "--version", VERSION, "--image", "web=1.0.0", "--image", "orders=1.0.0", "--no-wait",
+            "release",
+            "create",
+            "--version",
+            VERSION,
+            "--image",
+            "web=1.0.0",
+            "--image",
+            "orders=1.0.0",
+            "--no-wait",
         ])
     }
 
     /// The release goes on to the verdict of the reference run.
     fn settle(&self, what: &str) {
         let ran = self.world.run(["watch", VERSION]);
-        assert_eq!(ran.code, 0, "{what}: {}\n{}\n{}", ran.stdout, ran.stderr, self.logs());
+        assert_eq!(
+            ran.code,
+            0,
+            "{what}: {}\n{}\n{}",
+            ran.stdout,
+            ran.stderr,
+            self.logs()
+        );
     }
 
     fn logs(&self) -> String {
@@ -77,7 +103,12 @@ impl Rig {
     }
 
     fn same_effects(&self, what: &str) {
-        assert_eq!(effects_of(&self.effects()), effects_of(&self.reference), "{what}\n{}", self.logs());
+        assert_eq!(
+            effects_of(&self.effects()),
+            effects_of(&self.reference),
+            "{what}\n{}",
+            self.logs()
+        );
     }
 
     fn count(&mut self, step: String) {
@@ -89,7 +120,8 @@ impl Rig {
         let what = format!("{victim:?} killed {side:?} {}", step.name());
         self.restore(Vec::new());
         let sim = &self.world.sim;
-        let before_it = (!step.write && step.phase > 0).then(|| self.write(step.phase).hold(sim, Hold::After));
+        let before_it =
+            (!step.write && step.phase > 0).then(|| self.write(step.phase).hold(sim, Hold::After));
         let mut breakpoint = before_it.is_none().then(|| step.hold(sim, side));
         self.create().expect_code(0);
         if let Some(write) = before_it {

@@ -2,8 +2,6 @@
 //! half-open, in both modes: both ends log the loss in time, the link heals,
 //! and the deployment goes on to its right verdict with one UpdateService.
 
-#![allow(clippy::disallowed_methods, reason = "an end-to-end test measures with the wall clock")]
-
 use std::time::{Duration, Instant};
 
 use towline_tests::{
@@ -22,8 +20,12 @@ enum Cut {
 }
 
 fn world(agent: &'static str) -> World {
-    let world =
-        World::start(Options { agents: vec![agent], proxied: vec![agent], speed: 2, ..Options::default() });
+    let world = World::start(Options {
+        agents: vec![agent],
+        proxied: vec![agent],
+        speed: 2,
+        ..Options::default()
+    });
     let file = repository().join(format!("tests/projects/orders-{agent}.yaml"));
     world.run(["apply", "-f", file.to_str().unwrap()]).expect_code(0);
     world
@@ -60,9 +62,24 @@ fn both_notice(world: &World, agent: &str, before: (usize, usize), within: Durat
 fn cut_in_mid_operation(agent: &'static str, how: Cut) {
     let world = world(agent);
     let before = world.sim.last();
-    world.run(["release", "create", "--version", "1.0.0", "--image", "orders=1.0.0", "--no-wait"]).expect_code(0);
+    world
+        .run([
+            "release",
+            "create",
+            "--version",
+            "1.0.0",
+            "--image",
+            "orders=1.0.0",
+            "--no-wait",
+        ])
+        .expect_code(0);
     wait_for("the rollout has begun", Duration::from_secs(20), || {
-        world.sim.applied_writes(before).iter().any(|effect| effect.action == "UpdateService").then_some(())
+        world
+            .sim
+            .applied_writes(before)
+            .iter()
+            .any(|effect| effect.action == "UpdateService")
+            .then_some(())
     });
     let seen = (losses(&world.orchestrator_log()), losses(&world.agent_log(agent)));
     cut(proxy(&world, agent), how);
@@ -72,7 +89,13 @@ fn cut_in_mid_operation(agent: &'static str, how: Cut) {
     let watched = world.run(["watch", "1.0.0"]).expect_code(0);
     assert!(watched.stdout.contains("succeeded"), "{}", watched.stdout);
     let updates = world.sim.applied_writes(before);
-    assert_eq!(updates.iter().filter(|effect| effect.action == "UpdateService").count(), 1);
+    assert_eq!(
+        updates
+            .iter()
+            .filter(|effect| effect.action == "UpdateService")
+            .count(),
+        1
+    );
     world.stop();
 }
 

@@ -12,19 +12,55 @@ use syn::visit::Visit;
 
 /// Crates whose values a pure file may use.
 const PURE_CRATES: [&str; 14] = [
-    "core", "crate", "hex", "indexmap", "jiff", "saphyr", "self", "semver", "serde", "serde_json", "sha2",
-    "std", "super", "thiserror",
+    "core",
+    "crate",
+    "hex",
+    "indexmap",
+    "jiff",
+    "saphyr",
+    "self",
+    "semver",
+    "serde",
+    "serde_json",
+    "sha2",
+    "std",
+    "super",
+    "thiserror",
 ];
 
 /// Parts of std that are values.
 const PURE_STD: [&str; 21] = [
-    "any", "array", "borrow", "cmp", "collections", "convert", "default", "error", "fmt", "hash", "iter",
-    "marker", "mem", "num", "ops", "option", "rc", "result", "slice", "str", "string",
+    "any",
+    "array",
+    "borrow",
+    "cmp",
+    "collections",
+    "convert",
+    "default",
+    "error",
+    "fmt",
+    "hash",
+    "iter",
+    "marker",
+    "mem",
+    "num",
+    "ops",
+    "option",
+    "rc",
+    "result",
+    "slice",
+    "str",
+    "string",
 ];
 
 /// Names that reach outside although their crate is allowed.
 const IMPURE_ENDINGS: [&str; 6] = [
-    "Timestamp::now", "Zoned::now", "Uuid::new_v4", "Uuid::now_v7", "SystemTime::now", "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "Uuid::new_v4",
+    "Uuid::now_v7",
+    "SystemTime::now",
+    "Instant::now",
 ];
 
 /// Where pure files are. The traits of outside systems stand beside the agent's
@@ -49,7 +85,9 @@ impl Finder {
         let pure = match first.as_str() {
             "std" | "core" => match path.get(1).map(String::as_str) {
                 Some("time") => path.get(2).is_none_or(|name| name == "Duration"),
-                Some("sync") => path.get(2).is_some_and(|name| name == "Arc" || name == "LazyLock"),
+                Some("sync") => path
+                    .get(2)
+                    .is_some_and(|name| name == "Arc" || name == "LazyLock"),
                 Some(module) => PURE_STD.contains(&module),
                 None => true,
             },
@@ -90,7 +128,9 @@ impl Finder {
 
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let syn::Meta::List(list) = &attribute.meta else { return false };
+        let syn::Meta::List(list) = &attribute.meta else {
+            return false;
+        };
         list.path.is_ident("cfg") && list.tokens.to_string() == "test"
     })
 }
@@ -107,8 +147,21 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        let outside = ["tokio", "futures_util", "sqlx", "tonic", "rand", "hyper", "tracing", "towline_link"];
+        let names: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        let outside = [
+            "tokio",
+            "futures_util",
+            "sqlx",
+            "tonic",
+            "rand",
+            "hyper",
+            "tracing",
+            "towline_link",
+        ];
         if names.len() > 1 && outside.contains(&names[0].as_str()) {
             self.found.push(names.join("::"));
         }
@@ -131,7 +184,12 @@ impl<'ast> Visit<'ast> for Finder {
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        let name = call.path.segments.last().map(|s| s.ident.to_string()).unwrap_or_default();
+        let name = call
+            .path
+            .segments
+            .last()
+            .map(|s| s.ident.to_string())
+            .unwrap_or_default();
         if ["println", "eprintln", "print", "eprint", "dbg", "include_str"].contains(&name.as_str())
             && name != "include_str"
         {
@@ -143,7 +201,10 @@ impl<'ast> Visit<'ast> for Finder {
 
 fn violations(source: &str) -> Vec<String> {
     let file = syn::parse_file(source).unwrap();
-    let mut finder = Finder { tests_allowed: true, ..Finder::default() };
+    let mut finder = Finder {
+        tests_allowed: true,
+        ..Finder::default()
+    };
     finder.visit_file(&file);
     finder.found
 }
@@ -237,13 +298,19 @@ fn crate_faults(name: &str, manifest: &str) -> Vec<String> {
         "link" => &["towline-proto"],
         "agent/domain" => &[],
         "agent/aws" => &["towline-agent-domain", "towline-link"],
-        "agent" => &["towline-proto", "towline-link", "towline-agent-domain", "towline-agent-aws"],
+        "agent" => &[
+            "towline-proto",
+            "towline-link",
+            "towline-agent-domain",
+            "towline-agent-aws",
+        ],
         "orchestrator" => &["towline-proto", "towline-link"],
         "tests/aws-sim" => &[],
         other => panic!("no rule for {other}"),
     };
     let ours = |d: &str| d.starts_with("towline") || d == "aws-sim";
-    let sdk = |d: &str| d.starts_with("aws-sdk") || d.starts_with("aws-config") || d.starts_with("aws-smithy");
+    let sdk =
+        |d: &str| d.starts_with("aws-sdk") || d.starts_with("aws-config") || d.starts_with("aws-smithy");
     dependencies(manifest)
         .into_iter()
         .filter(|d| (ours(d) && !allowed.contains(&d.as_str())) || (sdk(d) && name != "agent/aws"))
@@ -252,9 +319,21 @@ fn crate_faults(name: &str, manifest: &str) -> Vec<String> {
 
 #[test]
 fn crates_depend_one_way_and_one_links_the_sdk() {
-    for name in ["proto", "link", "agent/domain", "agent/aws", "agent", "orchestrator", "tests/aws-sim"] {
+    for name in [
+        "proto",
+        "link",
+        "agent/domain",
+        "agent/aws",
+        "agent",
+        "orchestrator",
+        "tests/aws-sim",
+    ] {
         let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-        assert_eq!(crate_faults(name, &manifest), Vec::<String>::new(), "{name} may not depend on these");
+        assert_eq!(
+            crate_faults(name, &manifest),
+            Vec::<String>::new(),
+            "{name} may not depend on these"
+        );
     }
     assert!(!crate_faults("orchestrator", "[dependencies]\ntowline-agent.workspace = true\n").is_empty());
     assert!(!crate_faults("agent", "[dependencies]\naws-sdk-ecs.workspace = true\n").is_empty());
@@ -264,13 +343,30 @@ fn crates_depend_one_way_and_one_links_the_sdk() {
 #[test]
 fn one_tls_stack_and_one_async_runtime() {
     let tree = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--workspace", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"])
+        .args([
+            "tree",
+            "--offline",
+            "--workspace",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).unwrap();
-    for banned in ["ring v", "openssl", "native-tls v", "async-std v", "hyper v0", "serde_yaml v"] {
+    for banned in [
+        "ring v",
+        "openssl",
+        "native-tls v",
+        "async-std v",
+        "hyper v0",
+        "serde_yaml v",
+    ] {
         let found: Vec<_> = tree.lines().filter(|line| line.starts_with(banned)).collect();
         assert!(found.is_empty(), "{found:?} must not be built in");
     }

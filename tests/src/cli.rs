@@ -55,7 +55,14 @@ pub fn line_of(command: &Command) -> String {
     let name = program.rsplit('/').next().unwrap_or(&program).to_owned();
     let arguments = command.get_args().map(|argument| {
         let text = argument.to_string_lossy().into_owned();
-        if text.contains([' ', '"', '{', '*']) { format!("'{text}'") } else { text }
+        if text.contains([' ', '"', '{', '*']) {
+            format!("'{text}'")
+        } else {
+            text
+        }
     });
-    std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
+    std::iter::once(name)
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

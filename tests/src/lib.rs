@@ -3,16 +3,6 @@
 //! orchestrator, agents; all of it stops when the value is dropped. The demo,
 //! the end-to-end tests and the benchmark share this crate.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a harness: it fails loudly, and stands outside the product's seams"
-)]
-
 pub mod cli;
 pub mod program;
 pub mod proxy;

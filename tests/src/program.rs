@@ -23,7 +23,11 @@ pub fn binary(name: &str) -> PathBuf {
         directory = directory.parent().expect("deps lies in the target directory");
     }
     let path = directory.join(name);
-    assert!(path.exists(), "{} is not built: run `cargo build --workspace --bins` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo build --workspace --bins` first",
+        path.display()
+    );
     path
 }
 
@@ -38,7 +42,11 @@ pub struct Program {
 impl Program {
     /// Starts `command`, appending its output to `log`.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Self {
-        let file = File::options().create(true).append(true).open(log).expect("the log file opens");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("the log file opens");
         let again = file.try_clone().expect("the log file is shared");
         let child = command
             .stdin(Stdio::null())
@@ -46,7 +54,11 @@ impl Program {
             .stderr(again)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        Self { name: name.to_owned(), child, log: log.to_owned() }
+        Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        }
     }
 
     /// What it has said so far, starts before this one included.
@@ -59,11 +71,18 @@ impl Program {
         let what = format!("{} says {text:?}", self.name);
         wait_for(&what, Duration::from_secs(30), || {
             let said = self.said();
-            let line = said.get(from..)?.lines().find(|line| line.contains(text)).map(str::to_owned);
+            let line = said
+                .get(from..)?
+                .lines()
+                .find(|line| line.contains(text))
+                .map(str::to_owned);
             if line.is_none()
                 && let Some(status) = self.child.try_wait().expect("the process can be asked")
             {
-                panic!("{} ended with {status} before it said {text:?}:\n{said}", self.name);
+                panic!(
+                    "{} ended with {status} before it said {text:?}:\n{said}",
+                    self.name
+                );
             }
             line
         })

@@ -81,10 +81,17 @@ impl Proxy {
 fn join(shared: &Arc<Shared>, client: TcpStream, server: TcpStream) {
     for stream in [&client, &server] {
         let _ = stream.set_nodelay(true);
-        shared.open.lock().expect("no thread panicked").push(stream.try_clone().expect("a socket clones"));
+        shared
+            .open
+            .lock()
+            .expect("no thread panicked")
+            .push(stream.try_clone().expect("a socket clones"));
     }
     for (mut from, mut to) in [
-        (client.try_clone().expect("a socket clones"), server.try_clone().expect("a socket clones")),
+        (
+            client.try_clone().expect("a socket clones"),
+            server.try_clone().expect("a socket clones"),
+        ),
         (server, client),
     ] {
         let shared = shared.clone();

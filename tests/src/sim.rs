@@ -44,11 +44,17 @@ impl Sim {
     /// Starts it on a free port with the seed of this repository.
     pub fn start(seed: &Path, speed: u32, log: &Path) -> Self {
         let mut command = Command::new(binary("aws-sim"));
-        command.arg("--seed").arg(seed).args(["--listen", "127.0.0.1:0", "--speed", &speed.to_string()]);
+        command
+            .arg("--seed")
+            .arg(seed)
+            .args(["--listen", "127.0.0.1:0", "--speed", &speed.to_string()]);
         let mut program = Program::start("aws-sim", command, log);
         let line = program.wait_for_line("listening on http://", 0);
         let (_, address) = line.split_once("http://").expect("an address in the line");
-        Self { program, address: address.trim().trim_end_matches('/').to_owned() }
+        Self {
+            program,
+            address: address.trim().trim_end_matches('/').to_owned(),
+        }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -58,20 +64,28 @@ impl Sim {
 
     fn get(&self, path: &str) -> Value {
         let url = format!("{}/_sim/{path}", self.url());
-        let mut answer = ureq::get(&url).call().unwrap_or_else(|error| panic!("GET {url}: {error}"));
+        let mut answer = ureq::get(&url)
+            .call()
+            .unwrap_or_else(|error| panic!("GET {url}: {error}"));
         answer.body_mut().read_json().expect("JSON from the simulator")
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}/_sim/{path}", self.url());
-        let mut answer = ureq::post(&url).send_json(body).unwrap_or_else(|error| panic!("POST {url}: {error}"));
+        let mut answer = ureq::post(&url)
+            .send_json(body)
+            .unwrap_or_else(|error| panic!("POST {url}: {error}"));
         answer.body_mut().read_json().unwrap_or(Value::Null)
     }
 
     /// The arrivals after number `after`.
     pub fn effects(&self, after: u64) -> Vec<Effect> {
         let list = self.get(&format!("effects?after={after}"));
-        list.as_array().expect("a list of effects").iter().map(effect).collect()
+        list.as_array()
+            .expect("a list of effects")
+            .iter()
+            .map(effect)
+            .collect()
     }
 
     /// The number of the newest arrival.
@@ -81,7 +95,10 @@ impl Sim {
 
     /// Writes that were applied after number `after`, as `account region action subject`.
     pub fn applied_writes(&self, after: u64) -> Vec<Effect> {
-        self.effects(after).into_iter().filter(|effect| effect.write && effect.applied).collect()
+        self.effects(after)
+            .into_iter()
+            .filter(|effect| effect.write && effect.applied)
+            .collect()
     }
 
     /// Holds the arrival that matches after `skip` others of its kind.
@@ -90,7 +107,8 @@ impl Sim {
             Hold::Before => "before",
             Hold::After => "after",
         };
-        let body = json!({"account": account, "region": region, "action": action, "skip": skip, "when": when});
+        let body =
+            json!({"account": account, "region": region, "action": action, "skip": skip, "when": when});
         let answer = self.post("breakpoints", &body);
         let id = match &answer["id"] {
             Value::String(id) => id.clone(),
@@ -101,7 +119,10 @@ impl Sim {
 
     /// A breakpoint that was armed before.
     pub fn breakpoint(&self, id: &str) -> Breakpoint<'_> {
-        Breakpoint { sim: self, id: id.to_owned() }
+        Breakpoint {
+            sim: self,
+            id: id.to_owned(),
+        }
     }
 
     /// Empties everything and reads the seed again.
@@ -155,16 +176,24 @@ impl Breakpoint<'_> {
 
     /// Waits until an arrival is held.
     pub fn wait(&self, within: Duration) {
-        wait_for(&format!("breakpoint {} is hit", self.id), within, || self.is_hit().then_some(()));
+        wait_for(&format!("breakpoint {} is hit", self.id), within, || {
+            self.is_hit().then_some(())
+        });
     }
 
     /// Drops the held arrival: before it is applied, or its answer afterwards.
     pub fn release_dropped(&self) {
-        self.sim.post(&format!("breakpoints/{}/release", self.id), &json!({"then": "drop"}));
+        self.sim.post(
+            &format!("breakpoints/{}/release", self.id),
+            &json!({"then": "drop"}),
+        );
     }
 
     /// Lets the held arrival go on.
     pub fn release(&self) {
-        self.sim.post(&format!("breakpoints/{}/release", self.id), &json!({"then": "continue"}));
+        self.sim.post(
+            &format!("breakpoints/{}/release", self.id),
+            &json!({"then": "continue"}),
+        );
     }
 }

@@ -41,7 +41,11 @@ pub fn steps(effects: &[Effect]) -> Vec<Step> {
             region: effect.region.clone(),
             phase,
             write: effect.write,
-            skip: if effect.write { writes.iter().filter(same).count() } else { 0 },
+            skip: if effect.write {
+                writes.iter().filter(same).count()
+            } else {
+                0
+            },
         };
         if !found.contains(&step) {
             found.push(step);
@@ -59,7 +63,14 @@ pub fn effects_of(effects: &[Effect]) -> Vec<String> {
     effects
         .iter()
         .filter(|effect| effect.write && effect.applied)
-        .map(|effect| format!("{} {} {}", effect.region, effect.action, blank_ids(&effect.subject)))
+        .map(|effect| {
+            format!(
+                "{} {} {}",
+                effect.region,
+                effect.action,
+                blank_ids(&effect.subject)
+            )
+        })
         .collect()
 }
 
@@ -69,10 +80,9 @@ fn blank_ids(text: &str) -> String {
     let is_uuid = |candidate: &str| {
         let parts: Vec<&str> = candidate.split('-').collect();
         parts.len() == 5
-            && parts
-                .iter()
-                .zip(LENGTHS)
-                .all(|(part, length)| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            && parts.iter().zip(LENGTHS).all(|(part, length)| {
+                part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
     };
     let mut out = String::new();
     let mut rest = text;
@@ -115,7 +125,10 @@ mod tests {
             effect("DescribeServices", false),
         ];
         let names: Vec<String> = steps(&run).iter().map(Step::name).collect();
-        assert_eq!(names, ["DescribeServices@0", "UpdateService@0", "DescribeServices@1"]);
+        assert_eq!(
+            names,
+            ["DescribeServices@0", "UpdateService@0", "DescribeServices@1"]
+        );
     }
 
     #[test]

@@ -19,8 +19,18 @@ use crate::{
 
 /// The agents of the shop: name, AWS account, what it serves, whether it listens.
 pub const AGENTS: [AgentPlan; 3] = [
-    AgentPlan { name: "dev", account: "111111111111", serves: &["eu-west-1/main"], listens: false },
-    AgentPlan { name: "staging", account: "222222222222", serves: &["eu-west-1/main"], listens: true },
+    AgentPlan {
+        name: "dev",
+        account: "111111111111",
+        serves: &["eu-west-1/main"],
+        listens: false,
+    },
+    AgentPlan {
+        name: "staging",
+        account: "222222222222",
+        serves: &["eu-west-1/main"],
+        listens: true,
+    },
     AgentPlan {
         name: "prod",
         account: "333333333333",
@@ -108,7 +118,10 @@ impl Directory {
 
 /// The top of this repository.
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests lie in the repository")
+        .to_owned()
 }
 
 /// The example project that the demo and the tests release.
@@ -118,7 +131,11 @@ pub fn shop_file() -> PathBuf {
 
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port()
+    TcpListener::bind("127.0.0.1:0")
+        .expect("a free port")
+        .local_addr()
+        .expect("an address")
+        .port()
 }
 
 fn copy_directory(from: &Path, to: &Path) {
@@ -149,12 +166,21 @@ impl World {
     fn start_in(directory: Directory, options: Options) -> Self {
         let seed = repository().join("tests/aws-sim/seeds/shop.toml");
         if options.narrate {
-            println!("$ aws-sim --seed tests/aws-sim/seeds/shop.toml --speed {} &", options.speed);
+            println!(
+                "$ aws-sim --seed tests/aws-sim/seeds/shop.toml --speed {} &",
+                options.speed
+            );
         }
         let sim = Sim::start(&seed, options.speed, &directory.path().join("aws-sim.log"));
         let address = format!("127.0.0.1:{}", free_port());
-        let mut world =
-            Self { agents: Vec::new(), orchestrator: None, sim, address, options, directory };
+        let mut world = Self {
+            agents: Vec::new(),
+            orchestrator: None,
+            sim,
+            address,
+            options,
+            directory,
+        };
         world.install_orchestrator();
         for plan in AGENTS {
             if world.options.agents.contains(&plan.name) {
@@ -184,7 +210,10 @@ impl World {
     /// `towline` with the certificate of an operator who has joined.
     pub fn towline_as<'a>(&self, operator: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(binary("towline"));
-        command.args(arguments).env("TOWLINE_CONFIG", self.cli_config(operator)).env("NO_COLOR", "1");
+        command
+            .args(arguments)
+            .env("TOWLINE_CONFIG", self.cli_config(operator))
+            .env("NO_COLOR", "1");
         command
     }
 
@@ -224,7 +253,9 @@ impl World {
         let log = self.path().join("orchestrator.log");
         let from = fs::metadata(&log).map_or(0, |metadata| metadata.len() as usize);
         let mut command = self.towline(["serve", "--dir"]);
-        command.arg(self.orchestrator_directory()).args(&self.options.serve_arguments);
+        command
+            .arg(self.orchestrator_directory())
+            .args(&self.options.serve_arguments);
         self.narrate(&command, true);
         let mut program = Program::start("towline serve", command, &log);
         program.wait_for_line("serving on", from);
@@ -274,9 +305,13 @@ impl World {
         }
         invite.extend(["--output".to_owned(), "json".to_owned()]);
         let invitation = self.run(invite.iter().map(String::as_str)).expect_code(0).json();
-        let token = invitation["join_token"].as_str().expect("a join token").to_owned();
+        let token = invitation["join_token"]
+            .as_str()
+            .expect("a join token")
+            .to_owned();
         let mut join = self.towline_agent(plan.account);
-        join.args(["join", &token, "--dir"]).arg(self.agent_directory(plan.name));
+        join.args(["join", &token, "--dir"])
+            .arg(self.agent_directory(plan.name));
         for cluster in plan.serves {
             join.args(["--serves", cluster]);
         }
@@ -286,7 +321,12 @@ impl World {
         self.narrate(&join, false);
         Ran::run(join).expect_code(0);
         self.adjust_agent(plan, proxy.as_ref());
-        self.agents.push(Agent { plan, program: None, listen, proxy });
+        self.agents.push(Agent {
+            plan,
+            program: None,
+            listen,
+            proxy,
+        });
         self.start_agent(plan.name);
     }
 
@@ -299,7 +339,10 @@ impl World {
         if let Some(proxy) = proxy
             && !plan.listens
         {
-            assert!(text.contains(&self.address), "agent.toml names the orchestrator's address");
+            assert!(
+                text.contains(&self.address),
+                "agent.toml names the orchestrator's address"
+            );
             text = text.replace(&self.address, &proxy.address());
         }
         text.push_str("\n[timing]\npoll = \"100ms\"\nsettle = \"500ms\"\n");
@@ -350,7 +393,10 @@ impl World {
         self.sim.reset();
         fs::remove_dir_all(self.orchestrator_directory()).expect("the directory can be removed");
         copy_directory(&self.path().join("snapshot"), &self.orchestrator_directory());
-        for log in fs::read_dir(self.path()).expect("the directory can be listed").flatten() {
+        for log in fs::read_dir(self.path())
+            .expect("the directory can be listed")
+            .flatten()
+        {
             let path = log.path();
             if path.extension().is_some_and(|e| e == "log") && !path.ends_with("aws-sim.log") {
                 fs::remove_file(path).expect("a log can be removed");
@@ -363,11 +409,17 @@ impl World {
 
     /// One agent.
     pub fn agent(&self, name: &str) -> &Agent {
-        self.agents.iter().find(|agent| agent.plan.name == name).expect("an agent of this name has joined")
+        self.agents
+            .iter()
+            .find(|agent| agent.plan.name == name)
+            .expect("an agent of this name has joined")
     }
 
     fn agent_mut(&mut self, name: &str) -> &mut Agent {
-        self.agents.iter_mut().find(|agent| agent.plan.name == name).expect("an agent of this name has joined")
+        self.agents
+            .iter_mut()
+            .find(|agent| agent.plan.name == name)
+            .expect("an agent of this name has joined")
     }
 
     /// Waits until every agent that runs is connected.
@@ -389,7 +441,8 @@ impl World {
 
     /// Applies a project file.
     pub fn apply_file(&self, file: &Path) {
-        self.run(["apply", "-f", file.to_str().expect("a path in UTF-8")]).expect_code(0);
+        self.run(["apply", "-f", file.to_str().expect("a path in UTF-8")])
+            .expect_code(0);
     }
 
     /// Stops agents, orchestrator and simulator, each by SIGTERM, and checks that they did.
@@ -397,7 +450,11 @@ impl World {
         for agent in &mut self.agents {
             if let Some(mut program) = agent.program.take() {
                 let status = program.stop();
-                assert!(status.success(), "agent {} stopped with {status}", agent.plan.name);
+                assert!(
+                    status.success(),
+                    "agent {} stopped with {status}",
+                    agent.plan.name
+                );
             }
         }
         if let Some(mut program) = self.orchestrator.take() {

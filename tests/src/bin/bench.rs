@@ -2,16 +2,6 @@
 //! request of that operation arrives at (simulated) AWS: a polling agent,
 //! SQLite with synchronous=FULL, every program a process of its own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a benchmark: it talks, and fails loudly"
-)]
-
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -24,9 +14,15 @@ use towline_tests::{
 const RUNS: usize = 100;
 
 fn main() {
-    let world = World::start(Options { agents: vec!["dev"], speed: 200, ..Options::default() });
+    let world = World::start(Options {
+        agents: vec!["dev"],
+        speed: 200,
+        ..Options::default()
+    });
     let file = repository().join("tests/projects/bench.yaml");
-    world.run(["apply", "-f", file.to_str().expect("UTF-8")]).expect_code(0);
+    world
+        .run(["apply", "-f", file.to_str().expect("UTF-8")])
+        .expect_code(0);
     let mut millis: Vec<f64> = (0..RUNS).map(|run| promote(&world, run)).collect();
     millis.sort_by(f64::total_cmp);
     let spawn = spawn_cost(&world);
@@ -48,14 +44,26 @@ fn promote(world: &World, run: usize) -> f64 {
     let version = format!("1.0.{run}");
     let tag = if run.is_multiple_of(2) { "1.0.0" } else { "1.1.0" };
     world
-        .run(["release", "create", "--version", &version, "--image", &format!("orders={tag}"), "--no-wait"])
+        .run([
+            "release",
+            "create",
+            "--version",
+            &version,
+            "--image",
+            &format!("orders={tag}"),
+            "--no-wait",
+        ])
         .expect_code(0);
     let before = world.sim.last();
     let start = Timestamp::now();
     let promoted = Ran::run(world.towline(["promote", &version, "--to", "dev", "--no-wait"]));
     promoted.expect_code(0);
     let first = wait_for("the operation's first request", Duration::from_secs(20), || {
-        world.sim.effects(before).into_iter().find(|effect| effect.operation.is_some())
+        world
+            .sim
+            .effects(before)
+            .into_iter()
+            .find(|effect| effect.operation.is_some())
     });
     Ran::run(world.towline(["watch", &version])).expect_code(0);
     let arrived: Timestamp = first.at.parse().expect("the simulator's time is RFC 3339");

@@ -3,16 +3,6 @@
 //! command before it runs it, and checks what it shows against the
 //! orchestrator's API and the simulator's effect log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a demonstration: it talks, and fails loudly"
-)]
-
 use std::{env, fs, path::PathBuf, process::exit, time::Instant};
 
 use serde_json::Value;
@@ -35,7 +25,10 @@ struct Choices {
 }
 
 fn main() {
-    let mut choices = Choices { keep: false, planted: false };
+    let mut choices = Choices {
+        keep: false,
+        planted: false,
+    };
     for argument in env::args().skip(1) {
         match argument.as_str() {
             "--keep" => choices.keep = true,
@@ -56,7 +49,10 @@ fn main() {
     bad_release(&world);
     chapter("The end: what runs where");
     show(&world, &["status"]);
-    println!("\nAll came out as it should, in {:.1} s.", start.elapsed().as_secs_f32());
+    println!(
+        "\nAll came out as it should, in {:.1} s.",
+        start.elapsed().as_secs_f32()
+    );
     if choices.keep {
         keep(world);
     } else {
@@ -72,7 +68,9 @@ fn chapter(title: &str) {
 fn show(world: &World, arguments: &[&str]) -> i32 {
     let mut command = world.towline(arguments.iter().copied());
     println!("$ {}", line_of(&command));
-    let status = command.status().unwrap_or_else(|error| panic!("towline does not start: {error}"));
+    let status = command
+        .status()
+        .unwrap_or_else(|error| panic!("towline does not start: {error}"));
     status.code().unwrap_or(-1)
 }
 
@@ -94,13 +92,23 @@ fn json(world: &World, arguments: &[&str]) -> Value {
 fn begin(choices: &Choices) -> World {
     chapter("An orchestrator, and an agent in each of three accounts (the AWS is simulated)");
     println!("dev and prod dial the orchestrator (polling); staging is dialled (listening).\n");
-    let agent_extra =
-        if choices.planted { "\n[planted]\nrolled_back_is_success = true\n".to_owned() } else { String::new() };
-    let options = Options { narrate: true, agent_extra, ..Options::default() };
+    let agent_extra = if choices.planted {
+        "\n[planted]\nrolled_back_is_success = true\n".to_owned()
+    } else {
+        String::new()
+    };
+    let options = Options {
+        narrate: true,
+        agent_extra,
+        ..Options::default()
+    };
     let world = if choices.keep {
         let directory = env::current_dir().expect("a current directory").join("demo");
         if directory.exists() {
-            eprintln!("error: {} exists already\nhint: remove it, or run without --keep", directory.display());
+            eprintln!(
+                "error: {} exists already\nhint: remove it, or run without --keep",
+                directory.display()
+            );
             exit(1);
         }
         World::start_at(&directory, options)
@@ -114,31 +122,54 @@ fn begin(choices: &Choices) -> World {
 fn good_release(world: &World) {
     chapter("Release 1.0.0: by itself through dev and staging, up to the approval");
     let file = shop_file();
-    check("the project is applied", show(world, &["apply", "-f", file.to_str().expect("UTF-8")]) == 0);
+    check(
+        "the project is applied",
+        show(world, &["apply", "-f", file.to_str().expect("UTF-8")]) == 0,
+    );
     let before = world.sim.last();
     let code = show(
         world,
-        &["release", "create", "--version", "1.0.0", "--image", "web=1.0.0", "--image", "orders=1.0.0"],
+        &[
+            "release",
+            "create",
+            "--version",
+            "1.0.0",
+            "--image",
+            "web=1.0.0",
+            "--image",
+            "orders=1.0.0",
+        ],
     );
     check("it stops at the approval (exit code 6: waits)", code == 6);
     let release = json(world, &["release", "show", "1.0.0"]);
     check("dev succeeded", state_of(&release, "dev") == "succeeded");
     check("staging succeeded", state_of(&release, "staging") == "succeeded");
-    check("prod awaits its approval", state_of(&release, "prod") == "awaiting_approval");
-    check("nothing was written in prod's account", writes(world, before, "333333333333").is_empty());
+    check(
+        "prod awaits its approval",
+        state_of(&release, "prod") == "awaiting_approval",
+    );
+    check(
+        "nothing was written in prod's account",
+        writes(world, before, "333333333333").is_empty(),
+    );
 
     chapter("Approved: through prod, region by region");
     check(
         "the approval is taken",
         show(world, &["approve", "--release", "1.0.0", "--environment", "prod"]) == 0,
     );
-    check("prod succeeded (exit code 0)", show(world, &["watch", "1.0.0"]) == 0);
+    check(
+        "prod succeeded (exit code 0)",
+        show(world, &["watch", "1.0.0"]) == 0,
+    );
     for account in ["111111111111", "222222222222", "333333333333"] {
         let effects = writes(world, before, account);
         let regions = if account == "333333333333" { 2 } else { 1 };
         let count = |action: &str| effects.iter().filter(|effect| effect.action == action).count();
         check(
-            &format!("account {account}: one UpdateService and one executed change set in each of {regions} region(s)"),
+            &format!(
+                "account {account}: one UpdateService and one executed change set in each of {regions} region(s)"
+            ),
             count("UpdateService") == regions && count("ExecuteChangeSet") == regions,
         );
     }
@@ -154,15 +185,33 @@ fn bad_release(world: &World) {
     let before = world.sim.last();
     let code = show(
         world,
-        &["release", "create", "--version", "1.1.0", "--image", "web=1.1.0", "--image", "orders=1.1.0"],
+        &[
+            "release",
+            "create",
+            "--version",
+            "1.1.0",
+            "--image",
+            "web=1.1.0",
+            "--image",
+            "orders=1.1.0",
+        ],
     );
     check("it failed (exit code 3)", code == 3);
     let release = json(world, &["release", "show", "1.1.0"]);
     check("dev failed", state_of(&release, "dev") == "failed");
     let diagnosis = release["deployments"].to_string();
-    check("the reason is a rollback by the circuit breaker", diagnosis.contains("rolled_back"));
-    check("the exit code of the dead container is shown", diagnosis.contains("exit code 1"));
-    check("its last log lines are shown", diagnosis.contains("missing key DB_POOL"));
+    check(
+        "the reason is a rollback by the circuit breaker",
+        diagnosis.contains("rolled_back"),
+    );
+    check(
+        "the exit code of the dead container is shown",
+        diagnosis.contains("exit code 1"),
+    );
+    check(
+        "its last log lines are shown",
+        diagnosis.contains("missing key DB_POOL"),
+    );
     let deployments = release["deployments"].as_array().expect("deployments");
     check("it went no further than dev", deployments.len() == 1);
     check(
@@ -171,18 +220,34 @@ fn bad_release(world: &World) {
     );
     let cells = json(world, &["status"]);
     let dev = &cells["projects"][0]["environments"][0]["cells"];
-    let web = dev.as_array().expect("cells").iter().find(|cell| cell["service"] == "web").expect("web");
+    let web = dev
+        .as_array()
+        .expect("cells")
+        .iter()
+        .find(|cell| cell["service"] == "web")
+        .expect("web");
     check("dev still runs web of release 1.0.0", web["release"] == "1.0.0");
 }
 
 fn state_of(release: &Value, environment: &str) -> String {
     let deployments = release["deployments"].as_array().expect("deployments");
-    let newest = deployments.iter().rev().find(|deployment| deployment["environment"] == environment);
-    newest.map_or_else(|| "none".to_owned(), |d| d["state"].as_str().unwrap_or("?").to_owned())
+    let newest = deployments
+        .iter()
+        .rev()
+        .find(|deployment| deployment["environment"] == environment);
+    newest.map_or_else(
+        || "none".to_owned(),
+        |d| d["state"].as_str().unwrap_or("?").to_owned(),
+    )
 }
 
 fn writes(world: &World, after: u64, account: &str) -> Vec<Effect> {
-    world.sim.applied_writes(after).into_iter().filter(|effect| effect.account == account).collect()
+    world
+        .sim
+        .applied_writes(after)
+        .into_iter()
+        .filter(|effect| effect.account == account)
+        .collect()
 }
 
 /// Whether writes of one region stand between writes of another.
