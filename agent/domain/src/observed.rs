@@ -310,3 +310,50 @@ pub struct ResourceChange {
     /// True, False, Conditional; empty when not said.
     pub replacement: String,
 }
+
+impl ServiceStatus {
+    /// ECS's own word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+impl DeploymentStatus {
+    /// ECS's own word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "PRIMARY",
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+impl RolloutState {
+    /// ECS's own word; empty when it did not say.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Unreported => "",
+        }
+    }
+}
+
+impl ServiceDeploymentStatus {
+    /// ECS undid this deployment, or is about to.
+    pub fn is_rollback(&self) -> bool {
+        matches!(
+            self,
+            Self::RollbackRequested
+                | Self::RollbackInProgress
+                | Self::RollbackSuccessful
+                | Self::RollbackFailed
+        )
+    }
+}

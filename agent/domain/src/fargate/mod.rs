@@ -1,0 +1,18 @@
+//! A Fargate service that Towline keeps through one CloudFormation stack:
+//! [`spec`] (what a person wants) → [`validate`](validate()) (all faults at
+//! once) → [`template`](template()) (the stack's template, with a fingerprint
+//! that tells "no change" in one call); and [`stack`], which decides what to do
+//! with the stack that the account shows. A stack that Towline did not make is
+//! never touched, and one that ever was healthy is never deleted.
+
+mod cycle;
+mod name;
+pub mod spec;
+pub mod stack;
+pub mod template;
+mod validate;
+
+pub use name::{log_group_name, stack_name};
+pub use spec::FargateService;
+pub use template::{AccountFacts, Template, template};
+pub use validate::{ValidService, Violation, validate};

@@ -1,0 +1,522 @@
+//! The stack that the account shows → what to do next. One table, in one pure
+//! function; the same after a restart as before it. CloudFormation deduplicates
+//! by token, so a repeat is safe wherever our token or our change set shows.
+
+use std::fmt;
+
+use crate::fargate::template::{OUTPUT_TASK_DEFINITION, SERVICE_TAG};
+use crate::observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn};
+use crate::operation_id::OperationId;
+use crate::rollout::follow::{JudgeOptions, RolloutJudgement, rolled_back};
+use crate::update::start::is_stable;
+use crate::verdict::{Reason, Refusal};
+
+/// CloudFormation's stack statuses.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StackStatus {
+    ReviewInProgress,
+    CreateInProgress,
+    CreateComplete,
+    CreateFailed,
+    RollbackInProgress,
+    RollbackComplete,
+    RollbackFailed,
+    DeleteInProgress,
+    DeleteComplete,
+    DeleteFailed,
+    UpdateInProgress,
+    UpdateCompleteCleanupInProgress,
+    UpdateComplete,
+    UpdateFailed,
+    UpdateRollbackInProgress,
+    UpdateRollbackCompleteCleanupInProgress,
+    UpdateRollbackComplete,
+    UpdateRollbackFailed,
+    ImportInProgress,
+    ImportComplete,
+    ImportRollbackInProgress,
+    ImportRollbackComplete,
+    ImportRollbackFailed,
+    /// A word that this version does not know.
+    Other(String),
+}
+
+/// CloudFormation's words.
+const WORDS: [(&str, StackStatus); 23] = [
+    ("REVIEW_IN_PROGRESS", StackStatus::ReviewInProgress),
+    ("CREATE_IN_PROGRESS", StackStatus::CreateInProgress),
+    ("CREATE_COMPLETE", StackStatus::CreateComplete),
+    ("CREATE_FAILED", StackStatus::CreateFailed),
+    ("ROLLBACK_IN_PROGRESS", StackStatus::RollbackInProgress),
+    ("ROLLBACK_COMPLETE", StackStatus::RollbackComplete),
+    ("ROLLBACK_FAILED", StackStatus::RollbackFailed),
+    ("DELETE_IN_PROGRESS", StackStatus::DeleteInProgress),
+    ("DELETE_COMPLETE", StackStatus::DeleteComplete),
+    ("DELETE_FAILED", StackStatus::DeleteFailed),
+    ("UPDATE_IN_PROGRESS", StackStatus::UpdateInProgress),
+    (
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        StackStatus::UpdateCompleteCleanupInProgress,
+    ),
+    ("UPDATE_COMPLETE", StackStatus::UpdateComplete),
+    ("UPDATE_FAILED", StackStatus::UpdateFailed),
+    (
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        StackStatus::UpdateRollbackInProgress,
+    ),
+    (
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        StackStatus::UpdateRollbackCompleteCleanupInProgress,
+    ),
+    ("UPDATE_ROLLBACK_COMPLETE", StackStatus::UpdateRollbackComplete),
+    ("UPDATE_ROLLBACK_FAILED", StackStatus::UpdateRollbackFailed),
+    ("IMPORT_IN_PROGRESS", StackStatus::ImportInProgress),
+    ("IMPORT_COMPLETE", StackStatus::ImportComplete),
+    (
+        "IMPORT_ROLLBACK_IN_PROGRESS",
+        StackStatus::ImportRollbackInProgress,
+    ),
+    ("IMPORT_ROLLBACK_COMPLETE", StackStatus::ImportRollbackComplete),
+    ("IMPORT_ROLLBACK_FAILED", StackStatus::ImportRollbackFailed),
+];
+
+impl StackStatus {
+    /// Parses CloudFormation's word.
+    pub fn parse(word: &str) -> Self {
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        known.map_or_else(|| Self::Other(word.to_owned()), |(_, status)| status.clone())
+    }
+
+    /// Whether the stack's last change has ended, well or badly.
+    pub fn is_settled(&self) -> bool {
+        !matches!(self.kind(), StatusKind::Busy | StatusKind::Empty)
+    }
+
+    /// What the status means for a next change.
+    pub fn kind(&self) -> StatusKind {
+        match self {
+            Self::ReviewInProgress => StatusKind::Empty,
+            Self::CreateInProgress
+            | Self::UpdateInProgress
+            | Self::RollbackInProgress
+            | Self::UpdateRollbackInProgress
+            | Self::DeleteInProgress
+            | Self::ImportInProgress
+            | Self::ImportRollbackInProgress => StatusKind::Busy,
+            // The resources are done; CloudFormation only removes what was replaced.
+            Self::UpdateCompleteCleanupInProgress | Self::UpdateRollbackCompleteCleanupInProgress => {
+                StatusKind::Busy
+            }
+            Self::CreateComplete | Self::UpdateComplete => StatusKind::Good,
+            Self::UpdateRollbackComplete | Self::ImportComplete | Self::ImportRollbackComplete => {
+                StatusKind::Idle
+            }
+            Self::RollbackComplete => StatusKind::NeverHealthy,
+            Self::DeleteComplete => StatusKind::Gone,
+            Self::CreateFailed
+            | Self::RollbackFailed
+            | Self::DeleteFailed
+            | Self::UpdateFailed
+            | Self::UpdateRollbackFailed
+            | Self::ImportRollbackFailed
+            | Self::Other(_) => StatusKind::Stuck,
+        }
+    }
+}
+
+/// The statuses, by what can be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusKind {
+    /// Made by a change set that was never executed.
+    Empty,
+    Busy,
+    /// The last change went through.
+    Good,
+    /// Can be changed, but the last change did not go through (or was an import).
+    Idle,
+    /// The first creation failed and was taken back: it can only be deleted.
+    NeverHealthy,
+    Gone,
+    /// Only a person can free it.
+    Stuck,
+}
+
+/// What the stack's events say about this operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OurTrace {
+    /// No event carries our token.
+    None,
+    /// The stack's latest change is ours.
+    Latest,
+    /// We changed it, and somebody else did after us.
+    Earlier,
+}
+
+/// Reads our trace out of the events, newest first.
+pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
+    let (token, cancel) = (id.token(), id.cancel_token());
+    let is_ours = |event: &StackEvent| {
+        event
+            .token
+            .as_deref()
+            .is_some_and(|found| found == token || found == cancel)
+    };
+    match events.iter().find(|event| event.token.is_some()) {
+        Some(latest) if is_ours(latest) => OurTrace::Latest,
+        _ if events.iter().any(is_ours) => OurTrace::Earlier,
+        _ => OurTrace::None,
+    }
+}
+
+/// Whether the events say that this operation deleted the stack.
+pub fn deleted_by(events: &[StackEvent], id: OperationId) -> bool {
+    let token = id.delete_token();
+    events.iter().any(|event| event.token.as_deref() == Some(&token))
+}
+
+/// The state that the operation was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedStack {
+    Absent,
+    /// The stack's id (ARN).
+    Id(String),
+}
+
+/// All that the decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct StackView<'a> {
+    /// The stack's name, for messages.
+    pub name: &'a str,
+    /// `None`: there is none of this name.
+    pub stack: Option<&'a Stack>,
+    pub trace: OurTrace,
+    /// The stack that was expected, or the one that is there, was deleted by this
+    /// operation ([`deleted_by`]).
+    pub deleted_by_us: bool,
+    /// The change set of our name.
+    pub change_set: Option<&'a ChangeSet>,
+    /// The ECS service that the stack makes.
+    pub service: Option<&'a ObservedService>,
+    /// The fingerprint of the template that is wanted.
+    pub wanted_fingerprint: &'a str,
+    /// The fingerprint in the stack's template.
+    pub found_fingerprint: Option<&'a str>,
+    /// `None`: the caller expects nothing, what is observed is where it starts from.
+    pub expected: Option<&'a ExpectedStack>,
+    /// The operation was sent before.
+    pub repeated_send: bool,
+    /// The account was observed for as long as AWS may lag.
+    pub settled: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StackDecision {
+    /// Stack and service are as wanted. Nothing to write.
+    Unchanged { task_definition: TaskDefinitionArn },
+    /// CreateChangeSet, of type CREATE or UPDATE.
+    CreateChangeSet { creates_stack: bool },
+    /// The change set is being made: look at it again.
+    AwaitChangeSet,
+    /// ExecuteChangeSet with our token.
+    ExecuteChangeSet,
+    /// The change set found nothing to change. Delete it; then the service is judged
+    /// as after a change ([`crate::rollout::follow::judge`] on the stack's task
+    /// definition), and what would be a success is "unchanged".
+    NoChanges,
+    /// CloudFormation cannot make the change set. Delete it and end so.
+    ChangeSetFailed { reason: String },
+    /// Our change is under way: follow the stack and, once it is there, the service.
+    Follow,
+    /// Our change has ended: [`outcome`] judges.
+    Conclude(StackOutcome),
+    /// DeleteStack with the delete token, announced; then make it anew.
+    DeleteNeverHealthy { stack_id: String },
+    /// Our deletion is under way.
+    AwaitDeletion,
+    /// Wait a little, observe and decide again.
+    KeepObserving { why: String },
+    /// End here; nothing was written.
+    Refuse(Refusal),
+}
+
+/// How our change of a stack ended, in CloudFormation's eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackOutcome {
+    /// CREATE_COMPLETE or UPDATE_COMPLETE: believed when the service agrees.
+    Done,
+    /// UPDATE_ROLLBACK_COMPLETE: what was there before is there again.
+    RolledBack,
+    /// ROLLBACK_COMPLETE: nothing is there.
+    CreateRolledBack,
+    /// CloudFormation could not undo it.
+    Stuck,
+    /// Somebody changed the stack after us.
+    Superseded,
+}
+
+impl fmt::Display for StackStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = WORDS.iter().find(|(_, status)| status == self);
+        match (self, known) {
+            (Self::Other(word), _) => f.write_str(word),
+            (_, Some((word, _))) => f.write_str(word),
+            (_, None) => Err(fmt::Error),
+        }
+    }
+}
+
+/// The verdict that follows from how our change ended. `None` for
+/// [`StackOutcome::Done`]: then the service is judged by
+/// [`crate::rollout::follow::judge`], with the stack's own task definition as ours.
+/// `words` are the stack's, or its first failed resource's, own.
+pub fn outcome(
+    outcome: StackOutcome,
+    stack: &str,
+    words: &str,
+    options: JudgeOptions,
+) -> Option<RolloutJudgement> {
+    let ended = |reason, summary| Some(RolloutJudgement::Ended { reason, summary });
+    let because = if words.is_empty() {
+        String::new()
+    } else {
+        format!(": {words}")
+    };
+    match outcome {
+        StackOutcome::Done => None,
+        StackOutcome::RolledBack => Some(rolled_back(
+            format!("stack {stack} was rolled back; what ran before runs again{because}"),
+            options,
+            "",
+        )),
+        StackOutcome::CreateRolledBack => ended(
+            Reason::CreateRolledBack,
+            format!("stack {stack} could not be created and was taken back{because}"),
+        ),
+        StackOutcome::Stuck => ended(
+            Reason::StackFailed,
+            format!("stack {stack} failed, and CloudFormation could not undo it{because}"),
+        ),
+        StackOutcome::Superseded => ended(
+            Reason::Superseded,
+            format!("stack {stack} was changed by somebody else after this operation"),
+        ),
+    }
+}
+
+/// Decides how a stack's change starts, or goes on after a restart.
+pub fn decide(view: &StackView<'_>) -> StackDecision {
+    let Some(stack) = view.stack else {
+        return absent(view);
+    };
+    let status = StackStatus::parse(&stack.status);
+    if status.kind() == StatusKind::Gone {
+        return absent(view);
+    }
+    if view.deleted_by_us && status == StackStatus::DeleteInProgress {
+        return StackDecision::AwaitDeletion;
+    }
+    if !is_ours_to_change(stack, &status) {
+        return refuse(
+            Reason::StackNotOurs,
+            format!("stack {} exists, and Towline did not make it", view.name),
+            "choose another stack_name, or delete that stack yourself if nobody needs it",
+        );
+    }
+    match view.trace {
+        OurTrace::Latest => ours(&status),
+        OurTrace::Earlier => StackDecision::Conclude(StackOutcome::Superseded),
+        OurTrace::None => not_yet_ours(view, stack, &status),
+    }
+}
+
+/// What the status of a stack means whose latest change is ours.
+fn ours(status: &StackStatus) -> StackDecision {
+    match (status, status.kind()) {
+        (_, StatusKind::Good) | (StackStatus::UpdateCompleteCleanupInProgress, _) => {
+            StackDecision::Conclude(StackOutcome::Done)
+        }
+        (_, StatusKind::Empty | StatusKind::Busy) => StackDecision::Follow,
+        (_, StatusKind::Idle) => StackDecision::Conclude(StackOutcome::RolledBack),
+        (_, StatusKind::NeverHealthy | StatusKind::Gone) => {
+            StackDecision::Conclude(StackOutcome::CreateRolledBack)
+        }
+        (_, StatusKind::Stuck) => StackDecision::Conclude(StackOutcome::Stuck),
+    }
+}
+
+fn absent(view: &StackView<'_>) -> StackDecision {
+    let expects_one = matches!(view.expected, Some(ExpectedStack::Id(_)));
+    if expects_one && !view.deleted_by_us {
+        return unexpected(view, format!("stack {} is gone", view.name));
+    }
+    if view.repeated_send && !view.settled {
+        return keep_observing(view);
+    }
+    StackDecision::CreateChangeSet { creates_stack: true }
+}
+
+fn not_yet_ours(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> StackDecision {
+    if let Some(change_set) = view.change_set {
+        return with_change_set(change_set);
+    }
+    match status.kind() {
+        StatusKind::Busy => return busy(view, status),
+        StatusKind::Stuck => return stuck(view, stack, status),
+        _ => {}
+    }
+    if !is_expected(view, stack) {
+        return unexpected(
+            view,
+            format!("stack {} ({}) is not the one expected", view.name, stack.id),
+        );
+    }
+    if let Some(task_definition) = as_wanted(view, stack, status) {
+        return StackDecision::Unchanged { task_definition };
+    }
+    if view.repeated_send && !view.settled {
+        return keep_observing(view);
+    }
+    match status.kind() {
+        StatusKind::NeverHealthy => StackDecision::DeleteNeverHealthy {
+            stack_id: stack.id.clone(),
+        },
+        kind => StackDecision::CreateChangeSet {
+            creates_stack: kind == StatusKind::Empty,
+        },
+    }
+}
+
+/// What CloudFormation says about our change set decides what to do with it.
+fn with_change_set(change_set: &ChangeSet) -> StackDecision {
+    match (change_set.status.as_str(), change_set.execution_status.as_str()) {
+        ("CREATE_PENDING" | "CREATE_IN_PROGRESS", _) => StackDecision::AwaitChangeSet,
+        ("CREATE_COMPLETE", "AVAILABLE") => StackDecision::ExecuteChangeSet,
+        ("CREATE_COMPLETE", "UNAVAILABLE") => StackDecision::AwaitChangeSet,
+        ("CREATE_COMPLETE", "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE" | "EXECUTE_FAILED") => {
+            StackDecision::KeepObserving {
+                why: "the change set was executed, and the stack's events do not show it yet".to_owned(),
+            }
+        }
+        ("FAILED", _) if says_no_changes(&change_set.status_reason) => StackDecision::NoChanges,
+        ("FAILED", _) => StackDecision::ChangeSetFailed {
+            reason: change_set.status_reason.clone(),
+        },
+        (status, execution) => refuse(
+            Reason::UnexpectedState,
+            format!("the operation's change set is {status}, {execution}"),
+            "somebody else handled it; look at the stack's change sets, then deploy again",
+        ),
+    }
+}
+
+/// The two sentences by which CloudFormation says that a change set is empty.
+pub fn says_no_changes(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+fn busy(view: &StackView<'_>, status: &StackStatus) -> StackDecision {
+    if !view.settled {
+        return keep_observing(view);
+    }
+    refuse(
+        Reason::StackInProgress,
+        format!("stack {} is being changed by somebody else: {status}", view.name),
+        "wait until that change has ended, then deploy again",
+    )
+}
+
+fn stuck(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> StackDecision {
+    let hint = match status {
+        StackStatus::UpdateRollbackFailed => format!(
+            "repair what its events name, then: aws cloudformation continue-update-rollback --stack-name {}",
+            view.name
+        ),
+        StackStatus::UpdateFailed => {
+            format!(
+                "aws cloudformation rollback-stack --stack-name {}, then deploy again",
+                view.name
+            )
+        }
+        _ => "look at the stack's events in the CloudFormation console; Towline deletes only a stack in \
+              ROLLBACK_COMPLETE"
+            .to_owned(),
+    };
+    let words = if stack.status_reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", stack.status_reason)
+    };
+    refuse(
+        Reason::StackStuck,
+        format!("stack {} is {status}{words}", view.name),
+        &hint,
+    )
+}
+
+/// A stack is Towline's by its tag. CloudFormation shows no tags on one that no
+/// change set was ever executed on, and such a stack holds nothing.
+fn is_ours_to_change(stack: &Stack, status: &StackStatus) -> bool {
+    let tagged = stack.tags.iter().any(|(key, _)| key == SERVICE_TAG);
+    tagged || (*status == StackStatus::ReviewInProgress && stack.tags.is_empty())
+}
+
+fn is_expected(view: &StackView<'_>, stack: &Stack) -> bool {
+    match view.expected {
+        None => true,
+        // An empty stack is what a change set leaves that was made and never executed.
+        Some(ExpectedStack::Absent) => StackStatus::parse(&stack.status).kind() == StatusKind::Empty,
+        Some(ExpectedStack::Id(id)) => *id == stack.id || view.deleted_by_us,
+    }
+}
+
+fn as_wanted(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> Option<TaskDefinitionArn> {
+    let same = view.found_fingerprint == Some(view.wanted_fingerprint);
+    if status.kind() != StatusKind::Good || !same {
+        return None;
+    }
+    let wanted = task_definition_of(stack)?;
+    runs_stably(view.service, &wanted).then_some(wanted)
+}
+
+/// The revision that the stack says its service runs.
+pub fn task_definition_of(stack: &Stack) -> Option<TaskDefinitionArn> {
+    let output = stack
+        .outputs
+        .iter()
+        .find(|(key, _)| key == OUTPUT_TASK_DEFINITION)?;
+    Some(TaskDefinitionArn(output.1.clone()))
+}
+
+fn runs_stably(service: Option<&ObservedService>, wanted: &TaskDefinitionArn) -> bool {
+    service.is_some_and(|service| {
+        service
+            .primary()
+            .is_some_and(|primary| primary.task_definition == *wanted && is_stable(service, primary))
+    })
+}
+
+fn unexpected(view: &StackView<'_>, message: String) -> StackDecision {
+    if !view.settled {
+        return StackDecision::KeepObserving { why: message };
+    }
+    refuse(
+        Reason::UnexpectedState,
+        message,
+        "somebody else changed it; look at the stack, then deploy again from what is there now",
+    )
+}
+
+fn keep_observing(view: &StackView<'_>) -> StackDecision {
+    StackDecision::KeepObserving {
+        why: format!(
+            "whether an earlier send already changed stack {} may not show yet",
+            view.name
+        ),
+    }
+}
+
+fn refuse(reason: Reason, message: String, hint: &str) -> StackDecision {
+    StackDecision::Refuse(Refusal::new(reason, message, hint))
+}

@@ -1,0 +1,71 @@
+//! Whether the load balancer agrees. Judged once, when all tasks run, by the
+//! targets of our own tasks: old ones may still be draining.
+
+use crate::observed::{LinkedTargetGroup, TargetHealth};
+
+/// What was read of the load balancer's side.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    NotRead,
+    Read {
+        /// What `Tasks::running_target_ids` says of our revision.
+        ours: &'a [String],
+        /// The health of every target group that the service is linked to, by its ARN.
+        groups: &'a [(String, Vec<TargetHealth>)],
+    },
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetsState {
+    NotRead,
+    Healthy,
+    /// Who is missing, in words: `10.0.1.7:8080 is initial (Elb.RegistrationInProgress)`.
+    Waiting {
+        unhealthy: Vec<String>,
+    },
+}
+
+impl Targets<'_> {
+    /// Whether in every linked group every running task of ours is healthy.
+    pub fn state(&self, linked: &[LinkedTargetGroup], running: u32) -> TargetsState {
+        let Self::Read { ours, groups } = self else {
+            return TargetsState::NotRead;
+        };
+        let mut unhealthy = Vec::new();
+        if (ours.len() as u64) < u64::from(running) {
+            unhealthy.push(format!(
+                "{} of {running} running tasks show an address",
+                ours.len()
+            ));
+        }
+        for link in linked {
+            let health = groups.iter().find(|(group, _)| *group == link.target_group);
+            let health = health.map_or(&[][..], |(_, health)| health);
+            unhealthy.extend(ours.iter().filter_map(|id| complaint(link, id, health)));
+        }
+        if unhealthy.is_empty() {
+            TargetsState::Healthy
+        } else {
+            TargetsState::Waiting { unhealthy }
+        }
+    }
+}
+
+/// A target counts as healthy when one of its entries is: an instance that hosts
+/// several tasks has one entry per host port, and of those only the ports of
+/// draining tasks may be anything else.
+fn complaint(link: &LinkedTargetGroup, id: &str, health: &[TargetHealth]) -> Option<String> {
+    let of_task = || health.iter().filter(|target| target.target == id);
+    if of_task().any(|target| target.state == "healthy") {
+        return None;
+    }
+    match of_task().find(|target| target.state != "draining") {
+        Some(target) if target.reason.is_empty() => Some(format!("{id}:{} is {}", target.port, target.state)),
+        Some(target) => Some(format!(
+            "{id}:{} is {} ({})",
+            target.port, target.state, target.reason
+        )),
+        None => Some(format!("{id}:{} is not registered", link.port)),
+    }
+}

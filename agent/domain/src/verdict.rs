@@ -1,0 +1,179 @@
+//! How an operation ends: five verdicts, and under them the stable reasons that
+//! scripts and tests rely on. A reason belongs to exactly one verdict.
+
+use std::fmt;
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// This operation's revision is PRIMARY, COMPLETED, stable and healthy.
+    Succeeded,
+    /// It was so already; nothing was changed.
+    Unchanged,
+    /// The release is bad.
+    Failed,
+    /// The agent could not act, or cannot know.
+    Errored,
+    /// A person said stop.
+    Cancelled,
+}
+
+impl Verdict {
+    /// The word that people and scripts see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+            Self::Errored => "errored",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal => $verdict:ident,)+) => {
+        /// Why an operation ended as it did. The words are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable word.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+
+            /// The verdict that the reason stands for.
+            pub fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The rollout completed and is stable.
+    Completed = "completed" => Succeeded,
+    /// The service ran this already.
+    Unchanged = "unchanged" => Unchanged,
+
+    /// ECS, or CloudFormation, put back what ran before.
+    RolledBack = "rolled_back" => Failed,
+    /// The rollback failed as well.
+    RollbackFailed = "rollback_failed" => Failed,
+    /// The first creation failed and was taken back; nothing runs.
+    CreateRolledBack = "create_rolled_back" => Failed,
+    /// The circuit breaker gave up, and there was nothing to go back to.
+    DeploymentFailed = "deployment_failed" => Failed,
+    /// A newer deployment, not ours, took the service's place.
+    Superseded = "superseded" => Failed,
+    /// Tasks start and die, below the circuit breaker's sight.
+    CrashLooping = "crash_looping" => Failed,
+    /// The image cannot be pulled, and no circuit breaker will end it.
+    CannotPullImage = "cannot_pull_image" => Failed,
+    /// The stack says that it is done, but the service runs another revision.
+    OtherRevisionRuns = "other_revision_runs" => Failed,
+    /// The stack failed in a way that CloudFormation did not undo.
+    StackFailed = "stack_failed" => Failed,
+    /// CloudFormation refused the change set's content.
+    ChangeSetFailed = "change_set_failed" => Failed,
+
+    /// The account is in a state that the operation did not expect; nothing was written.
+    UnexpectedState = "unexpected_state" => Errored,
+    /// A write's answer was lost, and whether it took effect cannot be seen.
+    Unknown = "unknown" => Errored,
+    /// The deadline passed before the end could be seen.
+    DeadlineExceeded = "deadline_exceeded" => Errored,
+    /// There is no such service.
+    ServiceNotFound = "service_not_found" => Errored,
+    /// The service is being deleted, or is gone.
+    ServiceNotActive = "service_not_active" => Errored,
+    /// The service vanished while it was followed.
+    ServiceGone = "service_gone" => Errored,
+    /// The service's rollouts are driven by something that Towline does not follow.
+    ControllerNotFollowed = "controller_not_followed" => Errored,
+    /// Somebody else's deployment is in progress.
+    DeploymentInProgress = "deployment_in_progress" => Errored,
+    /// ECS allows no further deployment on the service.
+    TooManyDeployments = "too_many_deployments" => Errored,
+    /// The service's percentages allow ECS neither to stop nor to start a task.
+    DeploymentDeadlock = "deployment_deadlock" => Errored,
+    /// The task definition cannot be read or changed as asked.
+    TaskDefinitionUnusable = "task_definition_unusable" => Errored,
+    /// A stack of this name exists that Towline did not make.
+    StackNotOurs = "stack_not_ours" => Errored,
+    /// Somebody else changes the stack now.
+    StackInProgress = "stack_in_progress" => Errored,
+    /// The stack can only be freed by a person.
+    StackStuck = "stack_stuck" => Errored,
+    /// The template is too large for CloudFormation.
+    TemplateTooLarge = "template_too_large" => Errored,
+    /// The agent's role may not do this.
+    AccessDenied = "access_denied" => Errored,
+    /// AWS refused the call.
+    Refused = "aws_refused" => Errored,
+    /// AWS asked for patience until the deadline.
+    Throttled = "throttled" => Errored,
+
+    /// Cancelled, and put back.
+    Cancelled = "cancelled" => Cancelled,
+    /// Cancelled; ECS carries on and nobody follows.
+    Detached = "detached" => Cancelled,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Nothing was done, and why, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    /// What is the matter, with which thing.
+    pub message: String,
+    /// The next step.
+    pub hint: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_reasons_are_all_different() {
+        let mut words: Vec<_> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn only_completed_is_a_success() {
+        let succeeded: Vec<_> = Reason::ALL
+            .iter()
+            .filter(|r| r.verdict() == Verdict::Succeeded)
+            .collect();
+        assert_eq!(succeeded, [&Reason::Completed]);
+    }
+}
