@@ -42,6 +42,17 @@ pub trait Ecs: Send + Sync {
         name: &str,
     ) -> impl Future<Output = Answer<Option<ObservedService>>> + Send;
 
+    /// The same for whoever follows a service for long: the answer of the next
+    /// round of a poller that paces itself and asks for all followed services of a
+    /// cluster in one call. Call it in a loop; the pace is the poller's.
+    fn next_service(
+        &self,
+        at: &ClusterRef,
+        name: &str,
+    ) -> impl Future<Output = Answer<Option<ObservedService>>> + Send {
+        self.service(at, name)
+    }
+
     /// All services of a cluster, by name.
     fn services(&self, at: &ClusterRef) -> impl Future<Output = Answer<Vec<ObservedService>>> + Send;
 
