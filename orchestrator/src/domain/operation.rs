@@ -10,7 +10,10 @@ use super::{
         AccountId, AgentName, ClusterName, ContainerName, DeploymentId, EcsServiceName, EnvironmentName,
         ImageKey, OperationId, Region, ServiceName, TargetId,
     },
-    project::{Architecture, Condition, Port, Project, Rollout, Unresolved},
+    project::{
+        Architecture, Condition, Container, FargateService, Port, Project, Repository, Rollout, Scope,
+        Service, ServiceKind, Template, Unresolved,
+    },
     release::Release,
 };
 
@@ -188,6 +191,192 @@ pub fn plan(
     environment: &EnvironmentName,
     deployment: DeploymentId,
 ) -> Result<Vec<PlannedOperation>, Vec<PlanFault>> {
-    let _ = (project, release, environment, deployment);
-    Err(Vec::new())
+    let Some(there) = project.environments.get(environment) else {
+        return Err(vec![PlanFault::UnknownEnvironment {
+            environment: environment.clone(),
+        }]);
+    };
+    let mut operations = Vec::new();
+    let mut faults = Vec::new();
+    for (index, target) in there.targets.iter().enumerate() {
+        let scope = Scope {
+            environment: &there.values,
+            target: &target.values,
+        };
+        let filling = Filling {
+            project,
+            release,
+            scope,
+        };
+        for (name, service) in &project.services {
+            let id = target.id();
+            match filling.payload(name, service) {
+                Ok(payload) => operations.push(PlannedOperation {
+                    id: OperationId::of(deployment, &id, name, FIRST_ATTEMPT),
+                    service: name.clone(),
+                    agent: target.agent.clone(),
+                    account: target.account.clone(),
+                    region: target.region.clone(),
+                    cluster: target.cluster.clone(),
+                    wave: there.wave(index),
+                    after: service
+                        .after
+                        .iter()
+                        .map(|it| OperationId::of(deployment, &id, it, FIRST_ATTEMPT))
+                        .collect(),
+                    target: id,
+                    payload,
+                }),
+                Err(Missing::Image(image)) => faults.push(PlanFault::MissingImage {
+                    service: name.clone(),
+                    image,
+                }),
+                Err(Missing::Value(why)) => faults.push(PlanFault::Unresolved {
+                    service: name.clone(),
+                    target: id,
+                    why,
+                }),
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(operations)
+    } else {
+        Err(faults)
+    }
+}
+
+/// A deployment tries each operation once: trying again is another deployment.
+const FIRST_ATTEMPT: u32 = 1;
+
+/// Fills the holes of a project for one target.
+struct Filling<'a> {
+    project: &'a Project,
+    release: &'a Release,
+    scope: Scope<'a>,
+}
+
+enum Missing {
+    Image(ImageKey),
+    Value(Unresolved),
+}
+
+impl From<Unresolved> for Missing {
+    fn from(why: Unresolved) -> Self {
+        Self::Value(why)
+    }
+}
+
+impl Filling<'_> {
+    fn payload(&self, name: &ServiceName, service: &Service) -> Result<Payload, Missing> {
+        match &service.kind {
+            ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(name, fargate)?))),
+            ServiceKind::Existing(existing) => {
+                let containers = existing.containers.iter().map(|(container, image)| {
+                    Ok(ContainerUpdate {
+                        container: container.clone(),
+                        image: self.image(image)?,
+                    })
+                });
+                let containers = containers.collect::<Result<_, Missing>>()?;
+                Ok(Payload::Update(UpdatePayload {
+                    service: existing.service.clone(),
+                    containers,
+                }))
+            }
+        }
+    }
+
+    fn image(&self, key: &ImageKey) -> Result<NewImage, Missing> {
+        let missing = || Missing::Image(key.clone());
+        let image = self.project.images.get(key).ok_or_else(missing)?;
+        let tag = &self.release.images.get(key).ok_or_else(missing)?.tag;
+        Ok(match &image.repository {
+            Repository::Running => NewImage::Tag(tag.to_string()),
+            Repository::Named(repository) => {
+                NewImage::Whole(format!("{}:{tag}", repository.resolve(self.scope)?))
+            }
+        })
+    }
+
+    fn texts(&self, templates: &[Template]) -> Result<Vec<String>, Unresolved> {
+        templates
+            .iter()
+            .map(|template| template.resolve(self.scope))
+            .collect()
+    }
+
+    fn map(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>, Unresolved> {
+        templates
+            .iter()
+            .map(|(name, template)| Ok((name.clone(), template.resolve(self.scope)?)))
+            .collect()
+    }
+
+    fn optional(&self, template: Option<&Template>) -> Result<String, Unresolved> {
+        template.map_or(Ok(String::new()), |template| template.resolve(self.scope))
+    }
+
+    fn fargate(&self, name: &ServiceName, service: &FargateService) -> Result<FargatePayload, Missing> {
+        let containers = service
+            .containers
+            .iter()
+            .map(|container| self.container(container));
+        let load_balancers = service.load_balancers.iter().map(|link| {
+            Ok(LinkedTargetGroup {
+                container: link.container.clone(),
+                port: link.port,
+                target_group: link.target_group.resolve(self.scope)?,
+            })
+        });
+        let mut tags = self.map(&service.tags)?;
+        for (key, value) in [
+            ("towline:project", self.project.name.as_str()),
+            ("towline:service", name.as_str()),
+        ] {
+            tags.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        Ok(FargatePayload {
+            name: service.service.clone(),
+            stack_name: self.optional(service.stack.as_ref())?,
+            cpu: service.cpu.resolve(self.scope)?,
+            memory: service.memory.resolve(self.scope)?,
+            architecture: service.architecture,
+            containers: containers.collect::<Result<_, _>>()?,
+            subnets: service.network.subnets.resolve(self.scope)?,
+            security_groups: service.network.security_groups.resolve(self.scope)?,
+            assign_public_ip: service.network.assign_public_ip,
+            load_balancers: load_balancers.collect::<Result<_, Unresolved>>()?,
+            desired_count: service
+                .desired_count
+                .as_ref()
+                .map(|count| count.resolve(self.scope))
+                .transpose()?,
+            task_role: self.optional(service.task_role.as_ref())?,
+            execution_role: self.optional(service.execution_role.as_ref())?,
+            rollout: service.rollout,
+            tags,
+        })
+    }
+
+    fn container(&self, container: &Container) -> Result<FargateContainer, Missing> {
+        Ok(FargateContainer {
+            name: container.name.clone(),
+            image: self.image(&container.image)?.to_string(),
+            cpu: container.cpu,
+            memory: container.memory,
+            memory_reservation: container.memory_reservation,
+            ports: container.ports.clone(),
+            environment: self.map(&container.environment)?,
+            secrets: self.map(&container.secrets)?,
+            depends_on: container
+                .depends_on
+                .iter()
+                .map(|(name, condition)| (name.clone(), *condition))
+                .collect(),
+            essential: container.essential,
+            entry_point: self.texts(&container.entry_point)?,
+            command: self.texts(&container.command)?,
+        })
+    }
 }

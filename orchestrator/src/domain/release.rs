@@ -69,7 +69,24 @@ pub enum ChoiceFault {
 impl ChoiceFault {
     /// The next step for a person.
     pub fn hint(&self) -> String {
-        String::new()
+        let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+        match self {
+            Self::UnknownChannel { known, .. } | Self::ChannelNotChosen { known } => {
+                format!("channels: {}", list(&mut known.iter().map(ChannelName::as_str)))
+            }
+            Self::Missing { image } => format!("choose it: --image {image}=TAG"),
+            Self::UnknownImage { known, .. } => {
+                format!("images: {}", list(&mut known.iter().map(ImageKey::as_str)))
+            }
+            Self::Fixed { image, .. } => {
+                format!("leave {image} out, or remove `tag` from it in the project file")
+            }
+            Self::BadTag { .. } => "letters, digits, underscores, dots and hyphens, at most 128".to_owned(),
+            Self::RuleBroken { rule, .. } => format!(
+                "choose a tag that satisfies {rule} (a pre-release satisfies only a range that names one), or another channel"
+            ),
+            Self::NotAVersion { .. } => "a version is MAJOR.MINOR.PATCH, such as 1.2.0 or v1.2.0".to_owned(),
+        }
     }
 }
 
@@ -106,6 +123,87 @@ pub fn choose_images(
     channel: &ChannelName,
     chosen: &[(String, String)],
 ) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
-    let _ = (project, channel, chosen);
-    Err(Vec::new())
+    let mut faults = Vec::new();
+    for (image, _) in chosen {
+        if !project.images.keys().any(|key| key.as_str() == image) {
+            let known = project.images.keys().cloned().collect();
+            faults.push(ChoiceFault::UnknownImage {
+                image: image.clone(),
+                known,
+            });
+        }
+    }
+    let mut images = IndexMap::new();
+    for (key, image) in &project.images {
+        match choose_image(project, channel, key, image.tag.as_ref(), chosen) {
+            Ok(tag) => drop(images.insert(key.clone(), ReleaseImage { tag, digest: None })),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(images)
+    } else {
+        Err(faults)
+    }
+}
+
+fn choose_image(
+    project: &Project,
+    channel: &ChannelName,
+    key: &ImageKey,
+    fixed: Option<&Tag>,
+    chosen: &[(String, String)],
+) -> Result<Tag, ChoiceFault> {
+    // Said twice, the last word counts.
+    let said = chosen
+        .iter()
+        .rev()
+        .find(|(image, _)| image == key.as_str())
+        .map(|(_, tag)| tag);
+    let tag: Tag = match (fixed, said) {
+        (Some(tag), None) => return Ok(tag.clone()),
+        (Some(tag), Some(_)) => {
+            return Err(ChoiceFault::Fixed {
+                image: key.clone(),
+                tag: tag.clone(),
+            });
+        }
+        (None, None) => return Err(ChoiceFault::Missing { image: key.clone() }),
+        (None, Some(text)) => text.parse().map_err(|_| ChoiceFault::BadTag {
+            image: key.clone(),
+            text: text.clone(),
+        })?,
+    };
+    let Some(rule) = project
+        .channels
+        .get(channel)
+        .and_then(|channel| channel.rules.get(key))
+    else {
+        return Ok(tag);
+    };
+    let (image, channel, text) = (key.clone(), channel.clone(), rule.to_string());
+    match version_of(tag.as_str()) {
+        None => Err(ChoiceFault::NotAVersion {
+            image,
+            tag,
+            rule: text,
+            channel,
+        }),
+        Some(version) if !rule.matches(&version) => Err(ChoiceFault::RuleBroken {
+            image,
+            tag,
+            rule: text,
+            channel,
+        }),
+        Some(_) => Ok(tag),
+    }
+}
+
+/// Whether a tag is a version in a range. A leading `v` is no part of it.
+pub fn satisfies(tag: &str, range: &semver::VersionReq) -> bool {
+    version_of(tag).is_some_and(|version| range.matches(&version))
+}
+
+fn version_of(tag: &str) -> Option<semver::Version> {
+    tag.strip_prefix('v').unwrap_or(tag).parse().ok()
 }

@@ -1,6 +1,11 @@
 //! The one match that is the state machine.
 
-use super::{Deployment, DeploymentState, Event};
+use jiff::Timestamp;
+
+use super::{
+    Approval, CancelRequest, Deployment, DeploymentState, Event, EventKind, Operation, OperationSlot,
+    OperationState, final_state,
+};
 use crate::domain::name::{DeploymentId, OperationId};
 
 /// An event that cannot follow: a fault of the caller, never of the outside.
@@ -35,18 +40,36 @@ impl Deployment {
     /// # Errors
     /// Any event but `DeploymentCreated`.
     pub fn create(id: DeploymentId, first: &Event) -> Result<Self, IllegalTransition> {
-        let _ = (id, first);
-        Err(IllegalTransition::NotCreated)
-    }
-
-    /// The next state.
-    ///
-    /// # Errors
-    /// The event cannot follow; nothing changed.
-    pub fn apply(&self, event: &Event) -> Result<Self, IllegalTransition> {
-        Err(IllegalTransition::State {
-            event: event.kind.name(),
-            state: self.state,
+        let EventKind::DeploymentCreated {
+            project,
+            release,
+            environment,
+            phase,
+            by,
+            time_limit,
+            approval_rule,
+            operations,
+        } = &first.kind
+        else {
+            return Err(IllegalTransition::NotCreated);
+        };
+        Ok(Self {
+            id,
+            project: project.clone(),
+            release: release.clone(),
+            environment: environment.clone(),
+            phase: phase.clone(),
+            state: DeploymentState::Queued,
+            created_by: by.clone(),
+            created: first.at,
+            started: None,
+            ended: None,
+            deadline: None,
+            time_limit: *time_limit,
+            approval_rule: approval_rule.clone(),
+            approvals: Vec::new(),
+            cancel: None,
+            operations: operations.iter().map(Operation::new).collect(),
         })
     }
 
@@ -63,5 +86,163 @@ impl Deployment {
         events.try_fold(Self::create(id, first)?, |deployment, event| {
             deployment.apply(event)
         })
+    }
+
+    /// The next state.
+    ///
+    /// # Errors
+    /// The event cannot follow; nothing changed.
+    pub fn apply(&self, event: &Event) -> Result<Self, IllegalTransition> {
+        use DeploymentState::{AwaitingApproval, Queued, Running};
+        use EventKind as E;
+        let mut next = self.clone();
+        match (self.state, &event.kind) {
+            (Queued, E::ApprovalRequested) if !self.is_approved() => next.state = AwaitingApproval,
+            (Queued | AwaitingApproval, E::Approved { operator, note })
+                if !self.is_approved() && self.cancel.is_none() =>
+            {
+                next.approve(operator, note, event.at)?;
+            }
+            (Queued, E::DeploymentStarted { deadline }) if self.is_approved() && self.cancel.is_none() => {
+                next.state = Running;
+                next.started = Some(event.at);
+                next.deadline = Some(*deadline);
+            }
+            (Queued | AwaitingApproval | Running, E::CancelRequested { operator, note, mode })
+                if self.cancel.is_none() =>
+            {
+                let (operator, note) = (operator.clone(), note.clone());
+                next.cancel = Some(CancelRequest {
+                    operator,
+                    note,
+                    mode: *mode,
+                    at: event.at,
+                });
+            }
+            (Running, E::OperationIntended { .. }) if self.cancel.is_some() => {
+                return Err(self.illegal(event));
+            }
+            (
+                Running,
+                E::OperationIntended { operation, .. }
+                | E::OperationReattached { operation }
+                | E::OperationStarted { operation, .. }
+                | E::OperationProgress { operation, .. }
+                | E::OperationFinished { operation, .. }
+                | E::CancelConfirmed { operation },
+            )
+            | (Queued | AwaitingApproval | Running, E::OperationSkipped { operation, .. }) => {
+                next.operation_mut(*operation, event)?.take(event)?;
+            }
+            (Queued | AwaitingApproval | Running, E::DeploymentFinished { state }) => {
+                if final_state(self) != Some(*state) {
+                    return Err(IllegalTransition::WrongEnd { state: *state });
+                }
+                next.state = *state;
+                next.ended = Some(event.at);
+            }
+            (_, E::LateTruth { operation, .. }) => next.operation_mut(*operation, event)?.take(event)?,
+            _ => return Err(self.illegal(event)),
+        }
+        Ok(next)
+    }
+
+    fn illegal(&self, event: &Event) -> IllegalTransition {
+        IllegalTransition::State {
+            event: event.kind.name(),
+            state: self.state,
+        }
+    }
+
+    /// The last approval that is needed puts it back into the queue.
+    fn approve(&mut self, operator: &str, note: &str, at: Timestamp) -> Result<(), IllegalTransition> {
+        if self
+            .approvals
+            .iter()
+            .any(|approval| approval.operator == operator)
+        {
+            return Err(IllegalTransition::ApprovedTwice {
+                operator: operator.to_owned(),
+            });
+        }
+        self.approvals.push(Approval {
+            operator: operator.to_owned(),
+            note: note.to_owned(),
+            at,
+        });
+        if self.is_approved() {
+            self.state = DeploymentState::Queued;
+        }
+        Ok(())
+    }
+
+    fn operation_mut(&mut self, id: OperationId, event: &Event) -> Result<&mut Operation, IllegalTransition> {
+        let unknown = IllegalTransition::UnknownOperation {
+            event: event.kind.name(),
+            operation: id,
+        };
+        self.operations
+            .iter_mut()
+            .find(|operation| operation.slot.id == id)
+            .ok_or(unknown)
+    }
+}
+
+impl Operation {
+    fn new(slot: &OperationSlot) -> Self {
+        Self {
+            slot: slot.clone(),
+            state: OperationState::Pending,
+            expected: None,
+            sends: 0,
+            progress: String::new(),
+            cancel_confirmed: false,
+            late_truth: None,
+        }
+    }
+
+    fn take(&mut self, event: &Event) -> Result<(), IllegalTransition> {
+        use EventKind as E;
+        use OperationState::{Ended, Intended, Pending, Running, Skipped};
+        let at = event.at;
+        match (&self.state, &event.kind) {
+            (Pending, E::OperationIntended { expected, .. }) => {
+                self.expected = expected.clone();
+                self.sends = 1;
+                self.state = Intended { since: at };
+            }
+            (Intended { .. } | Running { .. }, E::OperationReattached { .. }) => {
+                self.sends = self.sends.saturating_add(1);
+            }
+            (Intended { .. }, E::OperationStarted { .. }) => self.state = Running { since: at },
+            // Every re-attachment begins with the agent's first word.
+            (Running { .. }, E::OperationStarted { .. }) => {}
+            (Intended { .. }, E::OperationProgress { message, .. }) => {
+                self.progress = message.clone();
+                self.state = Running { since: at };
+            }
+            (Running { .. }, E::OperationProgress { message, .. }) => self.progress = message.clone(),
+            (Intended { .. } | Running { .. }, E::CancelConfirmed { .. }) => self.cancel_confirmed = true,
+            // A pending one ends when it could not be sent at all.
+            (Pending | Intended { .. } | Running { .. }, E::OperationFinished { outcome, .. }) => {
+                self.state = Ended {
+                    at,
+                    outcome: outcome.clone(),
+                };
+            }
+            (Pending, E::OperationSkipped { because, .. }) => {
+                self.state = Skipped {
+                    because: because.clone(),
+                }
+            }
+            (Ended { .. }, E::LateTruth { outcome, .. }) if self.is_open_question() => {
+                self.late_truth = Some(outcome.clone());
+            }
+            _ => {
+                let (event, operation) = (event.kind.name(), self.slot.id);
+                return Err(IllegalTransition::Operation { event, operation });
+            }
+        }
+        Ok(())
     }
 }

@@ -126,8 +126,51 @@ impl EventKind {
         }
     }
 
-    /// One line for a person.
+    /// One line for a person. Of an operation's event the service and target
+    /// are shown beside it, and are not repeated here.
     pub fn message(&self) -> String {
-        String::new()
+        match self {
+            Self::DeploymentCreated {
+                release,
+                environment,
+                by,
+                ..
+            } => {
+                format!("release {release} into {environment}, created by {by}")
+            }
+            Self::ApprovalRequested => "waits for approval".to_owned(),
+            Self::Approved { operator, note } => with_note(format!("approved by {operator}"), note),
+            Self::DeploymentStarted { deadline } => {
+                format!("started; deadline {}", deadline.strftime("%Y-%m-%d %H:%M:%SZ"))
+            }
+            Self::OperationIntended { .. } => "sent to the agent".to_owned(),
+            Self::OperationReattached { .. } => "sent to the agent again, to go on".to_owned(),
+            Self::OperationStarted { found: false, .. } => "the agent started".to_owned(),
+            Self::OperationStarted { found: true, .. } => "the agent found it under way".to_owned(),
+            Self::OperationProgress { message, .. } => message.clone(),
+            Self::OperationFinished { outcome, .. } => outcome.line(),
+            Self::OperationSkipped { because, .. } => format!("not started: {because}"),
+            Self::CancelRequested {
+                operator,
+                note,
+                mode: CancelMode::RollBack,
+            } => with_note(format!("cancel asked by {operator}"), note),
+            Self::CancelRequested {
+                operator,
+                note,
+                mode: CancelMode::Detach,
+            } => with_note(format!("cancel without rolling back asked by {operator}"), note),
+            Self::CancelConfirmed { .. } => "the agent took the cancel".to_owned(),
+            Self::DeploymentFinished { state } => state.to_string(),
+            Self::LateTruth { outcome, .. } => format!("learned late: {}", outcome.line()),
+        }
+    }
+}
+
+fn with_note(text: String, note: &str) -> String {
+    if note.is_empty() {
+        text
+    } else {
+        format!("{text}: {note}")
     }
 }

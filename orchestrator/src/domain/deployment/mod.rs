@@ -232,6 +232,23 @@ pub struct Outcome {
     pub outputs: BTreeMap<String, String>,
 }
 
+impl Outcome {
+    /// One line for a person.
+    pub fn line(&self) -> String {
+        let Self {
+            verdict,
+            reason,
+            summary,
+            ..
+        } = self;
+        match (reason.as_str(), summary.as_str()) {
+            ("", "") => verdict.to_string(),
+            (reason, "") => format!("{verdict} ({reason})"),
+            (_, summary) => format!("{verdict}: {summary}"),
+        }
+    }
+}
+
 /// The state that an operation expects to start from; mirrors the wire's
 /// `towline.agent.v1.ExpectedState`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -308,8 +325,34 @@ pub mod reason {
     pub const AGENT_OFFLINE: &str = "agent_offline";
 }
 
-/// The state that a deployment ends in. `None` while an operation is not over.
+/// The state that a deployment ends in: the worst verdict of its operations.
+/// `None` while an operation is not over. One that was cancelled before all of
+/// its operations were sent is cancelled, unless one of them ended worse.
 pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
-    let _ = deployment;
-    None
+    if deployment
+        .operations
+        .iter()
+        .any(|operation| !operation.state.is_over())
+    {
+        return None;
+    }
+    let worst = deployment
+        .operations
+        .iter()
+        .filter_map(|operation| operation.state.verdict())
+        .max();
+    let skipped = deployment
+        .operations
+        .iter()
+        .any(|it| matches!(it.state, OperationState::Skipped { .. }));
+    let stopped = skipped && deployment.cancel.is_some();
+    Some(match worst {
+        Some(Verdict::Failed) => DeploymentState::Failed,
+        Some(Verdict::Errored) => DeploymentState::Errored,
+        Some(Verdict::Cancelled) => DeploymentState::Cancelled,
+        Some(Verdict::Succeeded | Verdict::Unchanged) | None if stopped => DeploymentState::Cancelled,
+        Some(Verdict::Succeeded | Verdict::Unchanged) => DeploymentState::Succeeded,
+        // Nothing was done: never a success.
+        None => DeploymentState::Errored,
+    })
 }

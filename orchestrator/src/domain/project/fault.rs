@@ -24,19 +24,6 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
-impl Fault {
-    pub fn error(file: &str, line: usize, column: usize, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            file: file.to_owned(),
-            line,
-            column,
-            message: message.into(),
-            hint: None,
-        }
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

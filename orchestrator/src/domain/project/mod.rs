@@ -4,9 +4,13 @@
 //! that it has, and every `${...}` in it has a value on every target that it is
 //! used on; so nothing about the file can surprise later, in prod.
 
+mod check;
 mod definition;
 mod fault;
+mod read;
+mod report;
 mod template;
+mod yaml;
 
 pub use definition::*;
 pub use fault::{Fault, Severity};
@@ -26,8 +30,16 @@ pub fn parse(text: &str, file: &str) -> Result<Project, Vec<Fault>> {
 /// # Errors
 /// As [`parse`]; the list then holds errors and warnings.
 pub fn parse_with_warnings(text: &str, file: &str) -> Result<(Project, Vec<Fault>), Vec<Fault>> {
-    let _ = text;
-    Err(vec![Fault::error(file, 1, 1, "not read yet")])
+    let mut report = report::Report::new(file);
+    let (project, report) = match yaml::read(text, &mut report) {
+        Some(root) => read::project(&root, report),
+        None => (None, report),
+    };
+    let faults = report.into_faults();
+    match project {
+        Some(project) => Ok((project, faults)),
+        None => Err(faults),
+    }
 }
 
 /// The JSON Schema (draft 2020-12) of a project file, for editors.

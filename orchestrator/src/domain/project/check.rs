@@ -1,0 +1,152 @@
+//! What only the file as a whole can show: values that a target lacks, services
+//! claimed twice, orders that go in circles.
+
+use super::{
+    definition::Project,
+    report::Report,
+    template::{Amount, Scope, Template, Texts, Unresolved},
+    yaml::Place,
+};
+
+/// A place of the file that needs values.
+pub struct Use {
+    pub at: Place,
+    pub wants: Wants,
+}
+
+pub enum Wants {
+    Text(Template),
+    Texts(Texts),
+    Amount(Amount),
+    FargateSize {
+        what: String,
+        cpu: Amount,
+        memory: Amount,
+    },
+}
+
+/// Tries every use on every target of every environment: all services go to all of them.
+pub fn uses_on_targets(project: &Project, uses: &[Use], report: &mut Report) {
+    for used in uses {
+        let mut faults: Vec<(String, String, Vec<String>)> = Vec::new();
+        for (name, environment) in &project.environments {
+            for target in &environment.targets {
+                let scope = Scope {
+                    environment: &environment.values,
+                    target: &target.values,
+                };
+                let Some((message, hint)) = used.wants.fault(scope) else {
+                    continue;
+                };
+                let on = format!("{} ({name})", target.id());
+                match faults.iter_mut().find(|(same, _, _)| *same == message) {
+                    Some((_, _, targets)) => targets.push(on),
+                    None => faults.push((message, hint, vec![on])),
+                }
+            }
+        }
+        for (message, hint, targets) in faults {
+            report
+                .error(used.at, format!("{message} on target {}", targets.join(", ")))
+                .hint(hint);
+        }
+    }
+}
+
+impl Wants {
+    fn fault(&self, scope: Scope<'_>) -> Option<(String, String)> {
+        let unresolved = match self {
+            Self::Text(template) => template.resolve(scope).err(),
+            Self::Texts(texts) => texts.resolve(scope).err(),
+            Self::Amount(amount) => amount.resolve(scope).err(),
+            Self::FargateSize { what, cpu, memory } => {
+                let (cpu, memory) = (cpu.resolve(scope).ok()?, memory.resolve(scope).ok()?);
+                return size_fault(what, cpu, memory);
+            }
+        };
+        unresolved.map(|why| {
+            let hint = match &why {
+                Unresolved::Missing { from, name } => format!("add {name} to the values of the {from}"),
+                Unresolved::List { from, name } => {
+                    format!("where a list is wanted, write the whole of it as \"${{{from}.{name}}}\"")
+                }
+                Unresolved::NotANumber { .. } => "a whole number is needed here".to_owned(),
+            };
+            (why.to_string(), hint)
+        })
+    }
+}
+
+/// Task sizes of Fargate: CPU units, and the MiB from, to, in steps of.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size>
+const SIZES: [(u32, u32, u32, u32); 7] = [
+    (256, 512, 2048, 512),
+    (512, 1024, 4096, 1024),
+    (1024, 2048, 8192, 1024),
+    (2048, 4096, 16_384, 1024),
+    (4096, 8192, 30_720, 1024),
+    (8192, 16_384, 61_440, 4096),
+    (16_384, 32_768, 122_880, 8192),
+];
+
+fn size_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
+    let Some(&(_, from, to, step)) = SIZES.iter().find(|(units, ..)| *units == cpu) else {
+        let all: Vec<String> = SIZES.iter().map(|(units, ..)| units.to_string()).collect();
+        return Some((
+            format!("{what}: Fargate has no tasks of {cpu} CPU units"),
+            format!("one of {}", all.join(", ")),
+        ));
+    };
+    // 256 CPU units offer 512, 1024 and 2048 MiB, and not 1536.
+    let fits = (from..=to).contains(&memory) && (memory - from) % step == 0 && (cpu, memory) != (256, 1536);
+    let hint = match cpu {
+        256 => "512, 1024 or 2048 MiB".to_owned(),
+        _ => format!("{from} to {to} MiB in steps of {step}"),
+    };
+    (!fits).then(|| {
+        (
+            format!("{what}: Fargate has no tasks of {cpu} CPU units with {memory} MiB"),
+            hint,
+        )
+    })
+}
+
+/// The first cycle of a graph whose nodes are numbers: its nodes in order, the
+/// first one again at the end.
+pub fn cycle(nodes: usize, edges: impl Fn(usize) -> Vec<usize>) -> Option<Vec<usize>> {
+    let mut done = vec![false; nodes];
+    for start in 0..nodes {
+        let mut path = Vec::new();
+        if let Some(found) = walk(start, &edges, &mut path, &mut done) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+fn walk(
+    node: usize,
+    edges: &impl Fn(usize) -> Vec<usize>,
+    path: &mut Vec<usize>,
+    done: &mut Vec<bool>,
+) -> Option<Vec<usize>> {
+    if let Some(start) = path.iter().position(|earlier| *earlier == node) {
+        let mut found = path.split_off(start);
+        found.push(node);
+        return Some(found);
+    }
+    if done.get(node).copied().unwrap_or(true) {
+        return None;
+    }
+    path.push(node);
+    for next in edges(node) {
+        if let Some(found) = walk(next, edges, path, done) {
+            return Some(found);
+        }
+    }
+    path.pop();
+    if let Some(done) = done.get_mut(node) {
+        *done = true;
+    }
+    None
+}

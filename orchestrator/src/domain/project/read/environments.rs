@@ -1,0 +1,154 @@
+//! `environments`: ordered targets and their values.
+
+use indexmap::IndexMap;
+use jiff::SignedDuration;
+
+use super::{Reading, word};
+use crate::domain::{
+    name::AccountId,
+    project::{
+        definition::{Environment, Target, Waves},
+        report::{self, Fields},
+        template::{Value, is_value_name},
+        yaml::{Kind, Node},
+    },
+};
+
+const TARGET_KEYS: [&str; 5] = ["agent", "account", "region", "cluster", "values"];
+const WAVES: [(&str, Waves); 2] = [("one_by_one", Waves::OneByOne), ("together", Waves::Together)];
+/// Longer than this nobody means, and AWS's own stacks give up after 3 h each.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+impl<'a> Reading<'a> {
+    pub(super) fn environment(&mut self, key: &'a str, node: &'a Node) -> Option<Environment> {
+        let what = format!("environment {key}");
+        let fields = Fields::of(
+            node,
+            &what,
+            &["values", "targets", "waves", "deadline"],
+            &mut self.report,
+        )?;
+        let values = self.values(&what, fields.get("values"));
+        let waves = match fields.get("waves") {
+            Some(node) => word(node, &format!("{what}: waves"), &WAVES, &mut self.report),
+            None => Some(Waves::default()),
+        };
+        let deadline = match fields.get("deadline") {
+            Some(node) => self.deadline(&what, node),
+            None => Some(Environment::DEFAULT_DEADLINE),
+        };
+        let node = fields.need("targets", &mut self.report)?;
+        let items = report::list(node, &format!("{what}: targets"), &mut self.report)?;
+        if items.is_empty() {
+            self.report.error(node.at, format!("{what} has no targets"));
+        }
+        let targets = items.iter().filter_map(|item| self.target(&what, item)).collect();
+        Some(Environment {
+            values,
+            targets,
+            waves: waves?,
+            deadline: deadline?,
+        })
+    }
+
+    fn target(&mut self, environment: &str, node: &'a Node) -> Option<Target> {
+        let what = format!("{environment}: a target");
+        let fields = Fields::of(node, &what, &TARGET_KEYS, &mut self.report)?;
+        let [agent, account, region, cluster] =
+            ["agent", "account", "region", "cluster"].map(|key| fields.need(key, &mut self.report));
+        let values = self.values(&what, fields.get("values"));
+        let agent = agent.and_then(|node| report::parsed(node, &format!("{what}: agent"), &mut self.report));
+        let account = account.and_then(|node| self.account(&what, node));
+        let region =
+            region.and_then(|node| report::parsed(node, &format!("{what}: region"), &mut self.report));
+        let cluster =
+            cluster.and_then(|node| report::parsed(node, &format!("{what}: cluster"), &mut self.report));
+        Some(Target {
+            agent: agent?,
+            account: account?,
+            region: region?,
+            cluster: cluster?,
+            values,
+        })
+    }
+
+    /// Unquoted, other tools read 012345678901 as a number and lose its zero.
+    fn account(&mut self, what: &str, node: &Node) -> Option<AccountId> {
+        let what = format!("{what}: account");
+        if let Kind::Scalar { text, quoted: false } = &node.kind
+            && !node.is_null()
+        {
+            self.report
+                .error(node.at, format!("{what} must be quoted, or it is a number"))
+                .hint(format!("write \"{text}\""));
+            return None;
+        }
+        report::parsed(node, &what, &mut self.report)
+    }
+
+    fn deadline(&mut self, what: &str, node: &Node) -> Option<SignedDuration> {
+        let what = format!("{what}: deadline");
+        let text = report::text(node, &what, &mut self.report)?;
+        match text.parse::<SignedDuration>() {
+            Ok(deadline) if deadline > SignedDuration::ZERO && deadline <= LONGEST => Some(deadline),
+            Ok(_) => {
+                self.report.error(
+                    node.at,
+                    format!("{what} must be more than nothing and at most 7 days"),
+                );
+                None
+            }
+            Err(_) => {
+                self.report
+                    .error(node.at, format!("{what}: {text:?} is not a time span"))
+                    .hint("such as 45m or 1h30m");
+                None
+            }
+        }
+    }
+
+    fn values(&mut self, what: &str, node: Option<&'a Node>) -> IndexMap<String, Value> {
+        let what = format!("{what}: values");
+        let entries = node
+            .and_then(|node| report::map(node, &what, &mut self.report))
+            .unwrap_or_default();
+        let mut values = IndexMap::new();
+        for entry in entries {
+            if !is_value_name(&entry.key) {
+                self.report
+                    .error(
+                        entry.key_at,
+                        format!("{what}: {:?} cannot be referred to", entry.key),
+                    )
+                    .hint("a letter first, then letters, digits, underscores and hyphens");
+            }
+            if let Some(value) = self.value(&format!("{what}: {}", entry.key), &entry.value) {
+                values.insert(entry.key.clone(), value);
+            }
+        }
+        values
+    }
+
+    fn value(&mut self, what: &str, node: &'a Node) -> Option<Value> {
+        if let Kind::List(items) = &node.kind {
+            if items.is_empty() {
+                self.report.error(node.at, format!("{what} is an empty list"));
+            }
+            return Some(Value::List(
+                items.iter().filter_map(|item| self.literal(what, item)).collect(),
+            ));
+        }
+        self.literal(what, node).map(Value::Text)
+    }
+
+    /// Values are literal: they are what holes are filled with.
+    fn literal(&mut self, what: &str, node: &Node) -> Option<String> {
+        let text = report::text(node, what, &mut self.report)?;
+        if text.contains("${") {
+            self.report
+                .error(node.at, format!("{what}: a value cannot refer to another value"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+}
