@@ -1,0 +1,254 @@
+//! What the engine answers, as the API's messages.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use towline_proto::orchestrator::v1 as pb;
+
+use crate::engine;
+
+/// An instant on the wire.
+pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+    // The wire wants nanoseconds that count forward, also before 1970.
+    let nanos = at.as_nanosecond();
+    let billion = 1_000_000_000_i128;
+    prost_types::Timestamp {
+        seconds: i64::try_from(nanos.div_euclid(billion)).unwrap_or(i64::MAX),
+        nanos: i32::try_from(nanos.rem_euclid(billion)).unwrap_or(0),
+    }
+}
+
+pub fn project(view: engine::ProjectView) -> pb::Project {
+    pb::Project {
+        name: view.name,
+        version: view.version,
+        apply_time: Some(timestamp(view.applied_at)),
+        applied_by: view.applied_by,
+        services: view.services,
+        environments: view.environments,
+        channels: view.channels,
+    }
+}
+
+pub fn project_status(view: engine::ProjectStatus) -> pb::ProjectStatus {
+    pb::ProjectStatus {
+        project: view.project,
+        environments: view.environments.into_iter().map(environment_status).collect(),
+    }
+}
+
+fn environment_status(view: engine::EnvironmentStatus) -> pb::EnvironmentStatus {
+    pb::EnvironmentStatus {
+        environment: view.environment,
+        cells: view.cells.into_iter().map(cell_status).collect(),
+        active_deployment: view.active_deployment,
+        waiting_on: view.waiting_on,
+    }
+}
+
+fn cell_status(view: engine::CellStatus) -> pb::CellStatus {
+    pb::CellStatus {
+        service: view.service,
+        target: view.target,
+        release: view.release,
+        verdict: verdict(view.verdict),
+        last_release: view.last_release,
+        images: view.images.into_iter().collect::<HashMap<_, _>>(),
+        observe_time: view.observed_at.map(timestamp),
+        reason: view.reason,
+    }
+}
+
+pub fn release(view: engine::ReleaseView) -> pb::Release {
+    let image = |image: engine::ReleaseImageView| pb::ReleaseImage {
+        image: image.image,
+        tag: image.tag,
+        digest: String::new(),
+    };
+    pb::Release {
+        project: view.project,
+        version: view.version,
+        channel: view.channel,
+        images: view.images.into_iter().map(image).collect(),
+        project_version: view.project_version,
+        create_time: Some(timestamp(view.created_at)),
+        created_by: view.created_by,
+        notes: view.notes,
+    }
+}
+
+pub fn deployment(view: engine::DeploymentView) -> pb::Deployment {
+    let approval = |approval: engine::ApprovalView| pb::Approval {
+        operator: approval.operator,
+        note: approval.note,
+        time: Some(timestamp(approval.at)),
+    };
+    pb::Deployment {
+        id: view.id,
+        project: view.project,
+        release: view.release,
+        environment: view.environment,
+        phase: view.phase,
+        state: deployment_state(view.state).into(),
+        operations: view.operations.into_iter().map(operation).collect(),
+        approvals: view.approvals.into_iter().map(approval).collect(),
+        waiting_on: view.waiting_on,
+        create_time: Some(timestamp(view.created_at)),
+        start_time: view.started_at.map(timestamp),
+        end_time: view.ended_at.map(timestamp),
+        deadline: view.deadline.map(timestamp),
+        created_by: view.created_by,
+        cancel_requested: view.cancel_requested,
+    }
+}
+
+fn operation(view: engine::OperationView) -> pb::Operation {
+    let state = match view.state {
+        engine::OperationState::Pending => pb::OperationState::Pending,
+        engine::OperationState::Running => pb::OperationState::Running,
+        engine::OperationState::Ended => pb::OperationState::Ended,
+        engine::OperationState::Skipped => pb::OperationState::Skipped,
+    };
+    pb::Operation {
+        id: view.id,
+        service: view.service,
+        target: view.target,
+        agent: view.agent,
+        wave: view.wave,
+        state: state.into(),
+        verdict: verdict(view.verdict),
+        reason: view.reason,
+        summary: view.summary,
+        hint: view.hint,
+        diagnosis: view.diagnosis,
+        waiting_on: view.waiting_on,
+        outputs: view.outputs.into_iter().collect(),
+    }
+}
+
+fn deployment_state(state: engine::DeploymentState) -> pb::DeploymentState {
+    match state {
+        engine::DeploymentState::Queued => pb::DeploymentState::Queued,
+        engine::DeploymentState::AwaitingApproval => pb::DeploymentState::AwaitingApproval,
+        engine::DeploymentState::Running => pb::DeploymentState::Running,
+        engine::DeploymentState::Succeeded => pb::DeploymentState::Succeeded,
+        engine::DeploymentState::Failed => pb::DeploymentState::Failed,
+        engine::DeploymentState::Errored => pb::DeploymentState::Errored,
+        engine::DeploymentState::Cancelled => pb::DeploymentState::Cancelled,
+    }
+}
+
+fn verdict(verdict: Option<engine::Verdict>) -> String {
+    match verdict {
+        None => "",
+        Some(engine::Verdict::Succeeded) => "succeeded",
+        Some(engine::Verdict::Unchanged) => "unchanged",
+        Some(engine::Verdict::Failed) => "failed",
+        Some(engine::Verdict::Errored) => "errored",
+        Some(engine::Verdict::Cancelled) => "cancelled",
+    }
+    .to_owned()
+}
+
+pub fn watch_item(item: engine::WatchItem) -> pb::WatchReleaseResponse {
+    match item {
+        engine::WatchItem::Event(event) => pb::WatchReleaseResponse {
+            cursor: event.cursor,
+            event: Some(deployment_event(event)),
+            settled: None,
+        },
+        engine::WatchItem::Settled(settled) => pb::WatchReleaseResponse {
+            cursor: settled.cursor,
+            event: None,
+            settled: Some(pb::Settled {
+                state: optional_state(settled.state),
+                waiting_on: settled.waiting_on,
+                outcome: optional_state(settled.outcome),
+            }),
+        },
+    }
+}
+
+fn deployment_event(view: engine::EventView) -> pb::DeploymentEvent {
+    pb::DeploymentEvent {
+        cursor: view.cursor,
+        deployment: view.deployment,
+        environment: view.environment,
+        time: Some(timestamp(view.at)),
+        kind: view.kind,
+        message: view.message,
+        service: view.service,
+        target: view.target,
+        state: optional_state(view.state),
+        verdict: verdict(view.verdict),
+    }
+}
+
+fn optional_state(state: Option<engine::DeploymentState>) -> i32 {
+    state
+        .map_or(pb::DeploymentState::Unspecified, deployment_state)
+        .into()
+}
+
+pub fn agent(view: engine::AgentView) -> pb::Agent {
+    let state = match view.state {
+        engine::AgentState::Invited => pb::AgentState::Invited,
+        engine::AgentState::Connected => pb::AgentState::Connected,
+        engine::AgentState::Offline => pb::AgentState::Offline,
+    };
+    pb::Agent {
+        name: view.name,
+        mode: agent_mode(view.mode).into(),
+        address: view.address.unwrap_or_default(),
+        state: state.into(),
+        since: Some(timestamp(view.since)),
+        account: view.account,
+        version: view.version,
+        regions: view.regions,
+        reason: view.reason,
+    }
+}
+
+pub fn agent_mode(mode: engine::AgentMode) -> pb::AgentMode {
+    match mode {
+        engine::AgentMode::Polling => pb::AgentMode::Polling,
+        engine::AgentMode::Listening => pb::AgentMode::Listening,
+    }
+}
+
+pub fn operator(view: engine::OperatorView) -> pb::Operator {
+    pb::Operator {
+        name: view.name,
+        role: role(view.role).into(),
+        joined: view.joined,
+    }
+}
+
+pub fn role(role: engine::Role) -> pb::OperatorRole {
+    match role {
+        engine::Role::Viewer => pb::OperatorRole::Viewer,
+        engine::Role::Deployer => pb::OperatorRole::Deployer,
+        engine::Role::Approver => pb::OperatorRole::Approver,
+        engine::Role::Admin => pb::OperatorRole::Admin,
+    }
+}
+
+/// The role that a message names; `None` for none of ours.
+pub fn role_of_wire(role: i32) -> Option<engine::Role> {
+    match pb::OperatorRole::try_from(role).ok()? {
+        pb::OperatorRole::Unspecified => None,
+        pb::OperatorRole::Viewer => Some(engine::Role::Viewer),
+        pb::OperatorRole::Deployer => Some(engine::Role::Deployer),
+        pb::OperatorRole::Approver => Some(engine::Role::Approver),
+        pb::OperatorRole::Admin => Some(engine::Role::Admin),
+    }
+}
+
+/// The mode that a message names; `None` for none of ours.
+pub fn mode_of_wire(mode: i32) -> Option<engine::AgentMode> {
+    match pb::AgentMode::try_from(mode).ok()? {
+        pb::AgentMode::Unspecified => None,
+        pb::AgentMode::Polling => Some(engine::AgentMode::Polling),
+        pb::AgentMode::Listening => Some(engine::AgentMode::Listening),
+    }
+}

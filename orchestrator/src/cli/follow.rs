@@ -1,0 +1,302 @@
+//! Follows a release to where nothing more happens by itself, and says on the
+//! way what happens. A connection that is lost is made again, and the watch
+//! goes on from its cursor.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tonic::{Code, Status, Streaming};
+use towline_proto::orchestrator::v1::{self as pb, DeploymentState};
+
+use super::{
+    connection::Api,
+    events::{self, InMotion},
+    exit::{Exit, Fault},
+    json,
+    output::{Console, Format},
+};
+
+/// How long a lost connection is tried again before the watch gives up.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is followed, and what of it is told.
+pub struct Following {
+    pub project: String,
+    pub version: String,
+    /// Tell only what happens in this deployment and after it was made.
+    pub from_deployment: Option<String>,
+    /// Only events after this cursor.
+    pub after: i64,
+    /// Where events go.
+    pub told: Told,
+}
+
+/// Where the events of a release go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// They are what was asked for.
+    AsData,
+    /// They are talk while one waits.
+    AsTalk,
+}
+
+/// How a release stood when nothing more happened by itself.
+pub struct Followed {
+    pub exit: Exit,
+    pub waiting_on: String,
+}
+
+impl Followed {
+    /// Tells the person what it waits on.
+    pub fn say(&self, console: &mut Console) -> Result<(), Fault> {
+        if !self.waiting_on.is_empty() {
+            console.talk(&format!("waits on {}", self.waiting_on))?;
+        }
+        Ok(())
+    }
+}
+
+/// Follows until the release settles.
+pub async fn follow(api: &mut Api, console: &mut Console, following: Following) -> Result<Followed, Fault> {
+    let mut teller = Teller::new(&following);
+    loop {
+        let lost = match watch(api, &following, teller.cursor).await {
+            Ok(mut stream) => match teller.tell(api, console, &mut stream).await? {
+                Ended::Settled(settled) => return Ok(teller.followed(&settled)),
+                Ended::Lost(why) => why,
+            },
+            Err(status) if is_lost(&status) => status.message().to_owned(),
+            Err(status) => return Err(status.into()),
+        };
+        console.talk(&format!(
+            "the connection to the orchestrator was lost ({lost}); trying again"
+        ))?;
+        reconnect(api, &following).await?;
+        console.talk("connected again")?;
+    }
+}
+
+async fn watch(
+    api: &mut Api,
+    following: &Following,
+    after_cursor: i64,
+) -> Result<Streaming<pb::WatchReleaseResponse>, Status> {
+    let request = pb::WatchReleaseRequest {
+        project: following.project.clone(),
+        version: following.version.clone(),
+        after_cursor,
+    };
+    Ok(api.releases.watch_release(request).await?.into_inner())
+}
+
+async fn reconnect(api: &mut Api, following: &Following) -> Result<(), Fault> {
+    let clock = api.seams.clock;
+    let start = clock.instant();
+    let mut pause = Duration::from_millis(200);
+    loop {
+        clock.sleep(api.seams.random.up_to(pause)).await;
+        match api.reconnect().await {
+            Ok(()) => return Ok(()),
+            Err(fault) if start.elapsed() > PATIENCE => {
+                let version = &following.version;
+                return Err(fault.hint(format!(
+                    "what was started goes on; `towline watch {version}` shows it"
+                )));
+            }
+            Err(_) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// Whether the connection, and not the orchestrator, ended a call.
+fn is_lost(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+}
+
+enum Ended {
+    Settled(pb::Settled),
+    Lost(String),
+}
+
+/// What has been told so far.
+struct Teller {
+    cursor: i64,
+    told: Told,
+    /// Set until the deployment from which on we tell has shown up.
+    skipping_to: Option<String>,
+    outcome: Outcome,
+    in_motion: InMotion,
+    zone: TimeZone,
+}
+
+impl Teller {
+    fn new(following: &Following) -> Self {
+        Self {
+            cursor: following.after,
+            told: following.told,
+            skipping_to: following.from_deployment.clone(),
+            outcome: Outcome::default(),
+            in_motion: InMotion::default(),
+            zone: TimeZone::system(),
+        }
+    }
+
+    async fn tell(
+        &mut self,
+        api: &mut Api,
+        console: &mut Console,
+        stream: &mut Streaming<pb::WatchReleaseResponse>,
+    ) -> Result<Ended, Fault> {
+        loop {
+            match stream.message().await {
+                Ok(Some(response)) => {
+                    self.cursor = self.cursor.max(response.cursor);
+                    if console.format == Format::Json && self.told == Told::AsData {
+                        console.data(&json::of("WatchReleaseResponse", &response)?.to_string())?;
+                    }
+                    if let Some(event) = &response.event {
+                        self.event(api, console, event).await?;
+                    }
+                    if let Some(settled) = response.settled {
+                        return Ok(Ended::Settled(settled));
+                    }
+                }
+                Ok(None) => return Ok(Ended::Lost("it was closed".to_owned())),
+                Err(status) if is_lost(&status) => return Ok(Ended::Lost(status.message().to_owned())),
+                Err(status) => return Err(status.into()),
+            }
+        }
+    }
+
+    async fn event(
+        &mut self,
+        api: &mut Api,
+        console: &mut Console,
+        event: &pb::DeploymentEvent,
+    ) -> Result<(), Fault> {
+        if self
+            .skipping_to
+            .as_ref()
+            .is_some_and(|id| *id == event.deployment)
+        {
+            self.skipping_to = None;
+        }
+        if self.skipping_to.is_some() {
+            return Ok(());
+        }
+        self.outcome.take(event);
+        if console.format == Format::Json && self.told == Told::AsData {
+            return Ok(());
+        }
+        let is_progress = self.in_motion.take(event, &self.zone);
+        if !(is_progress && console.redraws()) {
+            self.say(console, &events::line(event, &self.zone))?;
+        }
+        if events::is_bad_end(event) {
+            for line in why(api, event).await {
+                self.say(console, &line)?;
+            }
+        }
+        console.in_place(&self.in_motion.lines())?;
+        Ok(())
+    }
+
+    fn say(&self, console: &mut Console, line: &str) -> Result<(), Fault> {
+        match self.told {
+            Told::AsData => console.data(line)?,
+            Told::AsTalk => console.talk(line)?,
+        }
+        Ok(())
+    }
+
+    fn followed(&self, settled: &pb::Settled) -> Followed {
+        Followed {
+            exit: self.outcome.exit(settled),
+            waiting_on: settled.waiting_on.clone(),
+        }
+    }
+}
+
+/// The diagnosis of an operation. The event's own line is all that there is
+/// when it cannot be had.
+async fn why(api: &mut Api, event: &pb::DeploymentEvent) -> Vec<String> {
+    let request = pb::GetDeploymentRequest {
+        id: event.deployment.clone(),
+    };
+    let Ok(response) = api.deployments.get_deployment(request).await else {
+        return Vec::new();
+    };
+    let deployment = response.into_inner().deployment.unwrap_or_default();
+    events::operation_of(&deployment, event)
+        .map(events::why)
+        .unwrap_or_default()
+}
+
+/// The verdict over what was told: the newest state of each environment.
+#[derive(Debug, Default)]
+struct Outcome {
+    states: std::collections::BTreeMap<String, DeploymentState>,
+}
+
+impl Outcome {
+    fn take(&mut self, event: &pb::DeploymentEvent) {
+        if event.state() != DeploymentState::Unspecified {
+            self.states.insert(event.environment.clone(), event.state());
+        }
+    }
+
+    /// The worst of what was told; without any state told, what the
+    /// orchestrator says of the whole release.
+    fn exit(&self, settled: &pb::Settled) -> Exit {
+        self.states
+            .values()
+            .map(|state| Exit::of_state(*state))
+            .reduce(Exit::worse)
+            .unwrap_or_else(|| match settled.outcome() {
+                DeploymentState::Unspecified => Exit::Waits,
+                outcome => Exit::of_state(outcome),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(environment: &str, state: DeploymentState) -> pb::DeploymentEvent {
+        pb::DeploymentEvent {
+            environment: environment.to_owned(),
+            state: state.into(),
+            ..pb::DeploymentEvent::default()
+        }
+    }
+
+    fn exit(events: &[(&str, DeploymentState)]) -> Exit {
+        let mut outcome = Outcome::default();
+        for (environment, state) in events {
+            outcome.take(&event(environment, *state));
+        }
+        outcome.exit(&pb::Settled::default())
+    }
+
+    #[test]
+    fn a_release_that_stops_at_an_approval_waits() {
+        use DeploymentState::{AwaitingApproval, Running, Succeeded};
+        let events = [("dev", Running), ("dev", Succeeded), ("prod", AwaitingApproval)];
+        assert_eq!(exit(&events), Exit::Waits);
+    }
+
+    #[test]
+    fn a_second_try_that_goes_well_replaces_the_first() {
+        use DeploymentState::{Failed, Succeeded};
+        assert_eq!(exit(&[("dev", Failed)]), Exit::Failed);
+        assert_eq!(exit(&[("dev", Failed), ("dev", Succeeded)]), Exit::Done);
+    }
+
+    #[test]
+    fn a_release_with_no_deployment_waits_for_its_promotion() {
+        assert_eq!(exit(&[]), Exit::Waits);
+    }
+}

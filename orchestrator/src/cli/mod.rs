@@ -1,0 +1,164 @@
+//! The command line: one file per verb, and how things are shown. Start with
+//! [`Cli`] (what can be typed) and [`run`] (what then happens).
+//!
+//! Standard output carries data (tables, or JSON with `--output json`);
+//! everything said to the person goes to standard error. Client verbs use
+//! nothing but the orchestrator's API, over one connection made with the
+//! operator's own certificate. A verb that starts something waits for its end
+//! and answers with the exit code of the verdict ([`exit::Exit`]).
+
+pub mod exit;
+
+mod agent;
+mod apply;
+mod approve;
+mod cancel;
+mod choose;
+mod completions;
+mod connection;
+mod context;
+mod deployments;
+mod events;
+mod follow;
+mod init;
+mod join;
+mod json;
+mod operator;
+mod output;
+mod promote;
+mod release;
+mod schema;
+mod serve;
+mod show;
+mod status;
+mod table;
+mod valid_for;
+mod watch;
+
+use std::{future::Future, path::PathBuf};
+
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
+use towline_link::seams::Seams;
+
+use self::{
+    connection::Api,
+    exit::{Exit, Fault},
+    output::{Console, Format},
+};
+
+/// Carries a release of container images through many AWS accounts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "towline",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = exit::HELP,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The file that says which orchestrator, and with which certificate
+    /// [default: ~/.config/towline/cli.toml].
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TOWLINE_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Tables for people, or JSON for scripts: the API's messages in protobuf's
+    /// JSON mapping (one message a line where there are many).
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+
+    /// When to use colours; NO_COLOR is respected.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Init(init::Init),
+    Serve(serve::Serve),
+    Join(join::Join),
+    Agent(agent::Agent),
+    Operator(operator::Operator),
+    Apply(apply::Apply),
+    Schema(schema::Schema),
+    Release(release::Release),
+    Promote(promote::Promote),
+    Approve(approve::Approve),
+    Cancel(cancel::Cancel),
+    Watch(watch::Watch),
+    Status(status::Status),
+    Completions(completions::Completions),
+    Version(Version),
+}
+
+/// Prints the version of this program.
+#[derive(Args, Debug)]
+pub struct Version {}
+
+/// Does what was asked, says what went wrong, and answers with the exit code.
+pub fn run(cli: Cli) -> Exit {
+    let Cli { global, verb } = cli;
+    let mut console = Console::of_process(global.output, global.color);
+    match dispatch(&global, verb, &mut console) {
+        Ok(exit) => exit,
+        Err(fault) => {
+            console.fault(&fault);
+            fault.exit
+        }
+    }
+}
+
+fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, Fault> {
+    match verb {
+        Verb::Init(verb) => verb.run(global, console),
+        Verb::Serve(verb) => verb.run(console),
+        Verb::Join(verb) => alone(verb.run(global, console)),
+        Verb::Agent(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Operator(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Apply(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Schema(verb) => verb.run(console),
+        Verb::Release(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Promote(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Approve(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Cancel(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Watch(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Status(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Completions(verb) => verb.run(Cli::command(), console),
+        Verb::Version(_) => {
+            console.data(&format!("towline {}", env!("CARGO_PKG_VERSION")))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Runs one client verb on a single thread: it starts fast and needs no more.
+fn with_api(global: &Global, verb: impl AsyncFnOnce(&mut Api) -> Result<Exit, Fault>) -> Result<Exit, Fault> {
+    alone(async {
+        let mut api = Api::connect(global, Seams::system()).await?;
+        verb(&mut api).await
+    })
+}
+
+fn alone(future: impl Future<Output = Result<Exit, Fault>>) -> Result<Exit, Fault> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::local(format!("cannot start: {error}")))?
+        .block_on(future)
+}
