@@ -3,14 +3,18 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use tonic::Status;
 
-use crate::{counters::Counters, identity::Identity};
+use crate::{
+    counters::Counters,
+    identity::Identity,
+    io::{OpenCall, PeerInfo},
+};
 
 /// Decides about a call, before its handler sees it. Functions
 /// `Fn(path, identity) -> Result<(), Status>` are such; what has to look
@@ -85,17 +89,72 @@ where
     }
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-        let _ = (request, &self.decide, &self.counters);
-        Box::pin(async {
-            let refused = Status::permission_denied("no rule");
-            let (parts, body) = refused.into_http::<tonic::body::Body>().into_parts();
-            Ok(http::Response::from_parts(parts, AccessBody(body)))
-        })
+        // The service that was made ready answers; its clone waits its turn.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        Box::pin(enter(self.decide.clone(), self.counters.clone(), inner, request))
     }
 }
 
-/// The body of an answer behind an [`AccessLayer`].
-pub struct AccessBody(tonic::body::Body);
+async fn enter<D, S, B>(
+    decide: D,
+    counters: Counters,
+    mut inner: S,
+    mut request: http::Request<tonic::body::Body>,
+) -> Result<http::Response<AccessBody>, S::Error>
+where
+    D: Decide,
+    S: tower_service::Service<http::Request<tonic::body::Body>, Response = http::Response<B>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let path = request.uri().path().to_owned();
+    let peer = request.extensions().get::<PeerInfo>().cloned();
+    let Some((identity, link)) = peer.and_then(|peer| Some((peer.identity?, peer.link))) else {
+        counters.refuse();
+        return Ok(refusal(Status::unauthenticated("the connection has no identity")));
+    };
+    let open = if is_open_to_all(&path) {
+        None
+    } else {
+        if let Err(status) = decide.decide(&path, &identity).await {
+            tracing::info!(%identity, path, reason = status.message(), "call refused");
+            counters.refuse();
+            return Ok(refusal(status));
+        }
+        counters.handle();
+        Some(link.open_call())
+    };
+    request.extensions_mut().insert(identity);
+    let response = inner.call(request).await?;
+    Ok(response.map(|body| AccessBody {
+        inner: tonic::body::Body::new(body),
+        open,
+    }))
+}
+
+/// What everyone with a certificate may ask: is it alive, what can it do.
+fn is_open_to_all(path: &str) -> bool {
+    const SERVICES: [&str; 3] = [
+        "/grpc.health.v1.Health/",
+        "/grpc.reflection.v1.ServerReflection/",
+        "/grpc.reflection.v1alpha.ServerReflection/",
+    ];
+    SERVICES.iter().any(|service| path.starts_with(service))
+}
+
+fn refusal(status: Status) -> http::Response<AccessBody> {
+    status
+        .into_http::<tonic::body::Body>()
+        .map(|inner| AccessBody { inner, open: None })
+}
+
+/// The body of an answer behind an [`AccessLayer`]: while it lives, its
+/// connection is busy.
+pub struct AccessBody {
+    inner: tonic::body::Body,
+    open: Option<OpenCall>,
+}
 
 impl http_body::Body for AccessBody {
     type Data = Bytes;
@@ -105,6 +164,18 @@ impl http_body::Body for AccessBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if frame.is_none() {
+            self.open = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }

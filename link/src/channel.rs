@@ -1,35 +1,80 @@
 //! A connection as something to call: generated clients take a
-//! [`LinkChannel`], whichever side opened the connection.
+//! [`LinkChannel`], whichever side opened the connection. It never reconnects.
+//! When its connection ends, for whatever reason, every call and every stream
+//! on it ends at once with `UNAVAILABLE`, reason [`crate::status::LINK_LOST`].
+
+mod body;
+mod heartbeat;
 
 use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::Frame;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-use crate::io::{LinkEnd, LinkHandle, LinkStream, LinkTiming, PeerInfo};
+pub use body::LinkBody;
 
-/// A gRPC channel over one connection. Cheap to clone. Never reconnects: when
-/// the connection ends, every call and every stream on it ends with
-/// `UNAVAILABLE`, reason [`crate::status::LINK_LOST`].
+use crate::{
+    io::{EndReason, LinkEnd, LinkHandle, LinkStream, LinkTiming, OpenCall, PeerInfo},
+    status::link_lost,
+};
+
+/// Room for a burst of events of one call, and of all calls, before the other
+/// end has to wait for us.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// How long a connection that fails a call may take to say why it ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A gRPC channel over one connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LinkChannel {
+    sender: SendRequest<tonic::body::Body>,
     peer: PeerInfo,
+    label: String,
 }
 
 impl LinkChannel {
-    /// Starts HTTP/2 as the client on a connection. Its task, which also tries
-    /// the other end by gRPC health checks as `timing` says, is tracked by `tasks`.
+    /// Starts HTTP/2 as the client on a connection. Its tasks are tracked by
+    /// `tasks`; one of them tries the other end by gRPC health checks as
+    /// `timing` says, and ends the connection when it is silent.
     pub async fn open(stream: LinkStream, timing: LinkTiming, tasks: &TaskTracker) -> Result<Self, Status> {
-        let _ = (timing, tasks);
-        Ok(Self {
-            peer: stream.peer().clone(),
-        })
+        let channel = Self::unwatched(stream, tasks).await?;
+        tasks.spawn(heartbeat::keep(channel.clone(), timing));
+        Ok(channel)
+    }
+
+    /// The same without health checks: for a connection that is used once.
+    pub async fn unwatched(stream: LinkStream, tasks: &TaskTracker) -> Result<Self, Status> {
+        let peer = stream.peer().clone();
+        let label = match &peer.identity {
+            Some(identity) => identity.to_string(),
+            None => peer.remote.to_string(),
+        };
+        let (sender, connection) = Builder::new(Tracked(tasks.clone()))
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Status::unavailable(format!("no HTTP/2 with {label}: {error}")))?;
+        let handle = peer.link.clone();
+        tasks.spawn(async move {
+            let reason = match connection.await {
+                Ok(()) => EndReason::ClosedByPeer,
+                Err(error) => EndReason::Broken(describe(&error)),
+            };
+            // The stream itself mostly knew better, and earlier.
+            handle.finish(reason);
+        });
+        Ok(Self { sender, peer, label })
     }
 
     /// Who is at the other end.
@@ -51,6 +96,65 @@ impl LinkChannel {
     pub fn kill(&self, reason: &str) {
         self.peer.link.kill(reason);
     }
+
+    /// The same, as a planned end that the log need not warn of.
+    pub fn close(&self, reason: &str) {
+        self.peer.link.close(reason);
+    }
+
+    fn lost(&self) -> Status {
+        lost(&self.label, &self.peer.link)
+    }
+
+    /// Sends a request; `open` counts it as open until its answer has ended.
+    async fn send(
+        mut self,
+        request: http::Request<tonic::body::Body>,
+        open: Option<OpenCall>,
+    ) -> Result<http::Response<LinkBody>, Status> {
+        let request = addressed(request)?;
+        let answer = tokio::select! {
+            biased;
+            answer = self.sender.send_request(request) => answer,
+            _ = self.peer.link.ended() => return Err(self.lost()),
+        };
+        match answer {
+            Ok(answer) => Ok(answer.map(|body| LinkBody::new(body, self.label, self.peer.link, open))),
+            Err(error) if error.is_closed() || error.is_canceled() => {
+                // The task that reads the connection is about to say why.
+                let clock = self.peer.link.clock();
+                let _ = clock.timeout(LAST_WORDS, self.peer.link.ended()).await;
+                Err(self.lost())
+            }
+            Err(_) if self.peer.link.is_ended() => Err(self.lost()),
+            Err(error) => Err(Status::from_error(Box::new(error))),
+        }
+    }
+}
+
+fn lost(label: &str, link: &LinkHandle) -> Status {
+    let end = link.end().unwrap_or(LinkEnd {
+        reason: EndReason::ClosedByPeer,
+        uptime: link.uptime(),
+    });
+    link_lost(label, &end)
+}
+
+fn describe(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// A generated client knows the path alone; HTTP/2 wants a whole URI.
+fn addressed(request: http::Request<tonic::body::Body>) -> Result<http::Request<tonic::body::Body>, Status> {
+    let (mut parts, body) = request.into_parts();
+    let mut uri = parts.uri.into_parts();
+    uri.scheme = Some(http::uri::Scheme::HTTPS);
+    uri.authority = Some(http::uri::Authority::from_static("towline"));
+    parts.uri = http::Uri::from_parts(uri).map_err(|error| Status::internal(format!("bad path: {error}")))?;
+    Ok(http::Request::from_parts(parts, body))
 }
 
 impl tower_service::Service<http::Request<tonic::body::Body>> for LinkChannel {
@@ -59,23 +163,27 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for LinkChannel {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if self.peer.link.is_ended() {
+            return Poll::Ready(Err(self.lost()));
+        }
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-        let _ = request;
-        Box::pin(async { Err(Status::unavailable("not connected")) })
+        let open = self.peer.link.open_call();
+        Box::pin(self.clone().send(request, Some(open)))
     }
 }
 
-/// The body of an answer; ends with an error when its connection does.
-pub struct LinkBody(());
+/// hyper's background tasks, on our tracker.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
 
-impl http_body::Body for LinkBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Poll::Ready(None)
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
     }
 }

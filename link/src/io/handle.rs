@@ -112,7 +112,7 @@ impl LinkHandle {
         activity.open_calls += 1;
         if activity.open_calls == 1 {
             activity.busy_since = self.0.clock.instant();
-            self.0.busy_changed.notify_waiters();
+            self.0.busy_changed.notify_one();
         }
         OpenCall(self.clone())
     }
@@ -169,9 +169,10 @@ impl LinkHandle {
         lock(&self.0.activity).last_received = self.0.clock.instant();
     }
 
-    /// The end of this connection is no loss: it was meant.
-    pub(crate) fn expect_end(&self) {
+    /// [`LinkHandle::kill`] without a warning in the log: this end is planned.
+    pub fn close(&self, why: &str) {
         self.0.quiet.store(true, Ordering::Relaxed);
+        self.kill(why);
     }
 
     /// Ends the connection; only the first reason counts.

@@ -4,13 +4,16 @@
 //! reason ([`LinkEnd`]); whoever holds a handle learns it, and the log too.
 
 mod handle;
+mod socket;
 mod stream;
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use jiff::Timestamp;
 
+pub(crate) use handle::Loss;
 pub use handle::{LinkHandle, OpenCall};
+pub(crate) use socket::tune;
 pub use stream::LinkStream;
 
 use crate::{Serial, identity::Identity};
@@ -77,6 +80,8 @@ pub enum EndReason {
     /// Nothing arrived for this long: the other end or the network is gone.
     Silent(Duration),
     ClosedByPeer,
+    /// The other end did not accept our certificate.
+    Refused(String),
     /// The system or TLS reported an error.
     Broken(String),
     /// This side had no more use for the connection.
@@ -90,6 +95,7 @@ impl fmt::Display for EndReason {
             Self::Replaced => f.write_str("replaced by a newer link of the same identity"),
             Self::Silent(silence) => write!(f, "nothing received for {:.1} s", silence.as_secs_f64()),
             Self::ClosedByPeer => f.write_str("closed by the other end"),
+            Self::Refused(alert) => write!(f, "the other end refused our certificate ({alert})"),
             Self::Broken(error) => write!(f, "broken: {error}"),
             Self::Closed => f.write_str("closed here"),
         }

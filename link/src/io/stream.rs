@@ -140,8 +140,13 @@ impl LinkStream {
     }
 }
 
-/// A peer that goes away without TLS's good-bye still only closed.
+/// A peer that goes away without TLS's good-bye still only closed. In TLS 1.3 a
+/// refused certificate shows only now, as an alert.
 fn end_of(error: &io::Error) -> EndReason {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(rustls::Error::AlertReceived(alert)) = inner {
+        return EndReason::Refused(format!("{alert:?}"));
+    }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => EndReason::ClosedByPeer,
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

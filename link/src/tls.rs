@@ -1,1 +1,0 @@
-//! TLS 1.3 over aws-lc-rs, and who is let through.
