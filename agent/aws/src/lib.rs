@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The AWS SDK behind the agent's traits; the only crate that links it, and no
+//! type of it leaves. Start with [`Aws`]: one value for one account, which makes
+//! its clients per region when they are first needed.
+//!
+//! What always holds: a write that AWS does not deduplicate is sent once
+//! (no retries below us); an answer that was lost is [`CallError::Unknown`],
+//! never an error that says "it did not happen"; task definitions cross as the
+//! wire's JSON, so that no member is lost that the SDK does not know.
+//!
+//! [`CallError::Unknown`]: towline_agent_domain::outside::CallError::Unknown
+
+mod account;
+mod call;
+mod change_sets;
+mod clients;
+mod ecs;
+mod load_balancing;
+mod observe;
+mod operation;
+mod poller;
+mod stacks;
+mod tasks;
+mod wire;
+
+pub use account::{Aws, AwsSettings, ConnectError};
+pub use operation::in_operation;

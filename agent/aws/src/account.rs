@@ -1,0 +1,120 @@
+//! One account: who we are there, and the way to its services.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use towline_agent_domain::outside::CallError;
+use towline_link::seams::Seams;
+
+use crate::call;
+use crate::clients::Clients;
+use crate::poller::Poller;
+
+/// How to reach AWS.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// Another address for all services, for a simulated AWS.
+    pub endpoint_url: Option<String>,
+    /// The region that STS is asked in.
+    pub region: String,
+    /// Time between two rounds of the poller.
+    pub poll_interval: Duration,
+    /// How long one attempt of one call may take.
+    pub attempt_timeout: Duration,
+}
+
+impl Default for AwsSettings {
+    fn default() -> Self {
+        Self {
+            endpoint_url: None,
+            region: "us-east-1".to_owned(),
+            poll_interval: Duration::from_secs(3),
+            attempt_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why the account cannot be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("AWS does not say whose credentials these are: {0}")]
+    Identity(#[from] CallError),
+    #[error("AWS's answer about whose credentials these are cannot be read: {arn:?}")]
+    Unreadable { arn: String },
+}
+
+/// One AWS account, through the credentials that the process finds in its
+/// environment (the SDK's default chain). Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) clients: Clients,
+    pub(crate) poller: Poller,
+    account: String,
+    partition: String,
+}
+
+impl Aws {
+    /// Finds credentials and asks STS whose they are.
+    ///
+    /// # Errors
+    /// When there are no credentials, or AWS does not answer or does not accept them.
+    pub async fn connect(settings: AwsSettings, seams: &Seams) -> Result<Self, ConnectError> {
+        let config = sdk_config(&settings).await;
+        let clients = Clients::new(config);
+        let sts = clients.sts(&settings.region);
+        let identity = call::answer(sts.get_caller_identity().send().await, "the caller's identity")?;
+        let arn = identity.arn().unwrap_or_default().to_owned();
+        let (Some(partition), Some(account)) = (partition_of(&arn), identity.account()) else {
+            return Err(ConnectError::Unreadable { arn });
+        };
+        let poller = Poller::new(seams.clock, settings.poll_interval);
+        let account = account.to_owned();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                clients,
+                poller,
+                account,
+                partition,
+            }),
+        })
+    }
+
+    /// The account's 12 digits.
+    pub fn account_id(&self) -> &str {
+        &self.inner.account
+    }
+
+    /// aws, aws-cn, aws-us-gov ...
+    pub fn partition(&self) -> &str {
+        &self.inner.partition
+    }
+}
+
+async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(settings.attempt_timeout)
+        .operation_timeout(settings.attempt_timeout * 3)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(settings.region.clone()))
+        .timeout_config(timeouts);
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// `arn:PARTITION:sts::...`
+fn partition_of(arn: &str) -> Option<String> {
+    let mut parts = arn.split(':');
+    let partition = (parts.next() == Some("arn")).then(|| parts.next()).flatten()?;
+    (!partition.is_empty()).then(|| partition.to_owned())
+}

@@ -1,0 +1,142 @@
+//! AWS CloudFormation, changes. Each carries a token by which CloudFormation
+//! deduplicates, so the SDK may retry them.
+
+use aws_sdk_cloudformation::types::{self, Capability, ChangeSetType, Parameter, Tag};
+use towline_agent_domain::observed::{ChangeSet, ResourceChange};
+use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges};
+
+use crate::Aws;
+use crate::call::answer;
+use crate::observe::text;
+
+impl Aws {
+    fn cloudformation(&self, region: &str) -> aws_sdk_cloudformation::Client {
+        self.inner.clients.cloudformation(region)
+    }
+}
+
+impl StackChanges for Aws {
+    async fn create_change_set(&self, request: &ChangeSetRequest) -> Answer<()> {
+        let parameter = |(key, value): &(String, String)| {
+            Parameter::builder()
+                .parameter_key(key)
+                .parameter_value(value)
+                .build()
+        };
+        let tag = |(key, value): &(String, String)| Tag::builder().key(key).value(value).build();
+        let kind = if request.creates_stack {
+            ChangeSetType::Create
+        } else {
+            ChangeSetType::Update
+        };
+        let call = self
+            .cloudformation(&request.region)
+            .create_change_set()
+            .stack_name(&request.stack_name)
+            .change_set_name(&request.change_set_name)
+            .change_set_type(kind)
+            .template_body(&request.template)
+            .set_parameters(Some(request.parameters.iter().map(parameter).collect()))
+            .set_tags(Some(request.tags.iter().map(tag).collect()))
+            .capabilities(Capability::CapabilityIam)
+            .set_role_arn(request.role_arn.clone())
+            .client_token(&request.token);
+        answer(call.send().await, &format!("stack {}", request.stack_name)).map(drop)
+    }
+
+    async fn change_set(&self, region: &str, stack: &str, change_set: &str) -> Answer<ChangeSet> {
+        let mut found = ChangeSet {
+            status: String::new(),
+            status_reason: String::new(),
+            execution_status: String::new(),
+            changes: Vec::new(),
+        };
+        let mut next = None;
+        loop {
+            let call = self
+                .cloudformation(region)
+                .describe_change_set()
+                .stack_name(stack)
+                .change_set_name(change_set)
+                .set_next_token(next);
+            let page = answer(call.send().await, &format!("change set {change_set}"))?;
+            found.status = page
+                .status()
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default();
+            found.status_reason = text(page.status_reason());
+            found.execution_status = page
+                .execution_status()
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default();
+            found.changes.extend(
+                page.changes()
+                    .iter()
+                    .filter_map(|c| c.resource_change())
+                    .map(change),
+            );
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn execute_change_set(
+        &self,
+        region: &str,
+        stack: &str,
+        change_set: &str,
+        token: &str,
+    ) -> Answer<()> {
+        let call = self
+            .cloudformation(region)
+            .execute_change_set()
+            .stack_name(stack)
+            .change_set_name(change_set)
+            .client_request_token(token);
+        answer(call.send().await, &format!("change set {change_set}")).map(drop)
+    }
+
+    async fn delete_change_set(&self, region: &str, stack: &str, change_set: &str) -> Answer<()> {
+        let call = self
+            .cloudformation(region)
+            .delete_change_set()
+            .stack_name(stack)
+            .change_set_name(change_set);
+        answer(call.send().await, &format!("change set {change_set}")).map(drop)
+    }
+
+    async fn cancel_update(&self, region: &str, stack: &str, token: &str) -> Answer<()> {
+        let call = self
+            .cloudformation(region)
+            .cancel_update_stack()
+            .stack_name(stack)
+            .client_request_token(token);
+        answer(call.send().await, &format!("stack {stack}")).map(drop)
+    }
+
+    async fn delete_stack(&self, region: &str, stack: &str, token: &str) -> Answer<()> {
+        let call = self
+            .cloudformation(region)
+            .delete_stack()
+            .stack_name(stack)
+            .client_request_token(token);
+        answer(call.send().await, &format!("stack {stack}")).map(drop)
+    }
+}
+
+fn change(change: &types::ResourceChange) -> ResourceChange {
+    ResourceChange {
+        action: change
+            .action()
+            .map(|action| action.as_str().to_owned())
+            .unwrap_or_default(),
+        logical_id: text(change.logical_resource_id()),
+        resource_type: text(change.resource_type()),
+        replacement: change
+            .replacement()
+            .map(|r| r.as_str().to_owned())
+            .unwrap_or_default(),
+    }
+}

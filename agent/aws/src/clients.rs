@@ -1,0 +1,72 @@
+//! The SDK's clients, one per service and region, made when first needed. They
+//! share credentials; a client is cheap to clone once made.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::{Region, SdkConfig, retry::RetryConfig};
+
+use crate::operation::OperationHeader;
+
+#[derive(Debug)]
+pub(crate) struct Clients {
+    config: SdkConfig,
+    ecs: PerRegion<aws_sdk_ecs::Client>,
+    cloudformation: PerRegion<aws_sdk_cloudformation::Client>,
+    load_balancing: PerRegion<aws_sdk_elasticloadbalancingv2::Client>,
+    logs: PerRegion<aws_sdk_cloudwatchlogs::Client>,
+    sts: PerRegion<aws_sdk_sts::Client>,
+}
+
+type PerRegion<C> = Mutex<HashMap<String, C>>;
+
+macro_rules! clients {
+    ($($name:ident: $sdk:ident,)+) => {
+        $(pub(crate) fn $name(&self, region: &str) -> $sdk::Client {
+            made(&self.$name, region, || {
+                let config = $sdk::config::Builder::from(&self.config)
+                    .region(Region::new(region.to_owned()))
+                    .interceptor(OperationHeader)
+                    .build();
+                $sdk::Client::from_conf(config)
+            })
+        })+
+    };
+}
+
+impl Clients {
+    pub(crate) fn new(config: SdkConfig) -> Self {
+        Self {
+            config,
+            ecs: PerRegion::default(),
+            cloudformation: PerRegion::default(),
+            load_balancing: PerRegion::default(),
+            logs: PerRegion::default(),
+            sts: PerRegion::default(),
+        }
+    }
+
+    clients! {
+        ecs: aws_sdk_ecs,
+        cloudformation: aws_sdk_cloudformation,
+        load_balancing: aws_sdk_elasticloadbalancingv2,
+        logs: aws_sdk_cloudwatchlogs,
+        sts: aws_sdk_sts,
+    }
+}
+
+fn made<C: Clone>(clients: &PerRegion<C>, region: &str, make: impl FnOnce() -> C) -> C {
+    let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = clients.get(region) {
+        return client.clone();
+    }
+    let client = make();
+    clients.insert(region.to_owned(), client.clone());
+    client
+}
+
+/// For one ECS call: sent once, whatever happens to its answer. ECS has no
+/// client token for these writes, so a retry could apply them twice.
+pub(crate) fn sent_once() -> aws_sdk_ecs::config::Builder {
+    aws_sdk_ecs::config::Config::builder().retry_config(RetryConfig::disabled())
+}

@@ -1,0 +1,112 @@
+//! AWS CloudFormation, reads.
+
+use aws_sdk_cloudformation::types;
+use serde_json::Value;
+use towline_agent_domain::observed::{Stack, StackEvent, StackResource};
+use towline_agent_domain::outside::{Answer, Stacks};
+
+use crate::Aws;
+use crate::call::{absent_as_none, answer};
+use crate::observe::{self, text};
+
+/// A stack's events are read back to at most this many.
+const MOST_EVENTS: usize = 500;
+
+impl Stacks for Aws {
+    async fn stack(&self, region: &str, stack: &str) -> Answer<Option<Stack>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .describe_stacks()
+            .stack_name(stack);
+        let described = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
+        Ok(described.and_then(|described| described.stacks().first().map(observed)))
+    }
+
+    async fn stack_events(&self, region: &str, stack: &str, until: Option<&str>) -> Answer<Vec<StackEvent>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .describe_stack_events()
+            .stack_name(stack);
+        let mut pages = call.into_paginator().send();
+        let mut events = Vec::new();
+        while let Some(page) = pages.next().await {
+            for event in answer(page, &format!("stack {stack}"))?.stack_events() {
+                if until.is_some() && event.event_id() == until || events.len() >= MOST_EVENTS {
+                    return Ok(events);
+                }
+                events.push(observed_event(event));
+            }
+        }
+        Ok(events)
+    }
+
+    async fn stack_resources(&self, region: &str, stack: &str) -> Answer<Vec<StackResource>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .describe_stack_resources()
+            .stack_name(stack);
+        let described = answer(call.send().await, &format!("stack {stack}"))?;
+        let resource = |resource: &types::StackResource| StackResource {
+            logical_id: text(resource.logical_resource_id()),
+            physical_id: text(resource.physical_resource_id()),
+            resource_type: text(resource.resource_type()),
+            status: resource
+                .resource_status()
+                .map(|s| s.as_str().to_owned())
+                .unwrap_or_default(),
+        };
+        Ok(described.stack_resources().iter().map(resource).collect())
+    }
+
+    async fn template_metadata(&self, region: &str, stack: &str) -> Answer<Option<Value>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .get_template_summary()
+            .stack_name(stack);
+        let summary = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
+        Ok(summary.and_then(|summary| serde_json::from_str(summary.metadata()?).ok()))
+    }
+}
+
+fn observed(stack: &types::Stack) -> Stack {
+    let output = |output: &types::Output| (text(output.output_key()), text(output.output_value()));
+    Stack {
+        id: text(stack.stack_id()),
+        name: text(stack.stack_name()),
+        status: stack
+            .stack_status()
+            .map(|status| status.as_str().to_owned())
+            .unwrap_or_default(),
+        status_reason: text(stack.stack_status_reason()),
+        outputs: stack.outputs().iter().map(output).collect(),
+        tags: stack
+            .tags()
+            .iter()
+            .map(|tag| (text(tag.key()), text(tag.value())))
+            .collect(),
+    }
+}
+
+fn observed_event(event: &types::StackEvent) -> StackEvent {
+    StackEvent {
+        id: text(event.event_id()),
+        logical_id: text(event.logical_resource_id()),
+        physical_id: text(event.physical_resource_id()),
+        resource_type: text(event.resource_type()),
+        status: event
+            .resource_status()
+            .map(|status| status.as_str().to_owned())
+            .unwrap_or_default(),
+        reason: text(event.resource_status_reason()),
+        token: event.client_request_token().map(str::to_owned),
+        at: observe::time(event.timestamp()),
+    }
+}

@@ -1,0 +1,128 @@
+//! Tasks and what they left behind.
+
+use std::collections::HashMap;
+
+use aws_sdk_ecs::types::{DesiredStatus, Task};
+use towline_agent_domain::observed::{ClusterRef, LoggedLine, StoppedTask, TaskDefinitionArn};
+use towline_agent_domain::outside::{Answer, CallError, Tasks};
+
+use crate::Aws;
+use crate::call::answer;
+use crate::observe;
+
+/// DescribeTasks and DescribeContainerInstances take 100 a call.
+const A_CALL: usize = 100;
+
+impl Aws {
+    async fn tasks(&self, at: &ClusterRef, service: &str, status: DesiredStatus) -> Answer<Vec<Task>> {
+        let ecs = self.inner.clients.ecs(&at.region);
+        let list = ecs
+            .list_tasks()
+            .cluster(&at.cluster)
+            .service_name(service)
+            .desired_status(status);
+        let mut pages = list.max_results(100).into_paginator().send();
+        let mut arns = Vec::new();
+        while let Some(page) = pages.next().await {
+            arns.extend(answer(page, &format!("service {service}"))?.task_arns().to_vec());
+        }
+        let mut tasks = Vec::new();
+        for arns in arns.chunks(A_CALL) {
+            let call = ecs
+                .describe_tasks()
+                .cluster(&at.cluster)
+                .set_tasks(Some(arns.to_vec()));
+            tasks.extend(
+                answer(call.send().await, &format!("cluster {}", at.cluster))?
+                    .tasks()
+                    .to_vec(),
+            );
+        }
+        Ok(tasks)
+    }
+
+    /// Container instance ARN → EC2 instance id.
+    async fn instance_ids(&self, at: &ClusterRef, tasks: &[Task]) -> Answer<HashMap<String, String>> {
+        let without_address = tasks
+            .iter()
+            .filter(|task| observe::private_address(task).is_none());
+        let mut arns: Vec<String> = without_address
+            .filter_map(|task| task.container_instance_arn().map(str::to_owned))
+            .collect();
+        arns.sort();
+        arns.dedup();
+        let ecs = self.inner.clients.ecs(&at.region);
+        let mut ids = HashMap::new();
+        for arns in arns.chunks(A_CALL) {
+            let call = ecs.describe_container_instances().cluster(&at.cluster);
+            let call = call.set_container_instances(Some(arns.to_vec())).send();
+            for instance in answer(call.await, &format!("cluster {}", at.cluster))?.container_instances() {
+                let id = instance.ec2_instance_id().map(str::to_owned);
+                ids.extend(instance.container_instance_arn().map(str::to_owned).zip(id));
+            }
+        }
+        Ok(ids)
+    }
+}
+
+impl Tasks for Aws {
+    async fn stopped(&self, at: &ClusterRef, service: &str) -> Answer<Vec<StoppedTask>> {
+        let tasks = self.tasks(at, service, DesiredStatus::Stopped).await?;
+        let mut stopped: Vec<StoppedTask> = tasks.iter().map(observe::stopped_task).collect();
+        stopped.sort_by_key(|task| std::cmp::Reverse(task.stopped));
+        Ok(stopped)
+    }
+
+    async fn running_target_ids(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> Answer<Vec<String>> {
+        let mut tasks = self.tasks(at, service, DesiredStatus::Running).await?;
+        tasks.retain(|task| {
+            task.task_definition_arn() == Some(&task_definition.0) && task.last_status() == Some("RUNNING")
+        });
+        let instances = self.instance_ids(at, &tasks).await?;
+        let target = |task: &Task| {
+            let instance = || {
+                task.container_instance_arn()
+                    .and_then(|arn| instances.get(arn).cloned())
+            };
+            observe::private_address(task).or_else(instance)
+        };
+        Ok(tasks.iter().filter_map(target).collect())
+    }
+
+    async fn last_log_lines(
+        &self,
+        region: &str,
+        group: &str,
+        stream: &str,
+        count: u32,
+    ) -> Answer<Vec<LoggedLine>> {
+        let call = self
+            .inner
+            .clients
+            .logs(region)
+            .get_log_events()
+            .log_group_name(group)
+            .log_stream_name(stream)
+            .limit(i32::try_from(count).unwrap_or(i32::MAX).clamp(1, 10_000))
+            .start_from_head(false);
+        match answer(call.send().await, &format!("log stream {stream}")) {
+            Ok(events) => Ok(events.events().iter().map(logged_line).collect()),
+            // A container that never started has no stream.
+            Err(CallError::Missing { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn logged_line(event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent) -> LoggedLine {
+    let at = jiff::Timestamp::from_millisecond(event.timestamp().unwrap_or_default()).unwrap_or_default();
+    LoggedLine {
+        at,
+        message: observe::text(event.message()).trim_end().to_owned(),
+    }
+}
