@@ -1,0 +1,1 @@
+//! Stacks against the simulated ECS.
