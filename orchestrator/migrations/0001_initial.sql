@@ -156,8 +156,8 @@ CREATE TABLE operators (
 ) STRICT;
 
 CREATE TABLE join_tokens (
-    -- SHA-256 of the secret; the secret itself is stored nowhere.
-    secret_hash BLOB PRIMARY KEY,
+    -- SHA-256 in hex; the secret itself is stored nowhere.
+    secret_hash TEXT PRIMARY KEY,
     -- agent or operator.
     kind        TEXT NOT NULL,
     name        TEXT NOT NULL,

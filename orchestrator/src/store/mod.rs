@@ -24,7 +24,7 @@ pub use deployments::{StoredDeployment, StoredOperation};
 pub use events::{AgentMessage, NewEvent, events_after};
 pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
 pub use planted::{PlantedFaults, Side};
-pub use projects::{ProjectVersion, Taken};
+pub use projects::{ProjectVersion, Taken, project_version};
 pub use releases::StoredRelease;
 
 /// Where the database is, and how it is opened.
@@ -70,6 +70,12 @@ impl Store {
     /// A view of the database at one moment.
     pub async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.readers.begin().await?)
+    }
+
+    /// Writes back what the log of SQLite holds and lets the file go.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
     /// Changes after every commit, so that a watcher looks again.

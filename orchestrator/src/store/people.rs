@@ -1,8 +1,10 @@
 //! Operators, agents and the join tokens with which both enrol.
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
-use towline_link::identity::{AgentName, OperatorName};
+use towline_link::{
+    identity::{AgentName, OperatorName},
+    join::{JoinSecret, hash_secret},
+};
 
 use super::{Store, StoreError, WriteTx, corrupt, from_micros, to_micros};
 use crate::engine::{AgentMode, OperatorView, Role};
@@ -149,7 +151,7 @@ impl WriteTx {
     /// Remembers a token by the hash of its secret. Older unused ones of the same name end.
     pub async fn put_token(
         &mut self,
-        secret: &str,
+        secret: &JoinSecret,
         invited: &Invited,
         created_by: &str,
         now: Timestamp,
@@ -168,7 +170,7 @@ impl WriteTx {
             "INSERT INTO join_tokens (secret_hash, kind, name, created_at, created_by, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
-        .bind(hash(secret))
+        .bind(secret.hash())
         .bind(kind)
         .bind(&name)
         .bind(to_micros(now))
@@ -183,7 +185,7 @@ impl WriteTx {
     pub async fn use_token(&mut self, secret: &str, now: Timestamp) -> Result<TokenUse, StoreError> {
         let row: Option<(String, String, i64, Option<i64>)> =
             sqlx::query_as("SELECT kind, name, expires_at, used_at FROM join_tokens WHERE secret_hash = ?1")
-                .bind(hash(secret))
+                .bind(hash_secret(secret))
                 .fetch_optional(self.connection())
                 .await?;
         let Some((kind, name, expires, used)) = row else {
@@ -197,7 +199,7 @@ impl WriteTx {
         }
         let invited = Invited::parse(&kind, &name)?;
         sqlx::query("UPDATE join_tokens SET used_at = ?2 WHERE secret_hash = ?1")
-            .bind(hash(secret))
+            .bind(hash_secret(secret))
             .bind(to_micros(now))
             .execute(self.connection())
             .await?;
@@ -295,8 +297,4 @@ impl TryFrom<StoredAgent> for AgentRow {
             reason: row.reason,
         })
     }
-}
-
-fn hash(secret: &str) -> Vec<u8> {
-    Sha256::digest(secret.as_bytes()).to_vec()
 }

@@ -44,21 +44,6 @@ impl Store {
         rows.into_iter().map(ProjectVersion::try_from).collect()
     }
 
-    /// A version that a release snapshotted.
-    pub async fn project_version(
-        &self,
-        project: &str,
-        version: i64,
-    ) -> Result<Option<ProjectVersion>, StoreError> {
-        let row: Option<StoredVersion> =
-            sqlx::query_as("SELECT * FROM project_versions WHERE project = ?1 AND version = ?2")
-                .bind(project)
-                .bind(version)
-                .fetch_optional(&self.readers)
-                .await?;
-        row.map(ProjectVersion::try_from).transpose()
-    }
-
     /// Those of `claims` that another project holds.
     pub async fn taken(&self, project: &str, claims: &[Claim]) -> Result<Vec<Taken>, StoreError> {
         taken(&mut *self.readers.acquire().await?, project, claims).await
@@ -121,6 +106,21 @@ impl WriteTx {
         }
         Ok(Vec::new())
     }
+}
+
+/// A version that a release snapshotted.
+pub async fn project_version(
+    connection: &mut SqliteConnection,
+    project: &str,
+    version: i64,
+) -> Result<Option<ProjectVersion>, StoreError> {
+    let row: Option<StoredVersion> =
+        sqlx::query_as("SELECT * FROM project_versions WHERE project = ?1 AND version = ?2")
+            .bind(project)
+            .bind(version)
+            .fetch_optional(connection)
+            .await?;
+    row.map(ProjectVersion::try_from).transpose()
 }
 
 async fn newest_version(

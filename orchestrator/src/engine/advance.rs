@@ -1,0 +1,316 @@
+//! Load, decide, record: what is stored of a project is carried as far as it
+//! goes without anybody else, inside one transaction; what then has to be asked
+//! of agents comes back and is acted on after the commit.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+
+use super::{Engine, EngineError};
+use crate::{
+    domain::{
+        deployment::{Author, Deployment, EventKind},
+        lifecycle::NextStop,
+        name::{DeploymentId, ReleaseVersion},
+        operation,
+        plan::{self, Decision, ReleaseTrack, Snapshot, Subject},
+        project::{Lifecycle, Project},
+        release::Release,
+    },
+    store::{
+        CommitPoint, StoredDeployment, StoredRelease, WriteTx,
+        deployments::{deployments_of, open_deployments},
+        project_version,
+        releases::{moving_releases, release},
+    },
+};
+
+/// More rounds than any project needs: something decides the same for ever.
+const TOO_MANY_ROUNDS: usize = 10_000;
+
+/// What is known of a project, with its places in the store.
+pub(super) struct Known {
+    pub snapshot: Snapshot,
+    releases: Vec<StoredRelease>,
+}
+
+/// How far a project came.
+pub(super) struct Advanced {
+    pub project: String,
+    /// Something was recorded: the transaction has to be committed.
+    pub recorded: bool,
+    /// What agents have to be asked.
+    acts: Vec<Decision>,
+    /// When to decide again at the latest.
+    until: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Carries a project as far as it goes. Nothing is true before the commit.
+    pub(super) async fn advance(&self, tx: &mut WriteTx, project: &str) -> Result<Advanced, EngineError> {
+        let mut recorded = false;
+        for _ in 0..TOO_MANY_ROUNDS {
+            let now = self.now();
+            let known = self.known(tx.connection(), project, None).await?;
+            let decisions = plan::decide(&known.snapshot, now);
+            if self.record_decisions(tx, &known, &decisions, now).await? {
+                recorded = true;
+                continue;
+            }
+            rest(tx, &known, &decisions).await?;
+            return Ok(Advanced {
+                project: project.to_owned(),
+                recorded,
+                until: next_look(&known.snapshot, &decisions, now),
+                acts: decisions,
+            });
+        }
+        Err(anyhow::anyhow!("project {project} does not come to rest: this is a fault of towline").into())
+    }
+
+    /// One round of the run loop for one project.
+    pub(super) async fn pass(&self, project: &str) -> Result<(), EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        let advanced = self.advance(&mut tx, project).await?;
+        if advanced.recorded {
+            self.0.store.commit(tx, CommitPoint::DecisionsRecorded).await?;
+        } else {
+            drop(tx);
+        }
+        self.act(advanced);
+        Ok(())
+    }
+
+    /// Commits with all that follows from it by itself, then acts.
+    pub(super) async fn commit_and_act(
+        &self,
+        mut tx: WriteTx,
+        project: &str,
+        point: CommitPoint,
+    ) -> Result<(), EngineError> {
+        let advanced = self.advance(&mut tx, project).await?;
+        self.0.store.commit(tx, point).await?;
+        self.act(advanced);
+        Ok(())
+    }
+
+    fn act(&self, advanced: Advanced) {
+        let Advanced {
+            project, acts, until, ..
+        } = advanced;
+        self.set_timer(&project, until);
+        for act in acts {
+            match act {
+                Decision::Dispatch { operation, .. } => {
+                    self.operate(&project, operation, super::Approach::First)
+                }
+                Decision::Reattach { operation, .. } => {
+                    self.operate(&project, operation, super::Approach::Again)
+                }
+                Decision::LearnTruth { operation, .. } => {
+                    self.operate(&project, operation, super::Approach::Learn)
+                }
+                Decision::RequestCancel { operation, mode, .. } => {
+                    self.request_cancel(&project, operation, mode)
+                }
+                // Recorded before, or nothing to do.
+                Decision::CreateNextDeployment { .. }
+                | Decision::AwaitApproval { .. }
+                | Decision::StartDeployment { .. }
+                | Decision::ExpireOperation { .. }
+                | Decision::SkipRemaining { .. }
+                | Decision::FinishDeployment { .. }
+                | Decision::Wait { .. } => {}
+            }
+        }
+    }
+
+    /// True when something was recorded.
+    async fn record_decisions(
+        &self,
+        tx: &mut WriteTx,
+        known: &Known,
+        decisions: &[Decision],
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        let mut recorded = false;
+        for decision in decisions {
+            if let Decision::CreateNextDeployment { release, stop } = decision {
+                let release = known
+                    .release(release)
+                    .with_context(|| format!("decided about release {release}, which was not asked about"))?;
+                self.create_deployment(tx, release, stop, Author::Lifecycle)
+                    .await?;
+                recorded = true;
+            }
+            for (deployment, event) in decision.events(now) {
+                tx.record(deployment, &[event]).await?;
+                recorded = true;
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// Creates a deployment with all its operations filled in.
+    pub(super) async fn create_deployment(
+        &self,
+        tx: &mut WriteTx,
+        release: &StoredRelease,
+        stop: &NextStop,
+        by: Author,
+    ) -> Result<StoredDeployment, EngineError> {
+        let number = release.number;
+        let release = &release.release;
+        let project = self.project_of(tx.connection(), release).await?;
+        let id = DeploymentId(self.0.seams.random.uuid());
+        let planned = operation::plan(&project, release, &stop.environment, id)
+            .map_err(|faults| cannot_plan(release, stop, &faults))?;
+        let own_limit = project
+            .environments
+            .get(&stop.environment)
+            .map(|environment| environment.deadline)
+            .with_context(|| format!("no environment {}", stop.environment))?;
+        let created = EventKind::DeploymentCreated {
+            project: release.project.clone(),
+            release: release.version.clone(),
+            environment: stop.environment.clone(),
+            phase: stop.phase.clone(),
+            by,
+            time_limit: self.0.longest.map_or(own_limit, |longest| own_limit.min(longest)),
+            approval_rule: stop.approvals.clone(),
+            operations: planned.iter().map(operation::PlannedOperation::slot).collect(),
+        };
+        Ok(tx
+            .create_deployment(number, id, &created.at(self.now()), &planned)
+            .await?)
+    }
+
+    /// What is known of a project. A release at rest is added when it is named.
+    pub(super) async fn known(
+        &self,
+        connection: &mut SqliteConnection,
+        project: &str,
+        also: Option<&str>,
+    ) -> Result<Known, EngineError> {
+        let mut releases = moving_releases(connection, project).await?;
+        if let Some(version) = also
+            && !releases
+                .iter()
+                .any(|known| known.release.version.as_str() == version)
+        {
+            releases.extend(release(connection, project, version).await?);
+            releases.sort_by_key(|release| release.number);
+        }
+        let mut deployments = open_deployments(connection, project).await?;
+        let mut tracks = Vec::with_capacity(releases.len());
+        for release in &releases {
+            deployments.extend(deployments_of(connection, release.number).await?);
+            tracks.push(ReleaseTrack {
+                version: release.release.version.clone(),
+                lifecycle: self.lifecycle_of(connection, &release.release).await?,
+            });
+        }
+        deployments.sort_by_key(|deployment| deployment.number);
+        deployments.dedup_by_key(|deployment| deployment.number);
+        Ok(Known {
+            snapshot: Snapshot {
+                releases: tracks,
+                deployments: deployments.into_iter().map(|stored| stored.deployment).collect(),
+                agents: self.0.fleet.connectivity(),
+                attached: self.attached(),
+            },
+            releases,
+        })
+    }
+
+    /// The definition that a release snapshotted.
+    pub(super) async fn project_of(
+        &self,
+        connection: &mut SqliteConnection,
+        release: &Release,
+    ) -> Result<Arc<Project>, EngineError> {
+        let key = (release.project.to_string(), release.project_version);
+        if let Some(project) = super::lock(&self.0.projects).get(&key) {
+            return Ok(project.clone());
+        }
+        let version = project_version(connection, &key.0, key.1)
+            .await?
+            .with_context(|| format!("version {} of project {} is gone", key.1, key.0))?;
+        let project = Arc::new(version.parsed);
+        super::lock(&self.0.projects).insert(key, project.clone());
+        Ok(project)
+    }
+
+    pub(super) async fn lifecycle_of(
+        &self,
+        connection: &mut SqliteConnection,
+        release: &Release,
+    ) -> Result<Lifecycle, EngineError> {
+        let project = self.project_of(connection, release).await?;
+        let lifecycle = project
+            .channels
+            .get(&release.channel)
+            .and_then(|channel| project.lifecycles.get(&channel.lifecycle));
+        Ok(lifecycle.cloned().with_context(|| {
+            format!(
+                "channel {} of project {} is gone",
+                release.channel, release.project
+            )
+        })?)
+    }
+}
+
+impl Known {
+    pub fn release(&self, version: &ReleaseVersion) -> Option<&StoredRelease> {
+        self.releases
+            .iter()
+            .find(|known| known.release.version == *version)
+    }
+
+    fn deployments_of(&self, version: &ReleaseVersion) -> impl Iterator<Item = &Deployment> {
+        self.snapshot
+            .deployments
+            .iter()
+            .filter(move |deployment| deployment.release == *version)
+    }
+}
+
+/// Releases of which nothing more comes by itself need no look before the next command.
+async fn rest(tx: &mut WriteTx, known: &Known, decisions: &[Decision]) -> Result<(), EngineError> {
+    for release in &known.releases {
+        let version = &release.release.version;
+        let moves = known.deployments_of(version).any(|d| !d.state.is_terminal());
+        let later = decisions.iter().any(|decision| {
+            matches!(decision, Decision::Wait { subject: Subject::Release(waits), until: Some(_), .. } if waits == version)
+        });
+        if !moves && !later {
+            tx.set_at_rest(release.number, true).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The next moment at which time alone changes what is decided.
+fn next_look(snapshot: &Snapshot, decisions: &[Decision], now: Timestamp) -> Option<Timestamp> {
+    let waits = decisions.iter().filter_map(|decision| match decision {
+        Decision::Wait { until, .. } => *until,
+        _ => None,
+    });
+    waits
+        .chain(plan::next_wake(snapshot, now))
+        .filter(|at| *at > now)
+        .min()
+}
+
+fn cannot_plan(release: &Release, stop: &NextStop, faults: &[operation::PlanFault]) -> EngineError {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(
+        "release {} cannot be planned for environment {}: {}",
+        release.version,
+        stop.environment,
+        faults.join("; ")
+    )
+    .into()
+}

@@ -1,0 +1,315 @@
+//! What people ask for: a release, a promotion, an approval, a cancel. Each is
+//! one transaction, which also carries what follows from it by itself.
+
+use jiff::Timestamp;
+use sqlx::SqliteConnection;
+use towline_link::identity::OperatorName;
+
+use super::{Caller, DeploymentView, Engine, EngineError, Fault, NewRelease, ReleaseView, Role};
+use crate::{
+    domain::{
+        deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
+        lifecycle::{self, NoPromotion},
+        name::{DeploymentId, EnvironmentName, ReleaseVersion},
+        project::ApproverRole,
+        release::{self, ChoiceFault, Release},
+    },
+    store::{
+        CommitPoint, NewEvent, StoreError, StoredDeployment, StoredRelease,
+        deployments::{deployment, deployments_of},
+        releases,
+    },
+};
+
+impl Engine {
+    /// Snapshots the project's newest version with the chosen images, and
+    /// starts the first phase when that is automatic.
+    pub async fn create_release(&self, caller: &Caller, new: NewRelease) -> Result<ReleaseView, EngineError> {
+        let version: ReleaseVersion = new
+            .version
+            .parse()
+            .map_err(|why| EngineError::invalid("version", format!("{why}")))?;
+        let mut tx = self.0.store.begin().await?;
+        let newest = tx
+            .newest_version(&new.project)
+            .await?
+            .ok_or_else(|| no_project(&new.project))?;
+        if releases::release(tx.connection(), &new.project, version.as_str())
+            .await?
+            .is_some()
+        {
+            return Err(EngineError::Conflict {
+                reason: "release_exists",
+                message: format!("project {} has a release {version} already", new.project),
+                hint: "a release never changes: choose another version".to_owned(),
+            });
+        }
+        let project = &newest.parsed;
+        let channel =
+            release::choose_channel(project, Some(&new.channel)).map_err(|fault| invalid(&[fault]))?;
+        let chosen: Vec<(String, String)> = new.images.into_iter().collect();
+        let images = release::choose_images(project, &channel, &chosen).map_err(|faults| invalid(&faults))?;
+        let release = Release {
+            project: project.name.clone(),
+            version,
+            channel,
+            images,
+            project_version: newest.version,
+            notes: new.notes,
+            created: self.now(),
+            created_by: caller.operator.to_string(),
+        };
+        let stored = tx.put_release(&release).await?;
+        tx.append(&created_line(&stored)).await?;
+        self.commit_and_act(tx, &new.project, CommitPoint::ReleaseCreated)
+            .await?;
+        Ok(ReleaseView::of(&release))
+    }
+
+    /// Creates the next deployment of a release; `environment` is `None` for the
+    /// next one of the lifecycle.
+    pub async fn promote(
+        &self,
+        caller: &Caller,
+        project: &str,
+        version: &str,
+        environment: Option<&str>,
+    ) -> Result<DeploymentView, EngineError> {
+        let environment: Option<EnvironmentName> = environment
+            .map(|name| name.parse().map_err(|_| no_environment(project, name)))
+            .transpose()?;
+        let mut tx = self.0.store.begin().await?;
+        let stored = find_release(tx.connection(), project, version).await?;
+        let lifecycle = self.lifecycle_of(tx.connection(), &stored.release).await?;
+        let deployments = deployments_of(tx.connection(), stored.number).await?;
+        let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
+        let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
+            .map_err(|why| no_promotion(project, version, why))?;
+        let by = Author::Operator(caller.operator.to_string());
+        let created = self.create_deployment(&mut tx, &stored, &stop, by).await?;
+        self.commit_and_act(tx, project, CommitPoint::DeploymentCreated)
+            .await?;
+        self.deployment(&created.deployment.id.to_string()).await
+    }
+
+    /// Approves a created deployment.
+    pub async fn approve(
+        &self,
+        caller: &Caller,
+        deployment: &str,
+        note: &str,
+    ) -> Result<DeploymentView, EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        let stored = find_deployment(tx.connection(), deployment).await?;
+        self.may_approve(&caller.operator, &stored.deployment)?;
+        let approved = EventKind::Approved {
+            operator: caller.operator.to_string(),
+            note: note.to_owned(),
+        };
+        let id = stored.deployment.id;
+        tx.record(id, &[approved.at(self.now())])
+            .await
+            .map_err(|error| refused("approve", &stored, error))?;
+        let project = stored.deployment.project.to_string();
+        self.commit_and_act(tx, &project, CommitPoint::DeploymentApproved)
+            .await?;
+        self.deployment(deployment).await
+    }
+
+    /// Stops a deployment; with `detach` what runs is left to ECS.
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        deployment: &str,
+        detach: bool,
+        note: &str,
+    ) -> Result<DeploymentView, EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        let stored = find_deployment(tx.connection(), deployment).await?;
+        if stored.deployment.cancel.is_some() && !stored.deployment.state.is_terminal() {
+            drop(tx);
+            return self.deployment(deployment).await;
+        }
+        let requested = EventKind::CancelRequested {
+            operator: caller.operator.to_string(),
+            note: note.to_owned(),
+            mode: if detach {
+                CancelMode::Detach
+            } else {
+                CancelMode::RollBack
+            },
+        };
+        let id = stored.deployment.id;
+        tx.record(id, &[requested.at(self.now())])
+            .await
+            .map_err(|error| refused("cancel", &stored, error))?;
+        let project = stored.deployment.project.to_string();
+        self.commit_and_act(tx, &project, CommitPoint::CancelRequested)
+            .await?;
+        self.deployment(deployment).await
+    }
+
+    fn may_approve(&self, operator: &OperatorName, deployment: &Deployment) -> Result<(), EngineError> {
+        let Some(rule) = &deployment.approval_rule else {
+            return Ok(());
+        };
+        let role = super::lock(&self.0.roles).get(operator).copied();
+        let allowed = match rule.role {
+            ApproverRole::Approver => matches!(role, Some(Role::Approver | Role::Admin)),
+            ApproverRole::Admin => role == Some(Role::Admin),
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(EngineError::Denied {
+            reason: "not_an_approver",
+            message: format!(
+                "{operator} may not approve this deployment: it needs role {}",
+                rule.role
+            ),
+            hint: format!("ask someone with role {}", rule.role),
+        })
+    }
+}
+
+pub(super) fn no_project(project: &str) -> EngineError {
+    EngineError::NotFound {
+        what: "project",
+        name: project.to_owned(),
+        hint: "`towline apply -f FILE` makes one; `towline status` lists what is there".to_owned(),
+    }
+}
+
+pub(super) async fn find_release(
+    connection: &mut SqliteConnection,
+    project: &str,
+    version: &str,
+) -> Result<StoredRelease, EngineError> {
+    releases::release(connection, project, version)
+        .await?
+        .ok_or_else(|| EngineError::NotFound {
+            what: "release",
+            name: format!("{version} of project {project}"),
+            hint: format!("`towline release list {project}` shows those that are there"),
+        })
+}
+
+pub(super) async fn find_deployment(
+    connection: &mut SqliteConnection,
+    id: &str,
+) -> Result<StoredDeployment, EngineError> {
+    let found = match id.parse::<DeploymentId>() {
+        Ok(id) => deployment(connection, id).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| EngineError::NotFound {
+        what: "deployment",
+        name: id.to_owned(),
+        hint: "`towline release show` lists the deployments of a release with their ids".to_owned(),
+    })
+}
+
+fn no_environment(project: &str, environment: &str) -> EngineError {
+    EngineError::NotFound {
+        what: "environment",
+        name: format!("{environment} in the lifecycle of the release (project {project})"),
+        hint: "the project file lists the environments and, in its lifecycles, their order".to_owned(),
+    }
+}
+
+fn no_promotion(project: &str, version: &str, why: NoPromotion) -> EngineError {
+    match why {
+        NoPromotion::NotInLifecycle { environment } => no_environment(project, environment.as_str()),
+        NoPromotion::Waits(waiting_on) => EngineError::NotReady {
+            waiting_on: waiting_on.to_string(),
+            hint: format!("`towline watch {project} {version}` shows how far it is"),
+        },
+        NoPromotion::Active {
+            environment,
+            deployment,
+        } => EngineError::Conflict {
+            reason: "deployment_active",
+            message: format!(
+                "deployment {deployment} of release {version} into {environment} has not ended yet"
+            ),
+            hint: "watch it, approve it, or cancel it".to_owned(),
+        },
+        why => EngineError::NotReady {
+            waiting_on: format!("nothing: {why}"),
+            hint: "name an environment to deploy into it once more".to_owned(),
+        },
+    }
+}
+
+/// The domain says no to a person: in words for that person.
+fn refused(verb: &str, stored: &StoredDeployment, error: StoreError) -> EngineError {
+    let deployment = &stored.deployment;
+    match error {
+        StoreError::Illegal(IllegalTransition::ApprovedTwice { operator }) => EngineError::Conflict {
+            reason: "approved_before",
+            message: format!("{operator} has approved this deployment already"),
+            hint: "another person has to approve it as well".to_owned(),
+        },
+        StoreError::Illegal(_) => EngineError::Conflict {
+            reason: "wrong_state",
+            message: format!(
+                "cannot {verb} deployment {} of release {} into {}: it is {}",
+                deployment.id, deployment.release, deployment.environment, deployment.state
+            ),
+            hint: String::new(),
+        },
+        error => error.into(),
+    }
+}
+
+fn invalid(faults: &[ChoiceFault]) -> EngineError {
+    let faults = faults.iter().map(|fault| {
+        let hint = Some(fault.hint()).filter(|hint| !hint.is_empty());
+        Fault {
+            hint,
+            ..Fault::of(field_of(fault), fault.to_string())
+        }
+    });
+    EngineError::Invalid {
+        faults: faults.collect(),
+    }
+}
+
+fn field_of(fault: &ChoiceFault) -> String {
+    match fault {
+        ChoiceFault::UnknownChannel { .. } | ChoiceFault::ChannelNotChosen { .. } => "channel".to_owned(),
+        ChoiceFault::Missing { image }
+        | ChoiceFault::Fixed { image, .. }
+        | ChoiceFault::BadTag { image, .. }
+        | ChoiceFault::RuleBroken { image, .. }
+        | ChoiceFault::NotAVersion { image, .. } => format!("images[{image}]"),
+        ChoiceFault::UnknownImage { image, .. } => format!("images[{image}]"),
+    }
+}
+
+fn created_line(stored: &StoredRelease) -> NewEvent {
+    let release = &stored.release;
+    let at: Timestamp = release.created;
+    let images: Vec<String> = release
+        .images
+        .iter()
+        .map(|(image, chosen)| format!("{image}={}", chosen.tag))
+        .collect();
+    NewEvent {
+        release: stored.number,
+        deployment: None,
+        operation: None,
+        kind: "release_created",
+        message: format!(
+            "release {} of project {} created by {}: {}",
+            release.version,
+            release.project,
+            release.created_by,
+            images.join(", ")
+        ),
+        state: None,
+        verdict: None,
+        payload: serde_json::json!({ "kind": "release_created", "version": release.version }),
+        at,
+    }
+}

@@ -1,0 +1,444 @@
+//! One operation, from its intent to its end. An attempt ends with the
+//! operation, or with the loss of the agent; what comes then is decided anew
+//! from what is stored. The order that makes a kill harmless at any moment:
+//! what will be sent is committed before it is sent, and what an agent told is
+//! committed before it is acted on.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use tonic::{Code, Status};
+use towline_link::{channel::LinkChannel, status::is_link_lost};
+use towline_proto::agent::v1::{
+    self as agent, OperationEvent, agent_service_client::AgentServiceClient,
+    operation_event::Event as AgentEvent,
+};
+
+use super::{Engine, EngineError, wire};
+use crate::{
+    domain::{
+        deployment::{Event, EventKind, OperationState, Outcome, Verdict},
+        name::OperationId,
+    },
+    store::{
+        AgentMessage, CommitPoint, StoreError, StoredOperation, WriteTx,
+        deployments::{deployment, operation},
+    },
+};
+
+/// How long an agent may take to say what runs.
+const DESCRIBE_PATIENCE: Duration = Duration::from_secs(60);
+/// Events of an agent that are committed together, when so many have come.
+const BATCH: usize = 64;
+
+/// How an operation is taken up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Approach {
+    /// Store the intent, then send.
+    First,
+    /// It may have been sent: watch it, or send it again.
+    Again,
+    /// It was given up on: only watch.
+    Learn,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    /// The operation is over, or not ours to carry on.
+    Over,
+    /// The agent was lost or is not able: decide anew.
+    Interrupted(String),
+}
+
+type Client = AgentServiceClient<LinkChannel>;
+
+impl Engine {
+    /// Takes an operation up, unless somebody does so already.
+    pub(super) fn operate(&self, project: &str, id: OperationId, approach: Approach) {
+        let Some(attachment) = self.attach(project, id) else {
+            return;
+        };
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            let stopped = engine.0.stop.clone();
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = engine.attempt(id, approach) => {}
+            }
+            drop(attachment);
+        });
+    }
+
+    async fn attempt(&self, id: OperationId, approach: Approach) {
+        let why = match self.try_operation(id, approach).await {
+            Ok(Attempt::Over) => {
+                self.forget_retries(id);
+                return;
+            }
+            Ok(Attempt::Interrupted(why)) => {
+                tracing::info!(operation = %id, why, "interrupted");
+                why
+            }
+            Err(error) => {
+                tracing::error!(operation = %id, error = format!("{error:#}"), "an attempt failed");
+                error.to_string()
+            }
+        };
+        tracing::debug!(operation = %id, why, "decides anew");
+        self.back_off(id).await;
+    }
+
+    async fn try_operation(&self, id: OperationId, approach: Approach) -> Result<Attempt, EngineError> {
+        let Some(stored) = operation(&mut *self.0.store.reader().await?, id).await? else {
+            return Ok(Attempt::Over);
+        };
+        let Some(client) = self.client_of(&stored) else {
+            return Ok(Attempt::Interrupted("the agent has no link".to_owned()));
+        };
+        match approach {
+            Approach::First => self.begin(client, stored).await,
+            Approach::Again => self.resume(client, stored).await,
+            Approach::Learn => self.learn(client, stored).await,
+        }
+    }
+
+    async fn begin(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        let asked = client.describe_service(wire::describe(&stored.planned));
+        let expected = match self.0.seams.clock.timeout(DESCRIBE_PATIENCE, asked).await {
+            Some(Ok(answer)) => answer.into_inner().expected.map(wire::of_expected),
+            Some(Err(status)) if passes(&status) => {
+                return Ok(Attempt::Interrupted(status.message().to_owned()));
+            }
+            Some(Err(status)) => {
+                self.end(&stored, wire::refusal(&status)).await?;
+                return Ok(Attempt::Over);
+            }
+            None => {
+                return Ok(Attempt::Interrupted(
+                    "the agent does not say what runs".to_owned(),
+                ));
+            }
+        };
+        let intended = EventKind::OperationIntended {
+            operation: stored.planned.id,
+            expected,
+        };
+        if !self
+            .note_send(&stored, intended, CommitPoint::OperationIntended)
+            .await?
+        {
+            return Ok(Attempt::Over);
+        }
+        self.send(client, stored.planned.id).await
+    }
+
+    async fn resume(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        let agent = &stored.planned.agent;
+        let same = self
+            .incarnation_of(agent)
+            .is_some_and(|now| now == stored.incarnation);
+        if same {
+            let request = agent::WatchOperationRequest {
+                operation_id: stored.planned.id.to_string(),
+                after_sequence: stored.last_sequence,
+            };
+            match client.watch_operation(request).await {
+                Ok(answer) => {
+                    let events = answer.into_inner().map(|item| item.map(|message| message.event));
+                    return self.follow(stored.planned.id, events).await;
+                }
+                Err(status) if status.code() == Code::NotFound => {}
+                Err(status) => return Ok(Attempt::Interrupted(status.message().to_owned())),
+            }
+        }
+        let again = EventKind::OperationReattached {
+            operation: stored.planned.id,
+        };
+        if !self
+            .note_send(&stored, again, CommitPoint::OperationSentAgain)
+            .await?
+        {
+            return Ok(Attempt::Over);
+        }
+        self.send(client, stored.planned.id).await
+    }
+
+    async fn learn(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        let id = stored.planned.id;
+        let request = agent::WatchOperationRequest {
+            operation_id: id.to_string(),
+            after_sequence: stored.last_sequence,
+        };
+        match client.watch_operation(request).await {
+            Ok(answer) => {
+                let events = answer.into_inner().map(|item| item.map(|message| message.event));
+                self.follow(id, events).await
+            }
+            Err(status) if passes(&status) => Ok(Attempt::Interrupted(status.message().to_owned())),
+            Err(_) => {
+                let outcome = truth_is_lost(&stored);
+                let event = EventKind::LateTruth {
+                    operation: id,
+                    outcome,
+                };
+                self.record_one(&stored, event, CommitPoint::OperationEnded)
+                    .await?;
+                Ok(Attempt::Over)
+            }
+        }
+    }
+
+    /// Commits that a send is about to happen; false when it must not happen any more.
+    async fn note_send(
+        &self,
+        stored: &StoredOperation,
+        event: EventKind,
+        point: CommitPoint,
+    ) -> Result<bool, EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        match tx.record(stored.deployment, &[event.at(self.now())]).await {
+            Ok(_) => {
+                self.0.store.commit(tx, point).await?;
+                Ok(true)
+            }
+            Err(StoreError::Illegal(why)) => {
+                tracing::debug!(operation = %stored.planned.id, %why, "is not sent");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends what is stored, as it is stored.
+    async fn send(&self, mut client: Client, id: OperationId) -> Result<Attempt, EngineError> {
+        let mut connection = self.0.store.reader().await?;
+        let stored = operation(&mut connection, id).await?;
+        let Some(stored) = stored else {
+            return Ok(Attempt::Over);
+        };
+        let deployment = deployment(&mut connection, stored.deployment).await?;
+        drop(connection);
+        let context = agent::OperationContext {
+            operation_id: id.to_string(),
+            epoch: self.0.store.epoch(),
+            deadline: deployment
+                .and_then(|d| d.deployment.deadline)
+                .map(wire::timestamp),
+            repeated_send: stored.operation.sends > 1,
+        };
+        match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {
+            wire::OperationRequest::Update(request) => match client.update_service(request).await {
+                Ok(answer) => {
+                    let events = answer.into_inner().map(|item| item.map(|message| message.event));
+                    self.follow(id, events).await
+                }
+                Err(status) => self.take_failure(&stored, status).await,
+            },
+            wire::OperationRequest::Fargate(request) => match client.deploy_fargate_service(*request).await {
+                Ok(answer) => {
+                    let events = answer.into_inner().map(|item| item.map(|message| message.event));
+                    self.follow(id, events).await
+                }
+                Err(status) => self.take_failure(&stored, status).await,
+            },
+        }
+    }
+
+    async fn follow(
+        &self,
+        id: OperationId,
+        events: impl Stream<Item = Result<Option<OperationEvent>, Status>>,
+    ) -> Result<Attempt, EngineError> {
+        let mut chunks = pin!(events.ready_chunks(BATCH));
+        while let Some(chunk) = chunks.next().await {
+            let mut told = Vec::with_capacity(chunk.len());
+            let mut failure = None;
+            for item in chunk {
+                match item {
+                    Ok(event) => told.extend(event),
+                    Err(status) => failure = Some(status),
+                }
+            }
+            self.forget_retries(id);
+            if self.take_events(id, told).await? {
+                return Ok(Attempt::Over);
+            }
+            if let Some(status) = failure {
+                let stored = operation(&mut *self.0.store.reader().await?, id).await?;
+                return match stored {
+                    Some(stored) => self.take_failure(&stored, status).await,
+                    None => Ok(Attempt::Over),
+                };
+            }
+        }
+        Ok(Attempt::Interrupted(
+            "the agent ended its stream without a verdict".to_owned(),
+        ))
+    }
+
+    /// Commits what an agent told, once each; true when the operation is over.
+    async fn take_events(&self, id: OperationId, told: Vec<OperationEvent>) -> Result<bool, EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        let Some(stored) = operation(tx.connection(), id).await? else {
+            return Ok(true);
+        };
+        let mut fresh = Vec::with_capacity(told.len());
+        for event in told {
+            if keep(&mut tx, id, &event).await? {
+                fresh.push(event);
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(stored.operation.state.is_over() && !stored.operation.is_open_question());
+        }
+        let at = self.now();
+        let kinds = translate(&stored, fresh);
+        let events: Vec<Event> = kinds.into_iter().map(|kind| kind.at(at)).collect();
+        let ended = events.iter().any(|event| {
+            matches!(
+                event.kind,
+                EventKind::OperationFinished { .. } | EventKind::LateTruth { .. }
+            )
+        });
+        if events.is_empty() {
+            self.0.store.commit(tx, CommitPoint::OperationProgressed).await?;
+            return Ok(false);
+        }
+        let recorded = tx.record(stored.deployment, &events).await?;
+        if ended {
+            let project = recorded.deployment.project.to_string();
+            self.commit_and_act(tx, &project, CommitPoint::OperationEnded)
+                .await?;
+        } else {
+            self.0.store.commit(tx, CommitPoint::OperationProgressed).await?;
+        }
+        Ok(ended)
+    }
+
+    /// A call to an agent failed: for a while, or for good.
+    async fn take_failure(&self, stored: &StoredOperation, status: Status) -> Result<Attempt, EngineError> {
+        if passes(&status) {
+            return Ok(Attempt::Interrupted(status.message().to_owned()));
+        }
+        self.end(stored, wire::refusal(&status)).await?;
+        Ok(Attempt::Over)
+    }
+
+    async fn end(&self, stored: &StoredOperation, outcome: Outcome) -> Result<(), EngineError> {
+        let event = EventKind::OperationFinished {
+            operation: stored.planned.id,
+            outcome,
+        };
+        self.record_one(stored, event, CommitPoint::OperationEnded).await
+    }
+
+    async fn record_one(
+        &self,
+        stored: &StoredOperation,
+        event: EventKind,
+        point: CommitPoint,
+    ) -> Result<(), EngineError> {
+        let mut tx = self.0.store.begin().await?;
+        match tx.record(stored.deployment, &[event.at(self.now())]).await {
+            Ok(recorded) => {
+                let project = recorded.deployment.project.to_string();
+                self.commit_and_act(tx, &project, point).await
+            }
+            // It came to its end on another way meanwhile.
+            Err(StoreError::Illegal(why)) => {
+                tracing::debug!(operation = %stored.planned.id, %why, "is not recorded");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn client_of(&self, stored: &StoredOperation) -> Option<Client> {
+        self.0.fleet.client(&stored.planned.agent.as_str().parse().ok()?)
+    }
+
+    fn incarnation_of(&self, agent: &crate::domain::name::AgentName) -> Option<String> {
+        self.0.fleet.incarnation(&agent.as_str().parse().ok()?)
+    }
+}
+
+async fn keep(tx: &mut WriteTx, id: OperationId, event: &OperationEvent) -> Result<bool, StoreError> {
+    tx.keep_agent_message(AgentMessage {
+        operation: &id.to_string(),
+        incarnation: &event.incarnation,
+        sequence: event.sequence,
+        message: &prost::Message::encode_to_vec(event),
+    })
+    .await
+}
+
+/// What an agent's events are to the state machine.
+fn translate(stored: &StoredOperation, told: Vec<OperationEvent>) -> Vec<EventKind> {
+    let operation = stored.planned.id;
+    if stored.operation.state.is_over() {
+        let question = stored.operation.is_open_question();
+        let finished = told.into_iter().find_map(|event| match event.event {
+            Some(AgentEvent::Finished(finished)) if question => Some(wire::outcome(finished)),
+            _ => None,
+        });
+        let truth = finished.map(|outcome| EventKind::LateTruth { operation, outcome });
+        return truth.into_iter().collect();
+    }
+    let mut kinds = Vec::with_capacity(told.len() + 1);
+    let mut started = matches!(stored.operation.state, OperationState::Running { .. });
+    for event in told.into_iter().filter_map(|event| event.event) {
+        let found = match &event {
+            AgentEvent::Started(word) => word.reattached,
+            _ => true,
+        };
+        if !started {
+            started = true;
+            kinds.push(EventKind::OperationStarted { operation, found });
+        }
+        if let Some(message) = wire::progress(&event) {
+            kinds.push(EventKind::OperationProgress { operation, message });
+        }
+        if let AgentEvent::Finished(finished) = event {
+            let outcome = wire::outcome(finished);
+            kinds.push(EventKind::OperationFinished { operation, outcome });
+            break;
+        }
+    }
+    kinds
+}
+
+/// Whether the same call may do better later. What it did is not known.
+fn passes(status: &Status) -> bool {
+    is_link_lost(status)
+        || matches!(
+            status.code(),
+            Code::Unavailable
+                | Code::DeadlineExceeded
+                | Code::Cancelled
+                | Code::Unknown
+                | Code::ResourceExhausted
+                | Code::Aborted
+                | Code::Internal
+        )
+}
+
+fn truth_is_lost(stored: &StoredOperation) -> Outcome {
+    let planned = &stored.planned;
+    Outcome {
+        verdict: Verdict::Errored,
+        reason: "unknown".to_owned(),
+        summary: format!(
+            "agent {} was started anew meanwhile and knows no more of {} on {}",
+            planned.agent, planned.service, planned.target
+        ),
+        hint: format!(
+            "look at the service {} in cluster {} ({}, account {})",
+            planned.payload.ecs_service(),
+            planned.cluster,
+            planned.region,
+            planned.account
+        ),
+        diagnosis: Vec::new(),
+        outputs: Default::default(),
+    }
+}

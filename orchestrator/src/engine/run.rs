@@ -1,0 +1,100 @@
+//! The run loop: woken by commands, by agents that come and go, and by the
+//! next moment at which time alone changes something. It asks nobody in between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError, lock};
+use crate::store::releases::projects_in_motion;
+
+/// When a project is looked at again whose round failed (the disk is full, ...).
+const AFTER_A_FAULT: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// The run loop: returns when `stop` is cancelled and what ran has been let
+    /// go (it is re-attached at the next start), or with the error that ends it.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), EngineError> {
+        let mut changes = self.0.fleet.changes();
+        let fleet = self.0.fleet.clone();
+        let fleet_stop = self.0.stop.clone();
+        self.0.tasks.spawn(async move { fleet.run(fleet_stop).await });
+        self.wake_all().await?;
+        loop {
+            for project in self.due() {
+                self.look_at(&project).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.0.wake.notified() => {}
+                _ = changes.changed() => self.wake_all().await?,
+                () = self.next_timer() => {}
+            }
+        }
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        Ok(())
+    }
+
+    /// Makes the run loop look at a project.
+    pub(super) fn wake(&self, project: &str) {
+        lock(&self.0.dirty).insert(project.to_owned());
+        self.0.wake.notify_one();
+    }
+
+    pub(super) fn set_timer(&self, project: &str, at: Option<Timestamp>) {
+        let mut timers = lock(&self.0.timers);
+        let earlier = at.is_some_and(|at| timers.values().all(|other| at < *other));
+        match at {
+            Some(at) => timers.insert(project.to_owned(), at),
+            None => timers.remove(project),
+        };
+        drop(timers);
+        if earlier {
+            self.0.wake.notify_one();
+        }
+    }
+
+    async fn look_at(&self, project: &str) {
+        if let Err(error) = self.pass(project).await {
+            tracing::error!(
+                project,
+                error = format!("{error:#}"),
+                "cannot go on with a project; tries again"
+            );
+            let again = self.now().saturating_add(AFTER_A_FAULT).ok();
+            self.set_timer(project, again);
+        }
+    }
+
+    async fn wake_all(&self) -> Result<(), EngineError> {
+        let moving = projects_in_motion(&mut *self.0.store.reader().await?).await?;
+        lock(&self.0.dirty).extend(moving);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// The projects to look at now; they are then clean.
+    fn due(&self) -> Vec<String> {
+        let now = self.now();
+        let mut due = std::mem::take(&mut *lock(&self.0.dirty));
+        lock(&self.0.timers).retain(|project, at| {
+            let later = *at > now;
+            if !later {
+                due.insert(project.clone());
+            }
+            later
+        });
+        due.into_iter().collect()
+    }
+
+    async fn next_timer(&self) {
+        let next = lock(&self.0.timers).values().min().copied();
+        match next {
+            Some(at) => self.0.seams.clock.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
