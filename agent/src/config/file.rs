@@ -1,0 +1,437 @@
+//! The shape of `agent.toml`, and the check from what is written to what is meant.
+
+use std::{collections::BTreeMap, ops::Range, path::Path, str::FromStr, time::Duration};
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use toml::Spanned;
+use towline_agent_domain::policy::{OperatorRule, OperatorRules, Permission};
+use towline_link::identity::{AgentName, OperatorName};
+
+use super::{AwsConfig, Config, Fault, Listen, ServedRegion, Timing, span::line_and_column};
+
+/// Shortest time between two looks at a rollout: ECS refills 20 reads a second for a whole account.
+const SHORTEST_POLL: Duration = Duration::from_millis(20);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Spanned<String>,
+    account: Option<Spanned<String>>,
+    #[serde(default)]
+    identity: Option<Spanned<String>>,
+    orchestrator: Option<OrchestratorTable>,
+    listen: Option<ListenTable>,
+    aws: Spanned<AwsTable>,
+    #[serde(default)]
+    timing: TimingTable,
+    #[serde(default)]
+    operators: Vec<OperatorTable>,
+    #[cfg(feature = "planted-faults")]
+    #[serde(default)]
+    planted: super::Planted,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrchestratorTable {
+    address: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenTable {
+    address: Spanned<String>,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AwsTable {
+    endpoint_url: Option<Spanned<String>>,
+    #[serde(default)]
+    regions: Vec<RegionTable>,
+    cloudformation_role: Option<Spanned<String>>,
+    permissions_boundary: Option<Spanned<String>>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionTable {
+    name: Spanned<String>,
+    clusters: Spanned<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimingTable {
+    poll: Option<Spanned<String>>,
+    settle: Option<Spanned<String>>,
+    default_deadline: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorTable {
+    name: Spanned<String>,
+    allow: Vec<Permission>,
+}
+
+pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, Vec<Fault>> {
+    let file: File = toml::from_str(text).map_err(|error| vec![syntax_fault(text, &error)])?;
+    let mut check = Check {
+        text,
+        faults: Vec::new(),
+    };
+    let name = check.name(&file.name);
+    if file.orchestrator.is_none() && file.listen.is_none() {
+        check.fault(
+            0..0,
+            "neither [orchestrator] nor [listen] is there: nobody could reach this agent",
+            Some(
+                "add `[orchestrator]` with `address = \"host:port\"`, or `[listen]` with `address = \"0.0.0.0:8444\"`",
+            ),
+        );
+    }
+    let aws = check.aws(file.aws);
+    let config = Config {
+        account: file.account.map(|account| check.account(account)),
+        identity: directory.join(
+            file.identity
+                .map_or_else(|| "identity".to_owned(), Spanned::into_inner),
+        ),
+        orchestrator: file.orchestrator.map(|table| check.address(table.address)),
+        listen: file.listen.map(|table| Listen {
+            address: check.address(table.address),
+            names: table.names,
+        }),
+        timing: check.timing(file.timing),
+        operators: OperatorRules::new(
+            file.operators
+                .into_iter()
+                .map(|rule| check.operator(rule))
+                .collect(),
+        ),
+        aws,
+        #[cfg(feature = "planted-faults")]
+        planted: file.planted,
+        name: match name {
+            Some(name) => name,
+            None => return Err(check.faults),
+        },
+    };
+    if check.faults.is_empty() {
+        Ok(config)
+    } else {
+        Err(check.faults)
+    }
+}
+
+fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
+    let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
+    let message = error.message().trim().to_owned();
+    let hint = message
+        .contains("unknown field")
+        .then(|| "a word that agent.toml does not know; look for a typing error".to_owned());
+    Fault {
+        line,
+        column,
+        message,
+        hint,
+    }
+}
+
+/// Collects the faults of one file.
+struct Check<'t> {
+    text: &'t str,
+    faults: Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, at: Range<usize>, message: impl Into<String>, hint: Option<&str>) {
+        let (line, column) = line_and_column(self.text, at.start);
+        self.faults.push(Fault {
+            line,
+            column,
+            message: message.into(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
+    fn name(&mut self, name: &Spanned<String>) -> Option<AgentName> {
+        match AgentName::from_str(name.get_ref()) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.fault(name.span(), error.to_string(), None);
+                None
+            }
+        }
+    }
+
+    fn account(&mut self, account: Spanned<String>) -> String {
+        let value = account.get_ref();
+        if value.len() != 12 || !value.bytes().all(|b| b.is_ascii_digit()) {
+            self.fault(
+                account.span(),
+                format!("account {value:?} is not an AWS account id"),
+                Some("12 digits, in quotes"),
+            );
+        }
+        account.into_inner()
+    }
+
+    fn address(&mut self, address: Spanned<String>) -> String {
+        let port = address
+            .get_ref()
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty())
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            self.fault(
+                address.span(),
+                format!("address {:?} is not host:port", address.get_ref()),
+                Some("for example \"towline.example.com:8443\""),
+            );
+        }
+        address.into_inner()
+    }
+
+    fn aws(&mut self, table: Spanned<AwsTable>) -> AwsConfig {
+        let span = table.span();
+        let table = table.into_inner();
+        if table.regions.is_empty() {
+            self.fault(
+                span,
+                "[aws] names no region, so the agent could serve nothing",
+                Some("add `[[aws.regions]]` with `name = \"eu-west-1\"` and `clusters = [\"main\"]`"),
+            );
+        }
+        if let Some(url) = &table.endpoint_url
+            && !(url.get_ref().starts_with("http://") || url.get_ref().starts_with("https://"))
+        {
+            self.fault(
+                url.span(),
+                format!("endpoint_url {:?} is no http:// or https:// URL", url.get_ref()),
+                None,
+            );
+        }
+        AwsConfig {
+            regions: self.regions(table.regions),
+            endpoint_url: table.endpoint_url.map(Spanned::into_inner),
+            cloudformation_role: table.cloudformation_role.map(|arn| self.iam_arn("role", arn)),
+            permissions_boundary: table.permissions_boundary.map(|arn| self.iam_arn("policy", arn)),
+            tags: table.tags,
+        }
+    }
+
+    fn regions(&mut self, tables: Vec<RegionTable>) -> Vec<ServedRegion> {
+        let mut regions: Vec<ServedRegion> = Vec::new();
+        for table in tables {
+            let name = table.name.get_ref().clone();
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                self.fault(
+                    table.name.span(),
+                    format!("region {name:?} is no AWS region"),
+                    None,
+                );
+            }
+            if regions.iter().any(|region| region.name == name) {
+                self.fault(
+                    table.name.span(),
+                    format!("region {name} is there twice"),
+                    Some("list all its clusters in one [[aws.regions]]"),
+                );
+            }
+            if table.clusters.get_ref().is_empty() {
+                self.fault(
+                    table.clusters.span(),
+                    format!("region {name} names no cluster"),
+                    Some("a cluster's name, for example clusters = [\"main\"]"),
+                );
+            }
+            let clusters = table.clusters.into_inner();
+            for cluster in clusters.iter().filter(|c| c.get_ref().contains([':', '/'])) {
+                self.fault(
+                    cluster.span(),
+                    format!("cluster {:?} is not a name", cluster.get_ref()),
+                    Some("the cluster's name, not its ARN"),
+                );
+            }
+            regions.push(ServedRegion {
+                name,
+                clusters: clusters.into_iter().map(Spanned::into_inner).collect(),
+            });
+        }
+        regions
+    }
+
+    fn iam_arn(&mut self, kind: &str, arn: Spanned<String>) -> String {
+        let value = arn.get_ref();
+        if !(value.starts_with("arn:") && value.contains(&format!(":{kind}/"))) {
+            self.fault(
+                arn.span(),
+                format!("{value:?} is not the ARN of an IAM {kind}"),
+                Some("arn:aws:iam::ACCOUNT:…"),
+            );
+        }
+        arn.into_inner()
+    }
+
+    fn timing(&mut self, table: TimingTable) -> Timing {
+        let usual = Timing::default();
+        let poll = self.duration("poll", table.poll, SHORTEST_POLL, usual.poll);
+        let settle = self.duration("settle", table.settle, Duration::ZERO, usual.settle);
+        let least = Duration::from_secs(1);
+        let default_deadline = self.duration(
+            "default_deadline",
+            table.default_deadline,
+            least,
+            usual.default_deadline,
+        );
+        Timing {
+            poll,
+            settle,
+            default_deadline,
+        }
+    }
+
+    fn duration(
+        &mut self,
+        key: &str,
+        written: Option<Spanned<String>>,
+        least: Duration,
+        usual: Duration,
+    ) -> Duration {
+        let Some(written) = written else { return usual };
+        let parsed = SignedDuration::from_str(written.get_ref())
+            .ok()
+            .and_then(|d| Duration::try_from(d).ok());
+        match parsed {
+            Some(duration) if duration >= least => duration,
+            Some(_) => {
+                self.fault(written.span(), format!("{key} must be at least {least:?}"), None);
+                usual
+            }
+            None => {
+                self.fault(
+                    written.span(),
+                    format!("{key} {:?} is no duration", written.get_ref()),
+                    Some("for example \"3s\", \"500ms\", \"1h 30m\""),
+                );
+                usual
+            }
+        }
+    }
+
+    fn operator(&mut self, rule: OperatorTable) -> OperatorRule {
+        let name = rule.name.get_ref().as_str();
+        if name != "*"
+            && let Err(error) = OperatorName::from_str(name)
+        {
+            self.fault(
+                rule.name.span(),
+                error.to_string(),
+                Some("an operator's name, or \"*\" for all"),
+            );
+        }
+        OperatorRule {
+            operator: rule.name.into_inner(),
+            permissions: rule.allow,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Draft;
+
+    const WHOLE: &str = r#"
+name = "dev"
+account = "111111111111"
+identity = "keys"
+[orchestrator]
+address = "towline.example:8443"
+[listen]
+address = "0.0.0.0:8444"
+names = ["dev.example"]
+[aws]
+endpoint_url = "http://127.0.0.1:4566"
+cloudformation_role = "arn:aws:iam::111111111111:role/cfn"
+tags = { team = "shop" }
+[[aws.regions]]
+name = "eu-west-1"
+clusters = ["main", "batch"]
+[timing]
+poll = "100ms"
+settle = "2s"
+default_deadline = "1h 30m"
+[[operators]]
+name = "ann"
+allow = ["read", "deploy"]
+"#;
+
+    fn parse_text(text: &str) -> Result<Config, Vec<Fault>> {
+        parse(text, Path::new("/etc/towline-agent"))
+    }
+
+    #[test]
+    fn everything_that_can_be_said_is_heard() {
+        let config = parse_text(WHOLE).unwrap();
+        assert_eq!(config.identity, Path::new("/etc/towline-agent/keys"));
+        assert_eq!(config.timing.poll, Duration::from_millis(100));
+        assert_eq!(config.timing.default_deadline, Duration::from_secs(5400));
+        assert!(config.aws.serves("eu-west-1", "batch"));
+        assert!(!config.aws.serves("eu-west-1", "other"));
+        assert!(config.operators.allows("ann", Permission::Deploy));
+        assert!(!config.operators.allows("bob", Permission::Read));
+    }
+
+    #[test]
+    fn all_faults_come_at_once_with_their_places() {
+        let text = "name = \"Dev\"\naccount = \"12\"\n[aws]\n[timing]\npoll = \"soon\"\n";
+        let faults = parse_text(text).unwrap_err();
+        let places: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
+        assert!(places.contains(&(1, 8)), "the name: {faults:#?}");
+        assert!(places.contains(&(2, 11)), "the account: {faults:#?}");
+        assert!(places.contains(&(5, 8)), "the duration: {faults:#?}");
+        let all: String = faults.iter().map(|f| format!("{f}\n")).collect();
+        assert!(all.contains("neither [orchestrator] nor [listen]"), "{all}");
+        assert!(all.contains("names no region"), "{all}");
+    }
+
+    #[test]
+    fn a_typing_error_is_pointed_at() {
+        let faults = parse_text(&WHOLE.replace("settle", "setle")).unwrap_err();
+        assert_eq!((faults[0].line, faults[0].column), (19, 1));
+        assert!(faults[0].message.contains("setle"), "{}", faults[0]);
+        assert!(faults[0].hint.is_some());
+    }
+
+    #[test]
+    fn what_join_writes_is_what_serve_reads() {
+        let listen = Listen {
+            address: "0.0.0.0:8444".into(),
+            names: vec!["a \"quoted\" name".into()],
+        };
+        let regions = [ServedRegion {
+            name: "eu-west-1".into(),
+            clusters: vec!["main".into()],
+        }];
+        let draft = Draft {
+            name: "dev",
+            account: Some("111111111111"),
+            orchestrator: Some("towline.example:8443"),
+            listen: Some(&listen),
+            endpoint_url: None,
+            regions: &regions,
+        };
+        let config = parse_text(&draft.render()).unwrap();
+        assert_eq!(config.listen, Some(listen));
+        assert_eq!(config.aws.regions, regions);
+        assert!(config.operators.allows("ann", Permission::Read));
+    }
+}

@@ -1,0 +1,150 @@
+//! `agent.toml`, parsed once. Start with [`Config::load`]; the rest of the agent
+//! sees only the typed values here and reads neither files nor the environment.
+//! All faults of a file are told at once, each with its line and column.
+
+mod fault;
+mod file;
+mod render;
+mod span;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use fault::{ConfigError, Fault};
+pub use render::Draft;
+use towline_agent_domain::policy::OperatorRules;
+use towline_link::identity::AgentName;
+
+/// The configuration's name inside an agent's directory.
+pub const FILE_NAME: &str = "agent.toml";
+
+/// What an agent was told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub name: AgentName,
+    /// The account whose credentials the agent must hold; 12 digits.
+    pub account: Option<String>,
+    /// The directory with `key.pem`, `cert.pem` and `ca.pem`.
+    pub identity: PathBuf,
+    /// `host:port` of the orchestrator to dial; a polling agent has one.
+    pub orchestrator: Option<String>,
+    /// Where to listen; a listening agent has it.
+    pub listen: Option<Listen>,
+    pub aws: AwsConfig,
+    pub timing: Timing,
+    /// What operators who call this agent directly may do.
+    pub operators: OperatorRules,
+    /// Faults that a test plants.
+    #[cfg(feature = "planted-faults")]
+    pub planted: Planted,
+}
+
+/// Where a listening agent is dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// `host:port` to bind; port 0 takes a free one.
+    pub address: String,
+    /// The DNS names and IP addresses that callers dial it by.
+    pub names: Vec<String>,
+}
+
+/// The account's side of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsConfig {
+    /// Another endpoint for all services, for a simulator.
+    pub endpoint_url: Option<String>,
+    /// At least one.
+    pub regions: Vec<ServedRegion>,
+    /// The service role that CloudFormation acts with.
+    pub cloudformation_role: Option<String>,
+    /// The permissions boundary of roles that a stack makes.
+    pub permissions_boundary: Option<String>,
+    /// Tags that the account demands on everything that is made.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl AwsConfig {
+    /// Whether the agent serves this cluster.
+    pub fn serves(&self, region: &str, cluster: &str) -> bool {
+        self.regions
+            .iter()
+            .any(|served| served.name == region && served.clusters.iter().any(|c| c == cluster))
+    }
+
+    /// `eu-west-1/main, us-east-1/main`, for people.
+    pub fn served(&self) -> String {
+        let pairs = self.regions.iter().flat_map(|region| {
+            region
+                .clusters
+                .iter()
+                .map(move |c| format!("{}/{c}", region.name))
+        });
+        pairs.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A region with the clusters that the agent serves in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedRegion {
+    pub name: String,
+    /// At least one, by name.
+    pub clusters: Vec<String>,
+}
+
+/// How often the agent looks, and how long it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two looks at a rollout.
+    pub poll: Duration,
+    /// For how long AWS may still show what was before a write.
+    pub settle: Duration,
+    /// The deadline of an operation that names none.
+    pub default_deadline: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(3),
+            settle: Duration::from_secs(15),
+            default_deadline: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// Faults that the test suite plants to prove that it would notice them.
+#[cfg(feature = "planted-faults")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Planted {
+    /// Calls a deployment that ECS rolled back a success.
+    pub rolled_back_is_success: bool,
+}
+
+impl Config {
+    /// Reads `agent.toml` of a directory. Relative paths in it are relative to that directory.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing or unreadable, is no TOML, or says something that cannot be: all faults at once.
+    pub fn load(directory: &Path) -> Result<Self, ConfigError> {
+        let path = directory.join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        Self::parse(&text, directory).map_err(|faults| ConfigError::Faults { path, faults })
+    }
+
+    /// Parses the text of an `agent.toml` that lies in `directory`.
+    ///
+    /// # Errors
+    ///
+    /// All faults of the text, in its order.
+    pub fn parse(text: &str, directory: &Path) -> Result<Self, Vec<Fault>> {
+        file::parse(text, directory)
+    }
+}

@@ -1,0 +1,220 @@
+//! How a stack's change ends: CloudFormation's word first, then the service's,
+//! because a stack can be complete while its service runs something else.
+
+use towline_agent_domain::{
+    fargate::stack::{StackOutcome, StackStatus, outcome, task_definition_of},
+    observed::{Stack, TaskDefinitionArn},
+    outside::Account,
+    rollout::{
+        diagnosis::{Findings, diagnose},
+        follow::RolloutJudgement,
+    },
+    verdict::Reason,
+};
+use towline_proto::agent::v1::{Step, StepState};
+
+use super::{Deploy, Ending, Interruption, Turn, observe::Observation};
+use crate::operation::{
+    conclude, evidence,
+    follow::{Followed, Follower},
+};
+
+impl<A: Account> Deploy<'_, A> {
+    /// Our change has ended in CloudFormation's eyes.
+    pub(super) async fn conclude(
+        &mut self,
+        observation: &Observation,
+        ended: StackOutcome,
+    ) -> Result<Ending, Ending> {
+        let words = self.words_of_failure(observation);
+        let name = &self.order.stack_name;
+        let judged = outcome(ended, name, &words, self.surroundings.judge_options());
+        let ending = match judged {
+            None => self.service_agrees(observation, Reason::Completed).await?,
+            Some(RolloutJudgement::Succeeded { .. }) => {
+                Ending::new(Reason::Completed, format!("stack {name} is complete"))
+            }
+            Some(RolloutJudgement::Ended { summary, .. }) if self.was_cancelled() => {
+                self.handle.step(Step::Rollback, StepState::Done, summary.clone());
+                Ending::new(Reason::Cancelled, format!("cancelled; {summary}"))
+            }
+            Some(RolloutJudgement::Ended { reason, summary }) => self.explained(reason, summary).await,
+            Some(RolloutJudgement::InProgress(_) | RolloutJudgement::Needs(_)) => Ending::new(
+                Reason::Unknown,
+                format!("how stack {name} ended cannot be judged"),
+            ),
+        };
+        Ok(self.with_outputs(ending, observation))
+    }
+
+    /// The change set was empty; that may hide a service on another revision.
+    pub(super) async fn no_changes(&mut self, observation: &Observation) -> Result<Turn, Ending> {
+        let name = &self.order.stack_name;
+        self.handle.step(
+            Step::ChangeSet,
+            StepState::Skipped,
+            format!("stack {name} has nothing to change"),
+        );
+        self.delete_change_set().await?;
+        let ending = self.service_agrees(observation, Reason::Unchanged).await?;
+        Ok(Turn::End(self.with_outputs(ending, observation)))
+    }
+
+    pub(super) async fn change_set_failed(&mut self, reason: &str) -> Result<Turn, Ending> {
+        self.handle.step(Step::ChangeSet, StepState::Failed, reason);
+        self.delete_change_set().await?;
+        let summary = format!(
+            "CloudFormation cannot change stack {}: {reason}",
+            self.order.stack_name
+        );
+        Ok(Turn::End(Ending::new(Reason::ChangeSetFailed, summary).hint(
+            "the stack was not changed; correct what CloudFormation names",
+        )))
+    }
+
+    /// Judges the service that the stack claims to have made. `good` is the reason of a success.
+    async fn service_agrees(&mut self, observation: &Observation, good: Reason) -> Result<Ending, Ending> {
+        let revision = observation
+            .stack
+            .as_ref()
+            .and_then(task_definition_of)
+            .or_else(|| self.our_revision());
+        let Some(revision) = revision else {
+            let summary = format!(
+                "stack {} does not say which revision it made",
+                self.order.stack_name
+            );
+            return Err(Ending::new(Reason::Unknown, summary)
+                .hint("look at the stack's outputs; was its template replaced?"));
+        };
+        let known = self
+            .follower
+            .as_ref()
+            .is_some_and(|f| f.ours.task_definition == revision);
+        if !known {
+            self.follow_revision(revision);
+        }
+        let Some(follower) = &mut self.follower else {
+            return Err(Ending::new(Reason::Unknown, "the service is not followed"));
+        };
+        loop {
+            return match follower.run().await? {
+                Followed::Succeeded { deployment_id } if good == Reason::Unchanged => {
+                    let summary = format!(
+                        "service {} runs {} as wanted already; nothing was changed",
+                        follower.service(),
+                        follower.ours.task_definition
+                    );
+                    Ok(Ending::new(good, summary).output("deployment_id", deployment_id))
+                }
+                Followed::Succeeded { deployment_id } => Ok(conclude::succeeded(follower, &deployment_id)),
+                Followed::Ended { reason, summary } => {
+                    self.handle
+                        .step(Step::Rollout, StepState::Failed, summary.clone());
+                    Ok(conclude::ended(follower, reason, &summary).await)
+                }
+                Followed::Interrupted {
+                    by: Interruption::Cancel(_),
+                    ..
+                } => {
+                    // The stack is done: there is no update any more that could be cancelled.
+                    self.handle.take_cancel();
+                    continue;
+                }
+                Followed::Interrupted {
+                    by: Interruption::Deadline,
+                    ..
+                } => {
+                    let summary = format!(
+                        "the stack is complete, and the deadline came before service {} was stable",
+                        follower.service()
+                    );
+                    Ok(conclude::ended(follower, Reason::DeadlineExceeded, &summary).await)
+                }
+            };
+        }
+    }
+
+    /// The deadline came while CloudFormation works. What is being rolled back is a bad
+    /// release, however long that takes.
+    pub(super) async fn too_late(&mut self, stack: &Stack) -> Ending {
+        let status = StackStatus::parse(&stack.status);
+        let going_back = matches!(
+            status,
+            StackStatus::RollbackInProgress
+                | StackStatus::UpdateRollbackInProgress
+                | StackStatus::UpdateRollbackCompleteCleanupInProgress
+        );
+        let summary = format!("the deadline came while stack {} was {status}", stack.name);
+        match (going_back, self.was_cancelled()) {
+            (true, false) => self.explained(Reason::RolledBack, summary).await,
+            _ => self.explained(Reason::DeadlineExceeded, summary).await,
+        }
+        .output("stack_id", stack.id.clone())
+    }
+
+    async fn explained(&mut self, reason: Reason, summary: String) -> Ending {
+        if self.follower.is_none() {
+            // After a restart the revision is in the events, and its dead tasks still show.
+            if let Some(revision) = self.our_revision() {
+                self.follow_revision(revision);
+            }
+        }
+        let events: Vec<_> = self.our_events().cloned().collect();
+        let diagnosis = match &mut self.follower {
+            Some(follower) => {
+                // Best effort: without the tasks the stack's own words remain.
+                if let Err(ending) = look_back(follower).await {
+                    tracing::warn!("{}", ending.into_finished().summary);
+                }
+                evidence::explain(follower, &events).await
+            }
+            None => diagnose(&Findings {
+                stack_events: &events,
+                ..Findings::default()
+            }),
+        };
+        Ending::new(reason, summary).because(&diagnosis)
+    }
+
+    /// CloudFormation's words for the first resource of ours that failed.
+    fn words_of_failure(&self, observation: &Observation) -> String {
+        let first = self
+            .our_events()
+            .rev()
+            .find(|event| event.status.ends_with("_FAILED") && !event.reason.contains("cancelled"));
+        match (first, &observation.stack) {
+            (Some(event), _) => format!("{} {}: {}", event.logical_id, event.status, event.reason),
+            (None, Some(stack)) => stack.status_reason.clone(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// The stack was taken back because a person said so.
+    fn was_cancelled(&self) -> bool {
+        let token = self.handle.id().cancel_token();
+        self.progress.undoing
+            || self
+                .events
+                .iter()
+                .any(|event| event.token.as_deref() == Some(&token))
+    }
+
+    pub(super) fn with_outputs(&self, ending: Ending, observation: &Observation) -> Ending {
+        let Some(stack) = &observation.stack else {
+            return ending;
+        };
+        let ending = ending
+            .output("stack_id", stack.id.clone())
+            .output("stack_name", stack.name.clone());
+        match task_definition_of(stack) {
+            Some(TaskDefinitionArn(arn)) => ending.output("task_definition", arn),
+            None => ending,
+        }
+    }
+}
+
+async fn look_back<A: Account>(follower: &mut Follower<'_, A>) -> Result<(), Ending> {
+    follower.look().await?;
+    follower.read_stopped().await
+}

@@ -1,0 +1,242 @@
+//! Reading stack and service, and telling what is new of them.
+
+use towline_agent_domain::{
+    fargate::{
+        stack::{
+            ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind, deleted_by, trace,
+        },
+        template::found_fingerprint,
+    },
+    observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn},
+    outside::{Account, CallError},
+    rollout::follow::OurDeployment,
+};
+use towline_proto::agent::v1::{Step, StepState, operation_event::Event};
+
+use super::{Deploy, Ending};
+use crate::{operation::follow::Follower, wire};
+
+/// One look at the account.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub stack: Option<Stack>,
+    pub trace: OurTrace,
+    pub deleted_by_us: bool,
+    pub change_set: Option<ChangeSet>,
+    pub service: Option<ObservedService>,
+    pub fingerprint: Option<String>,
+    pub settled: bool,
+}
+
+impl<'a, A: Account> Deploy<'a, A> {
+    /// Reads what the next decision may need, and no more.
+    pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
+        let settled = self.settled();
+        let stack = self.read_stack().await?;
+        let mut observation = Observation {
+            trace: OurTrace::None,
+            deleted_by_us: false,
+            change_set: None,
+            service: None,
+            fingerprint: None,
+            settled,
+            stack,
+        };
+        let Some(stack) = &observation.stack else {
+            observation.deleted_by_us = self.deleted_expected().await?;
+            return Ok(observation);
+        };
+        self.read_events(&stack.id).await?;
+        let id = self.handle.id();
+        observation.trace = trace(&self.events, id);
+        observation.deleted_by_us = deleted_by(&self.events, id);
+        if observation.trace != OurTrace::None {
+            return Ok(observation);
+        }
+        observation.change_set = self.read_change_set(&stack.name).await?;
+        let good = StackStatus::parse(&stack.status).kind() == StatusKind::Good;
+        if good && observation.change_set.is_none() {
+            observation.fingerprint = self.read_fingerprint(&stack.name).await?;
+            observation.service = self.read_service().await?;
+        }
+        Ok(observation)
+    }
+
+    pub(super) fn view<'v>(&'v self, observation: &'v Observation) -> StackView<'v> {
+        StackView {
+            name: &self.order.stack_name,
+            stack: observation.stack.as_ref(),
+            trace: observation.trace,
+            deleted_by_us: observation.deleted_by_us,
+            change_set: observation.change_set.as_ref(),
+            service: observation.service.as_ref(),
+            wanted_fingerprint: self.order.template.fingerprint(),
+            found_fingerprint: observation.fingerprint.as_deref(),
+            expected: self.order.expected.as_ref(),
+            repeated_send: self.order.repeated_send,
+            settled: observation.settled,
+        }
+    }
+
+    async fn read_stack(&self) -> Result<Option<Stack>, Ending> {
+        let (region, name) = (&self.order.at.region, &self.order.stack_name);
+        let what = format!("describe stack {name}");
+        let aws = &self.surroundings.aws;
+        self.handle.read(&what, || aws.stack(region, name)).await
+    }
+
+    /// Adds the events that are newer than those known.
+    async fn read_events(&mut self, stack_id: &str) -> Result<(), Ending> {
+        let region = &self.order.at.region;
+        let what = format!("read the events of stack {}", self.order.stack_name);
+        let aws = &self.surroundings.aws;
+        let until = self.events.first().map(|event| event.id.clone());
+        let mut events = self
+            .handle
+            .read(&what, || aws.stack_events(region, stack_id, until.as_deref()))
+            .await?;
+        events.append(&mut self.events);
+        self.events = events;
+        Ok(())
+    }
+
+    /// Whether the stack that was expected, and is gone, was deleted by this operation.
+    async fn deleted_expected(&mut self) -> Result<bool, Ending> {
+        // A stack that is made anew starts its events anew.
+        self.events.clear();
+        let Some(ExpectedStack::Id(id)) = &self.order.expected else {
+            return Ok(self.progress.deleting);
+        };
+        let region = &self.order.at.region;
+        let aws = &self.surroundings.aws;
+        let what = format!("read the events of stack {id}");
+        let events = self
+            .handle
+            .read(&what, || async {
+                match aws.stack_events(region, id, None).await {
+                    Err(CallError::Missing { .. }) => Ok(Vec::new()),
+                    answer => answer,
+                }
+            })
+            .await?;
+        Ok(deleted_by(&events, self.handle.id()))
+    }
+
+    async fn read_change_set(&self, stack: &str) -> Result<Option<ChangeSet>, Ending> {
+        let region = &self.order.at.region;
+        let name = self.handle.id().change_set_name();
+        let aws = &self.surroundings.aws;
+        let what = format!("describe change set {name} of stack {stack}");
+        self.handle
+            .read(&what, || async {
+                match aws.change_set(region, stack, &name).await {
+                    Ok(change_set) => Ok(Some(change_set)),
+                    Err(CallError::Missing { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .await
+    }
+
+    async fn read_fingerprint(&self, stack: &str) -> Result<Option<String>, Ending> {
+        let region = &self.order.at.region;
+        let aws = &self.surroundings.aws;
+        let what = format!("read the template of stack {stack}");
+        let metadata = self
+            .handle
+            .read(&what, || aws.template_metadata(region, stack))
+            .await?;
+        Ok(metadata.as_ref().and_then(found_fingerprint).map(str::to_owned))
+    }
+
+    async fn read_service(&self) -> Result<Option<ObservedService>, Ending> {
+        let name = self.order.service_name();
+        let aws = &self.surroundings.aws;
+        let what = format!("describe service {name}");
+        self.handle
+            .read(&what, || aws.service(&self.order.at, name))
+            .await
+    }
+
+    /// The events of this operation, newest first.
+    pub(super) fn our_events(&self) -> impl DoubleEndedIterator<Item = &StackEvent> {
+        let id = self.handle.id();
+        let tokens = [id.token(), id.cancel_token(), id.delete_token()];
+        self.events
+            .iter()
+            .filter(move |event| event.token.as_ref().is_some_and(|token| tokens.contains(token)))
+    }
+
+    /// The revision that our change made; `None` before it did, or when it makes none.
+    pub(super) fn our_revision(&self) -> Option<TaskDefinitionArn> {
+        let made = self.our_events().find(|event| {
+            event.resource_type == "AWS::ECS::TaskDefinition"
+                && matches!(event.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE")
+        })?;
+        Some(TaskDefinitionArn(made.physical_id.clone()))
+    }
+
+    /// Tells the start, the stack's new events and its status.
+    pub(super) fn tell(&mut self, observation: &Observation, decision: &StackDecision) {
+        self.handle
+            .started(observation.trace != OurTrace::None || observation.change_set.is_some());
+        let new: Vec<StackEvent> = self
+            .our_events()
+            .filter(|event| !self.told_events.contains(&event.id))
+            .cloned()
+            .collect();
+        for event in new.into_iter().rev() {
+            self.handle.emit(Event::StackResource(wire::stack_event(&event)));
+            self.told_events.insert(event.id);
+        }
+        let Some(stack) = &observation.stack else { return };
+        let follows = matches!(decision, StackDecision::Follow | StackDecision::Conclude(_));
+        if follows && self.told_status != stack.status {
+            let state = match StackStatus::parse(&stack.status).kind() {
+                StatusKind::Busy | StatusKind::Empty => StepState::Started,
+                StatusKind::Good => StepState::Done,
+                StatusKind::Idle | StatusKind::NeverHealthy | StatusKind::Gone | StatusKind::Stuck => {
+                    StepState::Failed
+                }
+            };
+            self.handle.step(
+                Step::Stack,
+                state,
+                format!("stack {}: {}", stack.name, stack.status),
+            );
+            self.told_status.clone_from(&stack.status);
+        }
+    }
+
+    /// Looks at the service while the stack is under way, so that its tasks and
+    /// events are told as they happen. The verdict waits for the stack.
+    pub(super) async fn look_at_service(&mut self, _: &Observation) -> Result<(), Ending> {
+        if self.follower.is_none() {
+            let Some(revision) = self.our_revision() else {
+                return Ok(());
+            };
+            self.follow_revision(revision);
+        }
+        if let Some(follower) = &mut self.follower {
+            follower.look().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn follow_revision(&mut self, task_definition: TaskDefinitionArn) {
+        let detail = format!("{task_definition} in service {}", self.order.service_name());
+        self.handle.step(Step::Rollout, StepState::Started, detail);
+        let ours = OurDeployment {
+            id: None,
+            task_definition,
+        };
+        let order = self.order;
+        self.follower = Some(Follower::new(
+            self.surroundings,
+            self.handle,
+            &order.at,
+            order.service_name(),
+            ours,
+        ));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a driver holds of its operation: it tells events, and asks whether it
+//! may go on. Between any two actions a driver asks; a pause ends early when
+//! someone cancels or the deadline comes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use towline_agent_domain::{
+    operation_id::OperationId,
+    outside::{Answer, CallError},
+};
+use towline_link::seams::Clock;
+use towline_proto::agent::v1::{
+    Finding, Severity, Started, Step, StepChanged, StepState, operation_event::Event,
+};
+
+use super::{CancelMode, Ending, Operation};
+
+/// The longest pause between two tries of a read that AWS did not answer.
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// The first pause between two tries of a read that AWS did not answer.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+
+/// Why a driver may not simply go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    Cancel(CancelMode),
+    Deadline,
+}
+
+/// A driver's side of an [`Operation`].
+#[derive(Debug)]
+pub struct Handle {
+    pub(super) operation: Arc<Operation>,
+    pub(super) clock: Clock,
+    /// When the operation must end.
+    pub(super) deadline: Timestamp,
+    /// The driver has taken the cancel and is carrying it out.
+    pub(super) cancel_taken: AtomicBool,
+    pub(super) started: AtomicBool,
+}
+
+impl Handle {
+    pub fn id(&self) -> OperationId {
+        self.operation.id
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub fn emit(&self, event: Event) {
+        self.operation.log.append(event);
+    }
+
+    /// Tells the start, once; `reattached` says that an earlier send's work was found.
+    pub fn started(&self, reattached: bool) {
+        if !self.started.swap(true, Ordering::Relaxed) {
+            let place = &self.operation.place;
+            self.emit(Event::Started(Started {
+                region: place.region.clone(),
+                cluster: place.cluster.clone(),
+                service: place.service.clone(),
+                reattached,
+            }));
+        }
+    }
+
+    pub fn step(&self, step: Step, state: StepState, detail: impl Into<String>) {
+        let detail = detail.into();
+        tracing::info!(operation = %self.id(), step = step.as_str_name(), state = state.as_str_name(), "{detail}");
+        self.emit(Event::StepChanged(StepChanged {
+            step: step.into(),
+            state: state.into(),
+            detail,
+        }));
+    }
+
+    pub fn finding(&self, severity: Severity, reason: &str, message: impl Into<String>, hint: &str) {
+        self.emit(Event::Finding(Finding {
+            severity: severity.into(),
+            reason: reason.to_owned(),
+            message: message.into(),
+            hint: hint.to_owned(),
+        }));
+    }
+
+    /// Why the driver may not go on; `None` when it may.
+    pub fn interruption(&self) -> Option<Interruption> {
+        let cancel = *self.operation.cancel.borrow();
+        match cancel {
+            Some(mode) if !self.cancel_taken.load(Ordering::Relaxed) => Some(Interruption::Cancel(mode)),
+            _ if self.clock.now() >= self.deadline => Some(Interruption::Deadline),
+            _ => None,
+        }
+    }
+
+    /// The driver carries the cancel out from here on: it no longer interrupts.
+    pub fn take_cancel(&self) {
+        self.cancel_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits, or less when there is an interruption; then says which.
+    pub async fn pause(&self, duration: Duration) -> Option<Interruption> {
+        let mut cancel = self.operation.cancel.subscribe();
+        let cancelled = async {
+            if self.cancel_taken.load(Ordering::Relaxed) || cancel.wait_for(Option::is_some).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = self.clock.sleep(duration) => {}
+            () = self.clock.sleep_until(self.deadline) => {}
+            () = cancelled => {}
+        }
+        self.interruption()
+    }
+
+    /// A read, tried again for as long as AWS is throttling or silent.
+    ///
+    /// # Errors
+    ///
+    /// AWS refuses, or still did not answer when the operation was interrupted.
+    pub async fn read<T, F>(&self, what: &str, mut call: impl FnMut() -> F) -> Result<T, Ending>
+    where
+        F: Future<Output = Answer<T>>,
+    {
+        let mut wait = FIRST_RETRY;
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error @ (CallError::Throttled { .. } | CallError::Unknown { .. })) => error,
+                Err(error) => return Err(Ending::call(what, &error)),
+            };
+            tracing::warn!(operation = %self.id(), "cannot {what} now: {error}");
+            match self.pause(wait).await {
+                Some(Interruption::Deadline) => return Err(Ending::call(what, &error)),
+                // A cancel is for the driver to carry out; it needs this answer for that.
+                Some(Interruption::Cancel(_)) => self.clock.sleep(wait).await,
+                None => {}
+            }
+            wait = (wait * 2).min(LONGEST_RETRY);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What all operations of an agent share.
+
+use std::collections::BTreeMap;
+
+use towline_agent_domain::rollout::follow::JudgeOptions;
+
+use super::Lanes;
+use crate::config::{Config, Timing};
+
+/// The account and the agent's own settings, as drivers see them.
+#[derive(Debug)]
+pub struct Surroundings<A> {
+    /// The outside systems of the account.
+    pub aws: A,
+    /// 12 digits.
+    pub account_id: String,
+    /// aws, aws-cn, aws-us-gov.
+    pub partition: String,
+    pub timing: Timing,
+    /// The service role that CloudFormation acts with.
+    pub cloudformation_role: Option<String>,
+    pub permissions_boundary: Option<String>,
+    /// On everything that is made.
+    pub tags: BTreeMap<String, String>,
+    /// Region and family: ECS refuses two registrations in one family at a time.
+    pub registrations: Lanes<(String, String)>,
+    #[cfg(feature = "planted-faults")]
+    pub planted: crate::config::Planted,
+}
+
+impl<A> Surroundings<A> {
+    pub fn new(aws: A, account_id: String, partition: String, config: &Config) -> Self {
+        Self {
+            aws,
+            account_id,
+            partition,
+            timing: config.timing,
+            cloudformation_role: config.aws.cloudformation_role.clone(),
+            permissions_boundary: config.aws.permissions_boundary.clone(),
+            tags: config.aws.tags.clone(),
+            registrations: Lanes::default(),
+            #[cfg(feature = "planted-faults")]
+            planted: config.planted,
+        }
+    }
+
+    /// Switches of the judge; only tests ever set one.
+    #[cfg(feature = "planted-faults")]
+    pub fn judge_options(&self) -> JudgeOptions {
+        JudgeOptions {
+            rolled_back_is_success: self.planted.rolled_back_is_success,
+        }
+    }
+
+    /// Switches of the judge; only tests ever set one.
+    #[cfg(not(feature = "planted-faults"))]
+    pub fn judge_options(&self) -> JudgeOptions {
+        JudgeOptions::default()
+    }
+}

@@ -1,0 +1,153 @@
+//! What the agent is, and what runs in its account.
+
+use tonic::Status;
+use towline_agent_domain::{fargate, observed::ObservedService, outside::Account, policy::Permission};
+use towline_proto::agent::v1 as proto;
+
+use super::{
+    Agent, failure,
+    orders::{DEFAULT_STACK, cluster_ref},
+    page,
+    violations::Violations,
+};
+use crate::{time::to_proto, wire};
+
+/// What this version can do, in stable words.
+const CAPABILITIES: [&str; 2] = ["fargate", "update"];
+
+impl<A: Account> Agent<A> {
+    /// The agent itself.
+    pub(super) fn describe(&self) -> proto::GetAgentResponse {
+        let regions = self.config.aws.regions.iter().map(|region| proto::AgentRegion {
+            region: region.name.clone(),
+            clusters: region.clusters.clone(),
+        });
+        let rules = self.config.operators.rules().iter().map(|rule| {
+            let permissions = rule.permissions.iter().map(|permission| match permission {
+                Permission::Read => proto::OperatorPermission::Read.into(),
+                Permission::Deploy => proto::OperatorPermission::Deploy.into(),
+            });
+            proto::OperatorRule {
+                operator: rule.operator.clone(),
+                permissions: permissions.collect(),
+            }
+        });
+        proto::GetAgentResponse {
+            name: self.config.name.to_string(),
+            account: self.surroundings.account_id.clone(),
+            partition: self.surroundings.partition.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: self.operations.incarnation().to_owned(),
+            start_time: Some(to_proto(self.started)),
+            regions: regions.collect(),
+            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+            operator_rules: rules.collect(),
+        }
+    }
+
+    /// One service, its stack when asked for, and what an operation would start from.
+    pub(super) async fn describe_service(
+        &self,
+        request: proto::DescribeServiceRequest,
+    ) -> Result<proto::DescribeServiceResponse, Status> {
+        let mut violations = Violations::default();
+        self.check_place(&request.region, &request.cluster, &mut violations);
+        violations.demand("service", &request.service, "\"orders\"");
+        violations.check()?;
+        self.check_account(&request.account)?;
+        let at = cluster_ref(&request.region, &request.cluster);
+        let aws = &self.surroundings.aws;
+        let name = &request.service;
+        let read_service = async {
+            aws.service(&at, name)
+                .await
+                .map_err(|error| failure::status(&format!("describe service {name}"), &error))
+        };
+        let read_stack = async {
+            let stack = match request.stack.as_str() {
+                "" => return Ok(None),
+                DEFAULT_STACK => fargate::stack_name(&at.cluster, name),
+                other => other.to_owned(),
+            };
+            aws.stack(&at.region, &stack)
+                .await
+                .map_err(|error| failure::status(&format!("describe stack {stack}"), &error))
+        };
+        let (service, stack) = futures_util::try_join!(read_service, read_stack)?;
+        // One that was deleted is as good as none.
+        let stack = stack.filter(|stack| stack.status != "DELETE_COMPLETE");
+        let expected = proto::ExpectedState {
+            task_definition: service.as_ref().map(runs).unwrap_or_default(),
+            deployment_id: service
+                .as_ref()
+                .and_then(ObservedService::primary)
+                .map(|primary| primary.id.clone())
+                .unwrap_or_default(),
+            stack_id: stack.as_ref().map(|stack| stack.id.clone()).unwrap_or_default(),
+            absent: if request.stack.is_empty() {
+                service.is_none()
+            } else {
+                stack.is_none()
+            },
+        };
+        let service = match &service {
+            Some(service) => Some(self.described(&at, service).await?),
+            None => None,
+        };
+        Ok(proto::DescribeServiceResponse {
+            service,
+            stack: stack.as_ref().map(wire::stack),
+            expected: Some(expected),
+        })
+    }
+
+    /// The services of one cluster, by name.
+    pub(super) async fn list_services(
+        &self,
+        request: proto::ListServicesRequest,
+    ) -> Result<proto::ListServicesResponse, Status> {
+        let mut violations = Violations::default();
+        self.check_place(&request.region, &request.cluster, &mut violations);
+        violations.check()?;
+        self.check_account(&request.account)?;
+        let at = cluster_ref(&request.region, &request.cluster);
+        let mut services = self
+            .surroundings
+            .aws
+            .services(&at)
+            .await
+            .map_err(|error| failure::status(&format!("list the services of {}", at.cluster), &error))?;
+        services.sort_by(|a, b| a.name.cmp(&b.name));
+        let names = services.iter().map(|service| service.name.clone());
+        let page = page(names, &request.page_token, request.page_size)?;
+        let mut shown = Vec::new();
+        for service in services.get(page.range).unwrap_or_default() {
+            shown.push(self.described(&at, service).await?);
+        }
+        Ok(proto::ListServicesResponse {
+            services: shown,
+            next_page_token: page.next_token,
+        })
+    }
+
+    async fn described(
+        &self,
+        at: &towline_agent_domain::observed::ClusterRef,
+        service: &ObservedService,
+    ) -> Result<proto::ServiceDescription, Status> {
+        let reference = runs(service);
+        let definition = self
+            .surroundings
+            .aws
+            .task_definition(&at.region, &reference)
+            .await
+            .map_err(|error| failure::status(&format!("describe task definition {reference}"), &error))?;
+        Ok(wire::service(&at.cluster, service, Some(&definition)))
+    }
+}
+
+/// What the PRIMARY deployment runs.
+fn runs(service: &ObservedService) -> String {
+    let primary = service.primary().map(|primary| &primary.task_definition);
+    primary.unwrap_or(&service.task_definition).0.clone()
+}

@@ -1,0 +1,286 @@
+//! From a request to an order: every fault of the request at once, then what
+//! keeps a good request from being carried out here.
+
+use tonic::{Code, Status};
+use towline_agent_domain::{
+    fargate::{self, AccountFacts, ValidService, stack::ExpectedStack},
+    observed::{ClusterRef, TaskDefinitionArn},
+    operation_id::OperationId,
+    outside::Account,
+    update::{
+        revision::{ContainerChange, NewImage},
+        start::ExpectedService,
+    },
+};
+use towline_link::status::Fault;
+use towline_proto::agent::v1 as proto;
+
+use super::{Agent, deadline, spec::fargate_service, violations::Violations};
+use crate::operation::{FargateOrder, Payload, Place, UpdateOrder};
+
+/// The word by which a caller asks for the stack's derived name.
+pub(super) const DEFAULT_STACK: &str = "default";
+
+/// A checked request.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub id: OperationId,
+    pub epoch: i64,
+    pub place: Place,
+    pub order: Order,
+    pub payload: Payload,
+    /// `None`: the agent's default.
+    pub deadline: Option<jiff::Timestamp>,
+}
+
+/// What a driver carries out.
+#[derive(Debug)]
+pub(super) enum Order {
+    Fargate(Box<FargateOrder>),
+    Update(UpdateOrder),
+}
+
+impl<A: Account> Agent<A> {
+    /// Checks a request to deploy a Fargate service.
+    pub(super) fn fargate(&self, mut request: proto::DeployFargateServiceRequest) -> Result<Wanted, Status> {
+        let context = request.context.take().unwrap_or_default();
+        let mut violations = Violations::default();
+        let id = self.context(&context, &mut violations);
+        self.check_place(&request.region, &request.cluster, &mut violations);
+        let service = match &request.service {
+            Some(wire) => valid(&fargate_service(wire, &mut violations), &mut violations),
+            None => {
+                violations.add("service", "is missing");
+                None
+            }
+        };
+        violations.check()?;
+        self.check_account(&request.account)?;
+        let (Some(id), Some(service)) = (id, service) else {
+            return Err(Status::internal("a checked request lacks what was checked"));
+        };
+        let at = cluster_ref(&request.region, &request.cluster);
+        let order = self.fargate_order(at, service, request.expected.as_ref(), context.repeated_send)?;
+        Ok(Wanted {
+            id,
+            epoch: context.epoch,
+            place: place(&order.at, &order.service.spec().name),
+            order: Order::Fargate(Box::new(order)),
+            deadline: deadline(&context),
+            payload: Payload::Fargate(Box::new(request)),
+        })
+    }
+
+    fn fargate_order(
+        &self,
+        at: ClusterRef,
+        service: ValidService,
+        expected: Option<&proto::ExpectedState>,
+        repeated_send: bool,
+    ) -> Result<FargateOrder, Status> {
+        let surroundings = &self.surroundings;
+        let facts = AccountFacts {
+            account: surroundings.account_id.clone(),
+            partition: surroundings.partition.clone(),
+            region: at.region.clone(),
+            cluster: at.cluster.clone(),
+            permissions_boundary: surroundings.permissions_boundary.clone(),
+            mandatory_tags: surroundings.tags.clone(),
+        };
+        let template = fargate::template(&service, &facts).map_err(|error| {
+            let mut violations = Violations::default();
+            violations.add("service", error.to_string());
+            violations
+                .check()
+                .err()
+                .unwrap_or_else(|| Status::invalid_argument(error.to_string()))
+        })?;
+        let spec = service.spec();
+        let stack_name = match &spec.stack_name {
+            Some(name) => name.clone(),
+            None => fargate::stack_name(&at.cluster, &spec.name),
+        };
+        Ok(FargateOrder {
+            expected: expected.and_then(expected_stack),
+            repeated_send,
+            at,
+            service,
+            template,
+            stack_name,
+        })
+    }
+
+    /// Checks a request to update a service.
+    pub(super) fn update(&self, mut request: proto::UpdateServiceRequest) -> Result<Wanted, Status> {
+        let context = request.context.take().unwrap_or_default();
+        let mut violations = Violations::default();
+        let id = self.context(&context, &mut violations);
+        self.check_place(&request.region, &request.cluster, &mut violations);
+        violations.demand("service", &request.service, "\"orders\"");
+        let changes = changes(&request.containers, &mut violations);
+        violations.check()?;
+        self.check_account(&request.account)?;
+        let Some(id) = id else {
+            return Err(Status::internal("a checked request lacks its id"));
+        };
+        let order = UpdateOrder {
+            at: cluster_ref(&request.region, &request.cluster),
+            service: request.service.clone(),
+            family: (!request.family.is_empty()).then(|| request.family.clone()),
+            changes,
+            expected: request.expected.as_ref().and_then(expected_service),
+            repeated_send: context.repeated_send,
+        };
+        Ok(Wanted {
+            id,
+            epoch: context.epoch,
+            place: place(&order.at, &order.service),
+            order: Order::Update(order),
+            deadline: deadline(&context),
+            payload: Payload::Update(Box::new(request)),
+        })
+    }
+
+    fn context(&self, context: &proto::OperationContext, violations: &mut Violations) -> Option<OperationId> {
+        if context.deadline.is_some() && deadline(context).is_none() {
+            violations.add("context.deadline", "is no time");
+        }
+        match context.operation_id.as_str() {
+            // An operator's own call: the agent makes the id and names it in the first event.
+            "" => Some(OperationId::from_uuid(self.random.uuid())),
+            text => operation_id(text, "context.operation_id", violations),
+        }
+    }
+
+    /// The place must be one that this agent's file lists.
+    pub(super) fn check_place(&self, region: &str, cluster: &str, violations: &mut Violations) {
+        violations.demand("region", region, "\"eu-west-1\"");
+        violations.demand("cluster", cluster, "\"main\"");
+        let aws = &self.config.aws;
+        if region.is_empty() || cluster.is_empty() || aws.serves(region, cluster) {
+            return;
+        }
+        let (agent, served) = (&self.config.name, aws.served());
+        violations.add(
+            "cluster",
+            format!("agent {agent} does not serve {region}/{cluster}; it serves {served}"),
+        );
+    }
+
+    /// A caller that means another account must not change this one.
+    pub(super) fn check_account(&self, meant: &str) -> Result<(), Status> {
+        let own = &self.surroundings.account_id;
+        if meant.is_empty() || meant == own {
+            return Ok(());
+        }
+        let agent = &self.config.name;
+        Err(Fault::new(
+            Code::FailedPrecondition,
+            "wrong_account",
+            format!("agent {agent} is in account {own}, and the request means account {meant}"),
+        )
+        .hint("correct the target's account, or name the agent that lives in that account")
+        .metadata("account", own.clone())
+        .into_status())
+    }
+}
+
+/// A UUID; what is none is told as a violation of `field`.
+pub(super) fn operation_id(text: &str, field: &str, violations: &mut Violations) -> Option<OperationId> {
+    match text.parse() {
+        Ok(id) => Some(id),
+        Err(_) if text.is_empty() => {
+            violations.add(field, "is missing");
+            None
+        }
+        Err(error) => {
+            violations.add(field, error.to_string());
+            None
+        }
+    }
+}
+
+fn valid(service: &fargate::FargateService, violations: &mut Violations) -> Option<ValidService> {
+    match fargate::validate(service) {
+        Ok(service) => Some(service),
+        Err(faults) => {
+            for fault in faults {
+                let description = match fault.hint.as_str() {
+                    "" => fault.message,
+                    hint => format!("{}; {hint}", fault.message),
+                };
+                violations.add(format!("service.{}", fault.field), description);
+            }
+            None
+        }
+    }
+}
+
+fn changes(wire: &[proto::ContainerImage], violations: &mut Violations) -> Vec<ContainerChange> {
+    if wire.is_empty() {
+        violations.add("containers", "names no container that gets a new image");
+    }
+    let mut changes: Vec<ContainerChange> = Vec::new();
+    for (at, container) in wire.iter().enumerate() {
+        let field = format!("containers[{at}]");
+        violations.demand(&format!("{field}.name"), &container.name, "\"app\"");
+        if changes.iter().any(|change| change.name == container.name) {
+            violations.add(
+                format!("{field}.name"),
+                format!("{:?} is named twice", container.name),
+            );
+        }
+        let image = match (container.image.as_str(), container.tag.as_str()) {
+            ("", "") => Err("give an image, or a tag".to_owned()),
+            (image, "") => image
+                .parse()
+                .map(NewImage::Whole)
+                .map_err(|error| error.to_string()),
+            ("", tag) => tag
+                .parse()
+                .map(NewImage::TagOnly)
+                .map_err(|error| error.to_string()),
+            (_, _) => Err("give an image or a tag, not both".to_owned()),
+        };
+        match image {
+            Ok(image) => changes.push(ContainerChange {
+                name: container.name.clone(),
+                image,
+            }),
+            Err(description) => violations.add(field, description),
+        }
+    }
+    changes
+}
+
+fn expected_service(wire: &proto::ExpectedState) -> Option<ExpectedService> {
+    let expected = ExpectedService {
+        task_definition: (!wire.task_definition.is_empty())
+            .then(|| TaskDefinitionArn(wire.task_definition.clone())),
+        deployment_id: (!wire.deployment_id.is_empty()).then(|| wire.deployment_id.clone()),
+    };
+    (expected != ExpectedService::default()).then_some(expected)
+}
+
+fn expected_stack(wire: &proto::ExpectedState) -> Option<ExpectedStack> {
+    match (wire.absent, wire.stack_id.as_str()) {
+        (true, _) => Some(ExpectedStack::Absent),
+        (false, "") => None,
+        (false, id) => Some(ExpectedStack::Id(id.to_owned())),
+    }
+}
+
+pub(super) fn cluster_ref(region: &str, cluster: &str) -> ClusterRef {
+    ClusterRef {
+        region: region.to_owned(),
+        cluster: cluster.to_owned(),
+    }
+}
+
+fn place(at: &ClusterRef, service: &str) -> Place {
+    Place {
+        region: at.region.clone(),
+        cluster: at.cluster.clone(),
+        service: service.to_owned(),
+    }
+}

@@ -1,0 +1,139 @@
+//! What was observed in the account, in the words of the wire. Values in, values out.
+
+use towline_agent_domain::observed::{
+    Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
+};
+use towline_agent_domain::rollout::diagnosis::Diagnosis;
+use towline_proto::agent::v1 as proto;
+
+use crate::time::to_proto;
+
+/// A service as it is; `definition` is what its PRIMARY deployment runs.
+pub fn service(
+    cluster: &str,
+    observed: &ObservedService,
+    definition: Option<&TaskDefinition>,
+) -> proto::ServiceDescription {
+    let containers = definition.map(TaskDefinition::images).unwrap_or_default();
+    proto::ServiceDescription {
+        name: observed.name.clone(),
+        arn: observed.arn.clone(),
+        cluster: cluster.to_owned(),
+        status: observed.status.as_str().to_owned(),
+        task_definition: observed
+            .primary()
+            .map_or(&observed.task_definition, |primary| &primary.task_definition)
+            .0
+            .clone(),
+        desired: observed.desired,
+        running: observed.running,
+        pending: observed.pending,
+        deployments: observed.deployments.iter().map(deployment).collect(),
+        containers: containers
+            .into_iter()
+            .map(|(name, image)| proto::ContainerDescription { name, image })
+            .collect(),
+        launch_type: observed.launch_type.clone().unwrap_or_default(),
+    }
+}
+
+fn deployment(observed: &Deployment) -> proto::DeploymentDescription {
+    proto::DeploymentDescription {
+        id: observed.id.clone(),
+        status: observed.status.as_str().to_owned(),
+        task_definition: observed.task_definition.0.clone(),
+        desired: observed.desired,
+        running: observed.running,
+        pending: observed.pending,
+        failed: observed.failed,
+        rollout_state: observed.rollout.as_str().to_owned(),
+        create_time: Some(to_proto(observed.created)),
+    }
+}
+
+/// A stack as it is.
+pub fn stack(observed: &Stack) -> proto::StackDescription {
+    proto::StackDescription {
+        name: observed.name.clone(),
+        id: observed.id.clone(),
+        status: observed.status.clone(),
+        status_reason: observed.status_reason.clone(),
+    }
+}
+
+/// How far all deployments of a service are; `ours` is the id of the operation's own.
+pub fn rollout(observed: &ObservedService, ours: Option<&str>) -> proto::Rollout {
+    let deployments = observed.deployments.iter().map(|d| proto::RolloutDeployment {
+        id: d.id.clone(),
+        status: d.status.as_str().to_owned(),
+        task_definition: d.task_definition.short().to_owned(),
+        desired: d.desired,
+        running: d.running,
+        pending: d.pending,
+        failed: d.failed,
+        rollout_state: d.rollout.as_str().to_owned(),
+        ours: ours == Some(d.id.as_str()),
+    });
+    proto::Rollout {
+        deployments: deployments.collect(),
+    }
+}
+
+pub fn service_event(observed: &ServiceEvent) -> proto::ServiceEvent {
+    proto::ServiceEvent {
+        id: observed.id.clone(),
+        message: observed.message.clone(),
+        time: Some(to_proto(observed.at)),
+    }
+}
+
+pub fn stopped_task(observed: &StoppedTask) -> proto::TaskStopped {
+    let containers = observed.containers.iter().map(|c| proto::ContainerExit {
+        name: c.name.clone(),
+        exit_code: c.exit_code,
+        reason: c.reason.clone(),
+    });
+    proto::TaskStopped {
+        task: observed.id.clone(),
+        task_definition: observed.task_definition.short().to_owned(),
+        stop_code: observed.stop_code.clone(),
+        stopped_reason: observed.reason.clone(),
+        containers: containers.collect(),
+        time: observed.stopped.map(to_proto),
+    }
+}
+
+pub fn log_line(task: &str, container: &str, line: &LoggedLine) -> proto::LogLine {
+    proto::LogLine {
+        task: task.to_owned(),
+        container: container.to_owned(),
+        time: Some(to_proto(line.at)),
+        message: line.message.clone(),
+    }
+}
+
+pub fn stack_event(observed: &StackEvent) -> proto::StackResource {
+    proto::StackResource {
+        logical_id: observed.logical_id.clone(),
+        r#type: observed.resource_type.clone(),
+        status: observed.status.clone(),
+        status_reason: observed.reason.clone(),
+        time: Some(to_proto(observed.at)),
+    }
+}
+
+/// Why a rollout failed.
+pub fn diagnosis(found: &Diagnosis) -> proto::Diagnosis {
+    let lines = found.logs.iter().flat_map(|log| {
+        log.lines
+            .iter()
+            .map(|line| log_line(&log.task, &log.container, line))
+    });
+    proto::Diagnosis {
+        root_cause: found.root_cause.clone(),
+        details: found.details.clone(),
+        stopped_tasks: found.stopped_tasks.iter().map(stopped_task).collect(),
+        log_lines: lines.collect(),
+        failed_resources: found.failed_resources.iter().map(stack_event).collect(),
+    }
+}
