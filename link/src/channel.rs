@@ -9,6 +9,7 @@ mod heartbeat;
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -33,12 +34,25 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// How long a connection that fails a call may take to say why it ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// A gRPC channel over one connection. Cheap to clone.
+/// A gRPC channel over one connection. Cheap to clone; the connection closes
+/// when the last clone and the last stream on it are gone.
 #[derive(Clone, Debug)]
 pub struct LinkChannel {
     sender: SendRequest<tonic::body::Body>,
     peer: PeerInfo,
     label: String,
+    user: Option<Arc<User>>,
+}
+
+/// Closes the connection when the last clone of a channel, and the last answer
+/// on it, are dropped. The health checks alone do not keep it.
+#[derive(Debug)]
+struct User(LinkHandle);
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.0.close("no longer used");
+    }
 }
 
 impl LinkChannel {
@@ -47,7 +61,9 @@ impl LinkChannel {
     /// `timing` says, and ends the connection when it is silent.
     pub async fn open(stream: LinkStream, timing: LinkTiming, tasks: &TaskTracker) -> Result<Self, Status> {
         let channel = Self::unwatched(stream, tasks).await?;
-        tasks.spawn(heartbeat::keep(channel.clone(), timing));
+        let mut own = channel.clone();
+        own.user = None;
+        tasks.spawn(heartbeat::keep(own, timing));
         Ok(channel)
     }
 
@@ -74,7 +90,12 @@ impl LinkChannel {
             // The stream itself mostly knew better, and earlier.
             handle.finish(reason);
         });
-        Ok(Self { sender, peer, label })
+        Ok(Self {
+            sender,
+            user: Some(Arc::new(User(peer.link.clone()))),
+            peer,
+            label,
+        })
     }
 
     /// Who is at the other end.
@@ -103,7 +124,12 @@ impl LinkChannel {
     }
 
     fn lost(&self) -> Status {
-        lost(&self.label, &self.peer.link)
+        let link = &self.peer.link;
+        let end = link.end().unwrap_or(LinkEnd {
+            reason: EndReason::ClosedByPeer,
+            uptime: link.uptime(),
+        });
+        link_lost(&self.label, &end)
     }
 
     /// Sends a request; `open` counts it as open until its answer has ended.
@@ -119,7 +145,7 @@ impl LinkChannel {
             _ = self.peer.link.ended() => return Err(self.lost()),
         };
         match answer {
-            Ok(answer) => Ok(answer.map(|body| LinkBody::new(body, self.label, self.peer.link, open))),
+            Ok(answer) => Ok(answer.map(|body| LinkBody::new(body, self, open))),
             Err(error) if error.is_closed() || error.is_canceled() => {
                 // The task that reads the connection is about to say why.
                 let clock = self.peer.link.clock();
@@ -130,14 +156,6 @@ impl LinkChannel {
             Err(error) => Err(Status::from_error(Box::new(error))),
         }
     }
-}
-
-fn lost(label: &str, link: &LinkHandle) -> Status {
-    let end = link.end().unwrap_or(LinkEnd {
-        reason: EndReason::ClosedByPeer,
-        uptime: link.uptime(),
-    });
-    link_lost(label, &end)
 }
 
 fn describe(error: &hyper::Error) -> String {

@@ -169,9 +169,10 @@ async fn connect(
             String::from_utf8_lossy(alpn)
         )));
     }
-    let loss = match destination.protocol {
-        Protocol::Link | Protocol::Api => Loss::Matters,
-        Protocol::Join => Loss::IsNormal,
+    // An operator's own connection ends when the command does.
+    let loss = match (destination.protocol, &leaf.identity) {
+        (Protocol::Link, _) | (Protocol::Api, Identity::Agent(_)) => Loss::Matters,
+        (Protocol::Api | Protocol::Join, _) => Loss::IsNormal,
     };
     let peer = PeerInfo {
         remote,

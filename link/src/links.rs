@@ -33,17 +33,15 @@ pub struct LinkChange {
 /// of their generations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    Up {
-        generation: u64,
-    },
-    Down {
-        generation: u64,
-        end: LinkEnd,
-    },
-    /// A listening agent was dialled in vain.
-    Unreachable {
-        error: String,
-    },
+    Up { generation: u64 },
+    Down { generation: u64, reason: EndReason },
+}
+
+/// A listening agent was dialled in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    pub at: Timestamp,
+    pub error: String,
 }
 
 /// The newest link of each agent. Cheap to clone.
@@ -62,6 +60,7 @@ struct Shared {
 struct Newest {
     generation: u64,
     links: HashMap<AgentName, Link>,
+    unreachable: HashMap<AgentName, Unreachable>,
 }
 
 #[derive(Clone)]
@@ -106,6 +105,7 @@ impl Links {
             channel: channel.clone(),
         };
         let generation = link.generation;
+        newest.unreachable.remove(agent);
         if let Some(older) = newest.links.insert(agent.clone(), link) {
             older.channel.handle().finish(EndReason::Replaced);
             self.announce_end(agent, &older);
@@ -123,7 +123,8 @@ impl Links {
             .is_some_and(|link| link.generation == generation)
         {
             newest.links.remove(agent);
-            self.announce(agent, LinkState::Down { generation, end });
+            let reason = end.reason;
+            self.announce(agent, LinkState::Down { generation, reason });
         }
     }
 
@@ -132,6 +133,11 @@ impl Links {
         let newest = self.newest();
         let channel = &newest.links.get(agent)?.channel;
         (!channel.handle().is_ended()).then(|| channel.clone())
+    }
+
+    /// Why the agent has no link, when the last try to dial it failed.
+    pub fn unreachable(&self, agent: &AgentName) -> Option<Unreachable> {
+        self.newest().unreachable.get(agent).cloned()
     }
 
     /// Every link that is up, by name.
@@ -171,10 +177,16 @@ impl Links {
         self.0.tasks.wait().await;
     }
 
+    fn dialled_in_vain(&self, agent: &AgentName, error: String) {
+        let at = self.0.seams.clock.now();
+        let failure = Unreachable { at, error };
+        self.newest().unreachable.insert(agent.clone(), failure);
+    }
+
     fn announce_end(&self, agent: &AgentName, link: &Link) {
         if let Some(end) = link.channel.handle().end() {
-            let generation = link.generation;
-            self.announce(agent, LinkState::Down { generation, end });
+            let (generation, reason) = (link.generation, end.reason);
+            self.announce(agent, LinkState::Down { generation, reason });
         }
     }
 
@@ -227,7 +239,7 @@ impl ListeningDialer {
                 }
                 Err(error) => {
                     tracing::warn!(agent = %self.agent, address = %self.address, error, "no link");
-                    self.links.announce(&self.agent, LinkState::Unreachable { error });
+                    self.links.dialled_in_vain(&self.agent, error);
                 }
             }
             if retry.wait(&stop).await.is_none() {

@@ -10,25 +10,23 @@ use hyper::body::Incoming;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
-use super::lost;
-use crate::io::{LinkHandle, OpenCall};
+use super::LinkChannel;
+use crate::io::OpenCall;
 
 /// The body of an answer; ends with an error as soon as its connection ends.
 pub struct LinkBody {
     inner: Incoming,
-    label: String,
-    link: LinkHandle,
+    channel: LinkChannel,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     open: Option<OpenCall>,
 }
 
 impl LinkBody {
-    pub(super) fn new(inner: Incoming, label: String, link: LinkHandle, open: Option<OpenCall>) -> Self {
+    pub(super) fn new(inner: Incoming, channel: LinkChannel, open: Option<OpenCall>) -> Self {
         Self {
             inner,
-            label,
-            ended: Box::pin(link.cancelled()),
-            link,
+            ended: Box::pin(channel.handle().cancelled()),
+            channel,
             open,
         }
     }
@@ -47,12 +45,12 @@ impl http_body::Body for LinkBody {
         let result = match polled {
             Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
             Poll::Ready(None) => None,
-            Poll::Ready(Some(Err(error))) if !self.link.is_ended() => {
+            Poll::Ready(Some(Err(error))) if !self.channel.handle().is_ended() => {
                 Some(Err(Status::from_error(Box::new(error))))
             }
-            Poll::Ready(Some(Err(_))) => Some(Err(lost(&self.label, &self.link))),
+            Poll::Ready(Some(Err(_))) => Some(Err(self.channel.lost())),
             Poll::Pending => match self.ended.as_mut().poll(cx) {
-                Poll::Ready(()) => Some(Err(lost(&self.label, &self.link))),
+                Poll::Ready(()) => Some(Err(self.channel.lost())),
                 Poll::Pending => return Poll::Pending,
             },
         };
