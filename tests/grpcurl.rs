@@ -5,10 +5,19 @@
 use std::process::Command;
 
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
+use towline_link::{
+    channel::LinkChannel,
+    credentials::Credentials,
+    dial::{Destination, Protocol, dial},
+    identity::Identity,
+    seams::Seams,
+};
+use towline_proto::agent::v1::{GetAgentRequest, agent_service_client::AgentServiceClient};
 use towline_tests::{
     cli::Ran,
     world::{Options, World},
@@ -122,4 +131,49 @@ fn by_default_an_operator_reads_and_does_not_deploy() {
     assert!(refused.stderr.contains("PermissionDenied"), "{}", refused.stderr);
     assert!(world.sim.applied_writes(before).is_empty());
     world.stop();
+}
+
+/// The services that the reflection service of `channel` names.
+async fn reflected(channel: LinkChannel) -> Vec<String> {
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = ServerReflectionClient::new(channel)
+        .server_reflection_info(tokio_stream::once(ask))
+        .await;
+    let first = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = first.message_response else {
+        panic!("no list of services: {first:?}");
+    };
+    list.service.into_iter().map(|service| service.name).collect()
+}
+
+#[tokio::test]
+async fn a_reflection_client_needs_a_certificate_and_nothing_else() {
+    let world = tokio::task::spawn_blocking(|| staging("")).await.unwrap();
+    let seams = Seams::system();
+    let credentials = Credentials::load(&world.credentials("admin"), seams.clock.now()).unwrap();
+    let destination = Destination {
+        address: world.agent("staging").listen.clone().unwrap(),
+        protocol: Protocol::Api,
+        expected: Identity::Agent("staging".parse().unwrap()),
+        proxy: None,
+    };
+    let stream = dial(&seams, &credentials, &destination).await.unwrap();
+    let channel = LinkChannel::unwatched(stream, &TaskTracker::new()).await.unwrap();
+    let services = reflected(channel.clone()).await;
+    for service in ["towline.agent.v1.AgentService", "grpc.health.v1.Health"] {
+        assert!(services.iter().any(|name| name == service), "{services:?}");
+    }
+    let agent = AgentServiceClient::new(channel)
+        .get_agent(GetAgentRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (agent.name.as_str(), agent.account.as_str()),
+        ("staging", "222222222222")
+    );
+    tokio::task::spawn_blocking(|| world.stop()).await.unwrap();
 }
