@@ -226,6 +226,7 @@ fn a_deployer_does_not_approve_and_an_approver_does() {
         let token = invited["join_token"].as_str().unwrap();
         Ran::run(world.towline_as(name, ["join", token])).expect_code(0);
     }
+    world.run(["promote", "1.0.0", "--no-wait"]).expect_code(0);
     let approve = ["approve", "--release", "1.0.0", "--environment", "prod"];
     let refused = Ran::run(world.towline_as("dora", approve)).expect_code(1);
     one_error_with_hint(&refused);

@@ -120,7 +120,7 @@ fn begin(choices: &Choices) -> World {
 }
 
 fn good_release(world: &World) {
-    chapter("Release 1.0.0: by itself through dev and staging, up to the approval");
+    chapter("Release 1.0.0: by itself through dev and staging, then up to the approval");
     let file = shop_file();
     check(
         "the project is applied",
@@ -140,10 +140,18 @@ fn good_release(world: &World) {
             "orders=1.0.0",
         ],
     );
-    check("it stops at the approval (exit code 6: waits)", code == 6);
+    check(
+        "it waits for a person to promote it (exit code 6: waits)",
+        code == 6,
+    );
     let release = json(world, &["release", "show", "1.0.0"]);
     check("dev succeeded", state_of(&release, "dev") == "succeeded");
     check("staging succeeded", state_of(&release, "staging") == "succeeded");
+    check(
+        "promoted to prod, it waits for an approval",
+        show(world, &["promote", "1.0.0"]) == 6,
+    );
+    let release = json(world, &["release", "show", "1.0.0"]);
     check(
         "prod awaits its approval",
         state_of(&release, "prod") == "awaiting_approval",
