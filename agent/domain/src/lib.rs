@@ -14,5 +14,7 @@ pub mod operation_id;
 pub mod outside;
 pub mod policy;
 pub mod rollout;
+#[cfg(test)]
+mod sample;
 pub mod update;
 pub mod verdict;

@@ -2,7 +2,11 @@
 //! function; the same after a restart as before it. CloudFormation deduplicates
 //! by token, so a repeat is safe wherever our token or our change set shows.
 
-use std::fmt;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use status::{StackStatus, StatusKind};
 
 use crate::fargate::template::{OUTPUT_TASK_DEFINITION, SERVICE_TAG};
 use crate::observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn};
@@ -10,137 +14,6 @@ use crate::operation_id::OperationId;
 use crate::rollout::follow::{JudgeOptions, RolloutJudgement, rolled_back};
 use crate::update::start::is_stable;
 use crate::verdict::{Reason, Refusal};
-
-/// CloudFormation's stack statuses.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StackStatus {
-    ReviewInProgress,
-    CreateInProgress,
-    CreateComplete,
-    CreateFailed,
-    RollbackInProgress,
-    RollbackComplete,
-    RollbackFailed,
-    DeleteInProgress,
-    DeleteComplete,
-    DeleteFailed,
-    UpdateInProgress,
-    UpdateCompleteCleanupInProgress,
-    UpdateComplete,
-    UpdateFailed,
-    UpdateRollbackInProgress,
-    UpdateRollbackCompleteCleanupInProgress,
-    UpdateRollbackComplete,
-    UpdateRollbackFailed,
-    ImportInProgress,
-    ImportComplete,
-    ImportRollbackInProgress,
-    ImportRollbackComplete,
-    ImportRollbackFailed,
-    /// A word that this version does not know.
-    Other(String),
-}
-
-/// CloudFormation's words.
-const WORDS: [(&str, StackStatus); 23] = [
-    ("REVIEW_IN_PROGRESS", StackStatus::ReviewInProgress),
-    ("CREATE_IN_PROGRESS", StackStatus::CreateInProgress),
-    ("CREATE_COMPLETE", StackStatus::CreateComplete),
-    ("CREATE_FAILED", StackStatus::CreateFailed),
-    ("ROLLBACK_IN_PROGRESS", StackStatus::RollbackInProgress),
-    ("ROLLBACK_COMPLETE", StackStatus::RollbackComplete),
-    ("ROLLBACK_FAILED", StackStatus::RollbackFailed),
-    ("DELETE_IN_PROGRESS", StackStatus::DeleteInProgress),
-    ("DELETE_COMPLETE", StackStatus::DeleteComplete),
-    ("DELETE_FAILED", StackStatus::DeleteFailed),
-    ("UPDATE_IN_PROGRESS", StackStatus::UpdateInProgress),
-    (
-        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
-        StackStatus::UpdateCompleteCleanupInProgress,
-    ),
-    ("UPDATE_COMPLETE", StackStatus::UpdateComplete),
-    ("UPDATE_FAILED", StackStatus::UpdateFailed),
-    (
-        "UPDATE_ROLLBACK_IN_PROGRESS",
-        StackStatus::UpdateRollbackInProgress,
-    ),
-    (
-        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
-        StackStatus::UpdateRollbackCompleteCleanupInProgress,
-    ),
-    ("UPDATE_ROLLBACK_COMPLETE", StackStatus::UpdateRollbackComplete),
-    ("UPDATE_ROLLBACK_FAILED", StackStatus::UpdateRollbackFailed),
-    ("IMPORT_IN_PROGRESS", StackStatus::ImportInProgress),
-    ("IMPORT_COMPLETE", StackStatus::ImportComplete),
-    (
-        "IMPORT_ROLLBACK_IN_PROGRESS",
-        StackStatus::ImportRollbackInProgress,
-    ),
-    ("IMPORT_ROLLBACK_COMPLETE", StackStatus::ImportRollbackComplete),
-    ("IMPORT_ROLLBACK_FAILED", StackStatus::ImportRollbackFailed),
-];
-
-impl StackStatus {
-    /// Parses CloudFormation's word.
-    pub fn parse(word: &str) -> Self {
-        let known = WORDS.iter().find(|(known, _)| *known == word);
-        known.map_or_else(|| Self::Other(word.to_owned()), |(_, status)| status.clone())
-    }
-
-    /// Whether the stack's last change has ended, well or badly.
-    pub fn is_settled(&self) -> bool {
-        !matches!(self.kind(), StatusKind::Busy | StatusKind::Empty)
-    }
-
-    /// What the status means for a next change.
-    pub fn kind(&self) -> StatusKind {
-        match self {
-            Self::ReviewInProgress => StatusKind::Empty,
-            Self::CreateInProgress
-            | Self::UpdateInProgress
-            | Self::RollbackInProgress
-            | Self::UpdateRollbackInProgress
-            | Self::DeleteInProgress
-            | Self::ImportInProgress
-            | Self::ImportRollbackInProgress => StatusKind::Busy,
-            // The resources are done; CloudFormation only removes what was replaced.
-            Self::UpdateCompleteCleanupInProgress | Self::UpdateRollbackCompleteCleanupInProgress => {
-                StatusKind::Busy
-            }
-            Self::CreateComplete | Self::UpdateComplete => StatusKind::Good,
-            Self::UpdateRollbackComplete | Self::ImportComplete | Self::ImportRollbackComplete => {
-                StatusKind::Idle
-            }
-            Self::RollbackComplete => StatusKind::NeverHealthy,
-            Self::DeleteComplete => StatusKind::Gone,
-            Self::CreateFailed
-            | Self::RollbackFailed
-            | Self::DeleteFailed
-            | Self::UpdateFailed
-            | Self::UpdateRollbackFailed
-            | Self::ImportRollbackFailed
-            | Self::Other(_) => StatusKind::Stuck,
-        }
-    }
-}
-
-/// The statuses, by what can be done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusKind {
-    /// Made by a change set that was never executed.
-    Empty,
-    Busy,
-    /// The last change went through.
-    Good,
-    /// Can be changed, but the last change did not go through (or was an import).
-    Idle,
-    /// The first creation failed and was taken back: it can only be deleted.
-    NeverHealthy,
-    Gone,
-    /// Only a person can free it.
-    Stuck,
-}
 
 /// What the stack's events say about this operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,17 +129,6 @@ pub enum StackOutcome {
     Superseded,
 }
 
-impl fmt::Display for StackStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = WORDS.iter().find(|(_, status)| status == self);
-        match (self, known) {
-            (Self::Other(word), _) => f.write_str(word),
-            (_, Some((word, _))) => f.write_str(word),
-            (_, None) => Err(fmt::Error),
-        }
-    }
-}
-
 /// The verdict that follows from how our change ended. `None` for
 /// [`StackOutcome::Done`]: then the service is judged by
 /// [`crate::rollout::follow::judge`], with the stack's own task definition as ours.
@@ -325,6 +187,8 @@ pub fn decide(view: &StackView<'_>) -> StackDecision {
         );
     }
     match view.trace {
+        // Nothing was ever executed on it, whatever token its one event carries.
+        _ if status.kind() == StatusKind::Empty => not_yet_ours(view, stack, &status),
         OurTrace::Latest => ours(&status),
         OurTrace::Earlier => StackDecision::Conclude(StackOutcome::Superseded),
         OurTrace::None => not_yet_ours(view, stack, &status),
@@ -358,13 +222,16 @@ fn absent(view: &StackView<'_>) -> StackDecision {
 }
 
 fn not_yet_ours(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> StackDecision {
+    let executed = view
+        .change_set
+        .is_some_and(|change_set| change_set.execution_status.starts_with("EXECUTE"));
+    match status.kind() {
+        StatusKind::Busy if !executed => return busy(view, status),
+        StatusKind::Stuck if !executed => return stuck(view, stack, status),
+        _ => {}
+    }
     if let Some(change_set) = view.change_set {
         return with_change_set(change_set);
-    }
-    match status.kind() {
-        StatusKind::Busy => return busy(view, status),
-        StatusKind::Stuck => return stuck(view, stack, status),
-        _ => {}
     }
     if !is_expected(view, stack) {
         return unexpected(

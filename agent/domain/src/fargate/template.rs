@@ -3,12 +3,19 @@
 //! set as what it is. Tags are the stack's ([`stack_tags`]): CloudFormation puts
 //! them on everything in it, and they are stable from release to release.
 
+mod document;
+mod role;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use self::document::{
+    ContainerDefinition, Document, LogGroup, Outputs, Parameter, Resource, Resources, Service, TaskDefinition,
+};
 use crate::fargate::ValidService;
 use crate::fargate::name::log_group_name;
 use crate::fargate::spec::{Architecture, Condition, Container, LoadBalancer, Protocol};
@@ -83,131 +90,6 @@ impl Template {
 /// The fingerprint in a stack's template metadata; `None` when there is none.
 pub fn found_fingerprint(metadata: &Value) -> Option<&str> {
     metadata.get("Towline")?.get("Fingerprint")?.as_str()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document {
-    #[serde(rename = "AWSTemplateFormatVersion")]
-    format: &'static str,
-    description: String,
-    metadata: Value,
-    parameters: BTreeMap<String, Parameter>,
-    resources: Resources,
-    outputs: Outputs,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Parameter {
-    r#type: &'static str,
-    description: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Resources {
-    log_group: Resource<LogGroup>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    execution_role: Option<Resource<Role>>,
-    task_definition: Resource<TaskDefinition>,
-    service: Resource<Service>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Resource<P> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deletion_policy: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    update_replace_policy: Option<&'static str>,
-    properties: P,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct LogGroup {
-    log_group_name: String,
-    retention_in_days: u32,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Role {
-    path: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permissions_boundary: Option<String>,
-    assume_role_policy_document: Value,
-    managed_policy_arns: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    policies: Vec<Value>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TaskDefinition {
-    family: String,
-    cpu: String,
-    memory: String,
-    network_mode: &'static str,
-    requires_compatibilities: [&'static str; 1],
-    runtime_platform: Value,
-    execution_role_arn: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_role_arn: Option<String>,
-    container_definitions: Vec<ContainerDefinition>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct ContainerDefinition {
-    name: String,
-    image: Value,
-    essential: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_reservation: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    entry_point: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    command: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    port_mappings: Vec<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    environment: Vec<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    secrets: Vec<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    depends_on: Vec<Value>,
-    log_configuration: Value,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Service {
-    service_name: String,
-    cluster: String,
-    task_definition: Value,
-    launch_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    desired_count: Option<u32>,
-    deployment_configuration: Value,
-    network_configuration: Value,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    load_balancers: Vec<Value>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Outputs {
-    service_arn: Value,
-    service_name: Value,
-    task_definition: Value,
-    cluster: Value,
 }
 
 /// The template of a service in an account.
@@ -291,7 +173,10 @@ fn camel(name: &str) -> String {
 
 fn document(service: &ValidService, facts: &AccountFacts, parameters: &[ImageParameter]) -> Document {
     let spec = service.spec();
-    let execution_role = spec.execution_role.is_none().then(|| role(service, facts));
+    let execution_role = spec
+        .execution_role
+        .is_none()
+        .then(|| role::execution_role(service, facts));
     Document {
         format: "2010-09-09",
         description: format!(
@@ -351,75 +236,6 @@ fn document(service: &ValidService, facts: &AccountFacts, parameters: &[ImagePar
 /// How long the service's logs are kept, in days; one of the values that
 /// CloudWatch Logs takes.
 const RETENTION_DAYS: u32 = 30;
-
-fn role(service: &ValidService, facts: &AccountFacts) -> Resource<Role> {
-    let partition = &facts.partition;
-    Resource {
-        r#type: "AWS::IAM::Role",
-        deletion_policy: None,
-        update_replace_policy: None,
-        properties: Role {
-            path: "/towline/",
-            permissions_boundary: facts.permissions_boundary.clone(),
-            assume_role_policy_document: json!({
-                "Version": "2012-10-17",
-                "Statement": [{
-                    "Effect": "Allow",
-                    "Principal": { "Service": "ecs-tasks.amazonaws.com" },
-                    "Action": "sts:AssumeRole",
-                }],
-            }),
-            managed_policy_arns: vec![format!(
-                "arn:{partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
-            )],
-            policies: secrets_policy(service).into_iter().collect(),
-        },
-    }
-}
-
-/// Leave to read exactly the secrets that the containers name.
-fn secrets_policy(service: &ValidService) -> Option<Value> {
-    let secrets = service
-        .containers()
-        .flat_map(|(container, _)| container.secrets.values());
-    let mut managed = Vec::new();
-    let mut parameters = Vec::new();
-    for arn in secrets {
-        if arn.contains(":secretsmanager:") {
-            managed.push(secret_resource(arn));
-        } else {
-            parameters.push(arn.clone());
-        }
-    }
-    let mut statements = Vec::new();
-    for (action, mut resources) in [
-        ("secretsmanager:GetSecretValue", managed),
-        ("ssm:GetParameters", parameters),
-    ] {
-        resources.sort();
-        resources.dedup();
-        if !resources.is_empty() {
-            statements.push(json!({ "Effect": "Allow", "Action": action, "Resource": resources }));
-        }
-    }
-    (!statements.is_empty()).then(|| {
-        json!({
-            "PolicyName": "secrets",
-            "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
-        })
-    })
-}
-
-/// The secret itself: `valueFrom` may go on with a JSON key, a version stage and
-/// a version id. A name without its random suffix is given the place for one.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>
-fn secret_resource(value_from: &str) -> String {
-    let secret: Vec<&str> = value_from.split(':').take(7).collect();
-    let secret = secret.join(":");
-    let suffix = secret.rsplit_once('-').map(|(_, suffix)| suffix);
-    let whole = suffix.is_some_and(|s| s.len() == 6 && s.chars().all(|c| c.is_ascii_alphanumeric()));
-    if whole { secret } else { format!("{secret}-??????") }
-}
 
 fn task_definition(
     service: &ValidService,

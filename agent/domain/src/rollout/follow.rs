@@ -5,6 +5,8 @@
 //! What is expensive to read is asked for only when it decides something
 //! ([`Evidence`]); the caller reads it and asks again.
 
+use jiff::SignedDuration;
+
 use crate::observed::{
     Deployment, DeploymentStatus, ObservedService, RolloutState, ServiceDeployment, ServiceDeploymentStatus,
     ServiceStatus, StoppedTask, TaskDefinitionArn,
@@ -15,6 +17,9 @@ use crate::rollout::{
 };
 use crate::update::start::is_stable;
 use crate::verdict::Reason;
+
+#[cfg(test)]
+mod tests;
 
 /// Observations in a row in which something must be missing before it counts as
 /// gone: DescribeServices is eventually consistent (bugcrowd/ecs-deployment-monitor#2).
@@ -190,7 +195,7 @@ fn breaker_gave_up(
         let Some(records) = view.service_deployments else {
             return RolloutJudgement::Needs(Evidence::ServiceDeployments);
         };
-        match our_record(records, view.ours) {
+        match our_record(records, view.ours, Some(primary)) {
             Some(record) if record.status.is_rollback() => {
                 return undone_by_ecs(record, service, primary, view, options);
             }
@@ -246,7 +251,7 @@ fn not_primary(
     let Some(records) = view.service_deployments else {
         return RolloutJudgement::Needs(Evidence::ServiceDeployments);
     };
-    if let Some(record) = our_record(records, view.ours)
+    if let Some(record) = our_record(records, view.ours, ours)
         && record.status.is_rollback()
     {
         return undone_by_ecs(record, service, primary, view, options);
@@ -308,11 +313,22 @@ fn undone_by_ecs(
     }
 }
 
-fn our_record<'a>(records: &'a [ServiceDeployment], ours: &OurDeployment) -> Option<&'a ServiceDeployment> {
-    records
+/// The newest record of our revision. One from well before our deployment began
+/// stems from an earlier attempt with the same revision.
+fn our_record<'a>(
+    records: &'a [ServiceDeployment],
+    ours: &OurDeployment,
+    seen: Option<&Deployment>,
+) -> Option<&'a ServiceDeployment> {
+    let newest = records
         .iter()
-        .find(|record| record.task_definition.as_ref() == Some(&ours.task_definition))
+        .find(|record| record.task_definition.as_ref() == Some(&ours.task_definition))?;
+    let earlier_attempt = seen.is_some_and(|d| d.created.duration_since(newest.created) > RECORD_LAG);
+    (!earlier_attempt).then_some(newest)
 }
+
+/// How much earlier than its deployment a record may have been written.
+const RECORD_LAG: SignedDuration = SignedDuration::from_secs(60);
 
 fn progress(deployment: Option<&Deployment>, phase: Phase) -> Progress {
     let count = |of: fn(&Deployment) -> u32| deployment.map_or(0, of);

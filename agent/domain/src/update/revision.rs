@@ -2,6 +2,9 @@
 //! nothing else changed. Members that no SDK knows yet are carried over, because
 //! only what ECS computes itself is taken out.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 

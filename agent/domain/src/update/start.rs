@@ -3,6 +3,9 @@
 //! nothing here, so the expected state and the content of revisions stand in for
 //! a client token.
 
+#[cfg(test)]
+mod tests;
+
 use crate::observed::{
     Controller, Deployment, ObservedService, RolloutState, Scheduling, ServiceDeployment,
     ServiceDeploymentStatus, ServiceStatus, TaskDefinitionArn,
