@@ -27,8 +27,6 @@ pub struct Snapshot {
     pub agents: BTreeMap<AgentName, Connectivity>,
     /// The operations that this process follows right now.
     pub attached: BTreeSet<OperationId>,
-    /// The operations whose cancel request is under way right now.
-    pub cancelling: BTreeSet<OperationId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +75,7 @@ pub enum Decision {
         deployment: DeploymentId,
         operation: OperationId,
     },
+    /// Until the agent has confirmed it: the engine sends one at a time.
     RequestCancel {
         deployment: DeploymentId,
         operation: OperationId,

@@ -180,7 +180,7 @@ fn out(
     let Some(cancel) = deployment.cancel.as_ref().filter(|_| !operation.cancel_confirmed) else {
         return;
     };
-    if attached && absence.is_none() && !snapshot.cancelling.contains(&id) {
+    if attached && absence.is_none() {
         decisions.push(Decision::RequestCancel {
             deployment: deployment.id,
             operation: id,

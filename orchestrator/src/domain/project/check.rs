@@ -18,7 +18,11 @@ pub enum Wants {
     Text(Template),
     Texts(Texts),
     Amount(Amount),
-    FargateSize {
+    FargateCpu {
+        what: String,
+        cpu: Amount,
+    },
+    FargateMemory {
         what: String,
         cpu: Amount,
         memory: Amount,
@@ -59,9 +63,10 @@ impl Wants {
             Self::Text(template) => template.resolve(scope).err(),
             Self::Texts(texts) => texts.resolve(scope).err(),
             Self::Amount(amount) => amount.resolve(scope).err(),
-            Self::FargateSize { what, cpu, memory } => {
+            Self::FargateCpu { what, cpu } => return cpu_fault(what, cpu.resolve(scope).ok()?),
+            Self::FargateMemory { what, cpu, memory } => {
                 let (cpu, memory) = (cpu.resolve(scope).ok()?, memory.resolve(scope).ok()?);
-                return size_fault(what, cpu, memory);
+                return memory_fault(what, cpu, memory);
             }
         };
         unresolved.map(|why| {
@@ -89,14 +94,19 @@ const SIZES: [(u32, u32, u32, u32); 7] = [
     (16_384, 32_768, 122_880, 8192),
 ];
 
-fn size_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
-    let Some(&(_, from, to, step)) = SIZES.iter().find(|(units, ..)| *units == cpu) else {
-        let all: Vec<String> = SIZES.iter().map(|(units, ..)| units.to_string()).collect();
-        return Some((
-            format!("{what}: Fargate has no tasks of {cpu} CPU units"),
-            format!("one of {}", all.join(", ")),
-        ));
-    };
+fn cpu_fault(what: &str, cpu: u32) -> Option<(String, String)> {
+    if SIZES.iter().any(|(units, ..)| *units == cpu) {
+        return None;
+    }
+    let all: Vec<String> = SIZES.iter().map(|(units, ..)| units.to_string()).collect();
+    Some((
+        format!("{what}: Fargate has no tasks of {cpu} CPU units"),
+        format!("one of {}", all.join(", ")),
+    ))
+}
+
+fn memory_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
+    let &(_, from, to, step) = SIZES.iter().find(|(units, ..)| *units == cpu)?;
     // 256 CPU units offer 512, 1024 and 2048 MiB, and not 1536.
     let fits = (from..=to).contains(&memory) && (memory - from) % step == 0 && (cpu, memory) != (256, 1536);
     let hint = match cpu {

@@ -46,3 +46,6 @@ pub fn parse_with_warnings(text: &str, file: &str) -> Result<(Project, Vec<Fault
 pub fn schema() -> &'static str {
     include_str!("schema.json")
 }
+
+#[cfg(test)]
+mod tests;

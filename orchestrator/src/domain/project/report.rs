@@ -39,6 +39,11 @@ impl Report {
         Hint(self.faults.last_mut())
     }
 
+    /// How many there are: to see whether a part was read without any.
+    pub fn count(&self) -> usize {
+        self.faults.len()
+    }
+
     pub fn has_errors(&self) -> bool {
         self.faults.iter().any(|fault| fault.severity == Severity::Error)
     }
@@ -147,18 +152,46 @@ pub fn text<'a>(node: &'a Node, what: &str, report: &mut Report) -> Option<&'a s
     }
 }
 
-/// A text that parses.
+/// A scalar that YAML itself reads as a text. A number or a boolean has to be
+/// quoted: other tools lose the zeros of 012345678901 and of 1.10.
+pub fn strict_text<'a>(node: &'a Node, what: &str, report: &mut Report) -> Option<&'a str> {
+    let text = text(node, what, report)?;
+    if matches!(node.kind, Kind::Scalar { quoted: false, .. }) && is_number_or_boolean(text) {
+        report
+            .error(node.at, format!("{what} must be a text, and {text} is none"))
+            .hint(format!("write \"{text}\""));
+        return None;
+    }
+    Some(text)
+}
+
+/// A name, or another text that parses.
 pub fn parsed<T: std::str::FromStr>(node: &Node, what: &str, report: &mut Report) -> Option<T>
 where
     T::Err: std::fmt::Display,
 {
-    match text(node, what, report)?.parse() {
+    match strict_text(node, what, report)?.parse() {
         Ok(value) => Some(value),
         Err(fault) => {
             report.error(node.at, format!("{what}: {fault}"));
             None
         }
     }
+}
+
+/// As YAML's core schema (1.2.2, section 10.3.2) reads a plain scalar.
+fn is_number_or_boolean(text: &str) -> bool {
+    let word = text.to_ascii_lowercase();
+    let digits = word.trim_start_matches(['+', '-']);
+    let prefixed = word
+        .strip_prefix("0x")
+        .is_some_and(|it| it.bytes().all(|b| b.is_ascii_hexdigit()))
+        || word
+            .strip_prefix("0o")
+            .is_some_and(|it| it.bytes().all(|b| (b'0'..=b'7').contains(&b)));
+    let decimal =
+        digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.parse::<f64>().is_ok();
+    matches!(word.as_str(), "true" | "false" | ".nan") || digits == ".inf" || prefixed || decimal
 }
 
 /// `true` or `false`, not quoted.

@@ -55,14 +55,14 @@ impl<'a> Reading<'a> {
     }
 
     fn container(&mut self, service: &str, node: &'a Node) -> Option<Container> {
-        let fields = Fields::of(node, format!("{service}: a container"), &KEYS, &mut self.report)?;
-        let name = fields.need("name", &mut self.report);
-        let name: Option<ContainerName> =
-            name.and_then(|node| report::parsed(node, &format!("{service}: name"), &mut self.report));
-        let what = match &name {
+        let what = match super::whole::field(node, "name").and_then(super::whole::scalar) {
             Some(name) => format!("{service}: container {name}"),
             None => format!("{service}: a container"),
         };
+        let fields = Fields::of(node, &what, &KEYS, &mut self.report)?;
+        let name = fields.need("name", &mut self.report);
+        let name: Option<ContainerName> =
+            name.and_then(|node| report::parsed(node, &format!("{service}: name"), &mut self.report));
         let image = fields
             .need("image", &mut self.report)
             .and_then(|node| self.fargate_image(node, &what));
@@ -207,10 +207,16 @@ impl<'a> Reading<'a> {
                 .iter()
                 .filter_map(|index| names.get(*index).copied())
                 .collect();
-            let at = cycle
-                .first()
+            // Told where the circle closes.
+            let last = cycle
+                .iter()
+                .rev()
+                .nth(1)
                 .and_then(|index| read.get(*index))
-                .map_or(Place::START, |(node, _)| node.at);
+                .map(|(node, _)| node);
+            let at = last
+                .and_then(|node| place_of_dependency(node, path.first()?))
+                .unwrap_or(Place::START);
             self.report.error(
                 at,
                 format!("{what}: containers wait for each other: {}", path.join(" → ")),
@@ -227,7 +233,7 @@ impl<'a> Reading<'a> {
         condition: Condition,
         read: &[(&Node, Container)],
     ) {
-        let at = place_of_dependency(node, other).unwrap_or(node.at);
+        let at = place_of_dependency(node, other.as_str()).unwrap_or(node.at);
         let name = &container.name;
         let Some((_, needed)) = read.iter().find(|(_, it)| it.name == *other) else {
             self.report
@@ -252,7 +258,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn place_of_dependency(container: &Node, other: &ContainerName) -> Option<Place> {
+fn place_of_dependency(container: &Node, other: &str) -> Option<Place> {
     let Kind::Map(entries) = &container.kind else {
         return None;
     };
@@ -261,7 +267,7 @@ fn place_of_dependency(container: &Node, other: &ContainerName) -> Option<Place>
     };
     needs
         .iter()
-        .find(|entry| entry.key == other.as_str())
+        .find(|entry| entry.key == other)
         .map(|entry| entry.key_at)
 }
 

@@ -4,14 +4,11 @@ use indexmap::IndexMap;
 use jiff::SignedDuration;
 
 use super::{Reading, word};
-use crate::domain::{
-    name::AccountId,
-    project::{
-        definition::{Environment, Target, Waves},
-        report::{self, Fields},
-        template::{Value, is_value_name},
-        yaml::{Kind, Node},
-    },
+use crate::domain::project::{
+    definition::{Environment, Target, Waves},
+    report::{self, Fields},
+    template::{Value, is_value_name},
+    yaml::{Kind, Node},
 };
 
 const TARGET_KEYS: [&str; 5] = ["agent", "account", "region", "cluster", "values"];
@@ -58,7 +55,8 @@ impl<'a> Reading<'a> {
             ["agent", "account", "region", "cluster"].map(|key| fields.need(key, &mut self.report));
         let values = self.values(&what, fields.get("values"));
         let agent = agent.and_then(|node| report::parsed(node, &format!("{what}: agent"), &mut self.report));
-        let account = account.and_then(|node| self.account(&what, node));
+        let account =
+            account.and_then(|node| report::parsed(node, &format!("{what}: account"), &mut self.report));
         let region =
             region.and_then(|node| report::parsed(node, &format!("{what}: region"), &mut self.report));
         let cluster =
@@ -70,20 +68,6 @@ impl<'a> Reading<'a> {
             cluster: cluster?,
             values,
         })
-    }
-
-    /// Unquoted, other tools read 012345678901 as a number and lose its zero.
-    fn account(&mut self, what: &str, node: &Node) -> Option<AccountId> {
-        let what = format!("{what}: account");
-        if let Kind::Scalar { text, quoted: false } = &node.kind
-            && !node.is_null()
-        {
-            self.report
-                .error(node.at, format!("{what} must be quoted, or it is a number"))
-                .hint(format!("write \"{text}\""));
-            return None;
-        }
-        report::parsed(node, &what, &mut self.report)
     }
 
     fn deadline(&mut self, what: &str, node: &Node) -> Option<SignedDuration> {

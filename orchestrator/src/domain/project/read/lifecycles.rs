@@ -1,10 +1,12 @@
 //! `channels` and `lifecycles`: the way that a release goes.
 
-use indexmap::IndexMap;
-
-use super::{Reading, word};
+use super::{
+    Reading,
+    whole::{field, scalar},
+    word,
+};
 use crate::domain::{
-    name::{ImageKey, LifecycleName, PhaseName},
+    name::{ImageKey, PhaseName},
     project::{
         definition::{ApprovalRule, ApproverRole, Channel, Lifecycle, Phase},
         report::{self, Fields},
@@ -47,7 +49,7 @@ impl<'a> Reading<'a> {
                 .error(entry.key_at, format!("{what}: there is no image {:?}", entry.key))
                 .one_of(&entry.key, images.iter().map(|image| image.key.as_str()));
         }
-        let text = report::text(&entry.value, &what, &mut self.report)?;
+        let text = report::strict_text(&entry.value, &what, &mut self.report)?;
         match text.parse() {
             Ok(rule) => Some((entry.key.parse().ok()?, rule)),
             Err(fault) => {
@@ -158,23 +160,35 @@ impl<'a> Reading<'a> {
     }
 
     /// What is defined and never reached is probably a slip.
-    pub(super) fn warn_of_unused(&mut self, lifecycles: &Option<IndexMap<LifecycleName, Lifecycle>>) {
-        let phases = || {
-            lifecycles
-                .iter()
-                .flat_map(|all| all.values())
-                .flat_map(|lifecycle| &lifecycle.phases)
-        };
-        for entry in self.known.environments {
-            let used = phases().any(|phase| phase.environments.iter().any(|name| name.as_str() == entry.key));
-            if !used && lifecycles.is_some() {
-                self.report
-                    .warning(
-                        entry.key_at,
-                        format!("environment {} is in no phase of any lifecycle", entry.key),
-                    )
-                    .hint("no release will ever reach it");
-            }
+    pub(super) fn warn_of_unreached(&mut self) {
+        let phases = self
+            .known
+            .lifecycles
+            .iter()
+            .filter_map(|entry| match &entry.value.kind {
+                Kind::List(phases) => Some(phases),
+                _ => None,
+            });
+        let lists = phases
+            .flatten()
+            .filter_map(|phase| field(phase, "environments"))
+            .filter_map(|it| match &it.kind {
+                Kind::List(names) => Some(names),
+                _ => None,
+            });
+        let reached: Vec<&str> = lists.flatten().filter_map(scalar).collect();
+        for entry in self
+            .known
+            .environments
+            .iter()
+            .filter(|entry| !reached.contains(&entry.key.as_str()))
+        {
+            self.report
+                .warning(
+                    entry.key_at,
+                    format!("environment {} is in no phase of any lifecycle", entry.key),
+                )
+                .hint("no release will ever reach it");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     check::{self, Use, Wants},
     definition::Project,
     report::{self, Fields, Report},
-    template::Template,
+    template::{BadTemplate, Template},
     yaml::{Entry, Kind, Node},
 };
 
@@ -92,7 +92,7 @@ impl<'a> Reading<'a> {
         self.check_claims();
         self.check_order_of_services();
         self.check_fixed_tags(root);
-        self.warn_of_unused(&lifecycles);
+        self.warn_of_unreached();
         Some(Project {
             name: name?,
             images: images?,
@@ -146,12 +146,26 @@ impl<'a> Reading<'a> {
 
     /// A text with holes, which every target must be able to fill.
     fn template(&mut self, node: &Node, what: &str) -> Option<Template> {
-        let template: Template = report::parsed(node, what, &mut self.report)?;
+        let template = self.unchecked_template(node, what)?;
         self.uses.push(Use {
             at: node.at,
             wants: Wants::Text(template.clone()),
         });
         Some(template)
+    }
+
+    /// A text with holes; numbers and booleans are texts here.
+    fn unchecked_template(&mut self, node: &Node, what: &str) -> Option<Template> {
+        match report::text(node, what, &mut self.report)?.parse() {
+            Ok(template) => Some(template),
+            Err(fault) => {
+                let fault: BadTemplate = fault;
+                self.report
+                    .error(node.at, format!("{what}: {fault}"))
+                    .hint("a literal ${ is written $${");
+                None
+            }
+        }
     }
 
     /// A template that may be left out.

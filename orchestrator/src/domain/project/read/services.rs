@@ -12,7 +12,7 @@ use crate::domain::{
             Service, ServiceKind,
         },
         report::{self, Fields},
-        template::{Amount, Template, Texts},
+        template::{Amount, Texts},
         yaml::{Kind, Node},
     },
 };
@@ -120,11 +120,14 @@ impl<'a> Reading<'a> {
             let words = [("x86_64", Architecture::X86_64), ("arm64", Architecture::Arm64)];
             word(node, &format!("{what}: architecture"), &words, &mut self.report)
         });
+        let before = self.report.count();
         let containers = self.containers(what, fields);
+        // What refers to containers that could not be read is not to blame.
+        let known = (self.report.count() == before).then_some(containers.as_slice());
         let network = fields
             .need("network", &mut self.report)
             .and_then(|node| self.network(what, node));
-        let load_balancers = self.load_balancers(what, fields.get("load_balancers"), &containers);
+        let load_balancers = self.load_balancers(what, fields.get("load_balancers"), known);
         let desired_count = fields
             .get("desired_count")
             .map(|node| self.amount(node, &format!("{what}: desired_count")));
@@ -153,12 +156,22 @@ impl<'a> Reading<'a> {
     /// Both are checked together, on every target: Fargate has fixed sizes.
     fn size(&mut self, what: &str, fields: &Fields<'a>) -> (Option<Amount>, Option<Amount>) {
         let [cpu, memory] = ["cpu", "memory"].map(|key| fields.need(key, &mut self.report));
-        let memory_at = memory.map(|node| node.at);
+        let (cpu_at, memory_at) = (cpu.map(|node| node.at), memory.map(|node| node.at));
         let cpu = cpu.and_then(|node| self.amount(node, &format!("{what}: cpu")));
         let memory = memory.and_then(|node| self.amount(node, &format!("{what}: memory")));
+        let what = what.to_owned();
+        if let (Some(at), Some(cpu)) = (cpu_at, &cpu) {
+            self.uses.push(Use {
+                at,
+                wants: Wants::FargateCpu {
+                    what: what.clone(),
+                    cpu: cpu.clone(),
+                },
+            });
+        }
         if let (Some(at), Some(cpu), Some(memory)) = (memory_at, &cpu, &memory) {
-            let wants = Wants::FargateSize {
-                what: what.to_owned(),
+            let wants = Wants::FargateMemory {
+                what,
                 cpu: cpu.clone(),
                 memory: memory.clone(),
             };
@@ -169,7 +182,7 @@ impl<'a> Reading<'a> {
 
     fn amount(&mut self, node: &Node, what: &str) -> Option<Amount> {
         if matches!(&node.kind, Kind::Scalar { text, .. } if text.contains("${")) {
-            let amount = Amount::Of(report::parsed::<Template>(node, what, &mut self.report)?);
+            let amount = Amount::Of(self.unchecked_template(node, what)?);
             self.uses.push(Use {
                 at: node.at,
                 wants: Wants::Amount(amount.clone()),
@@ -182,7 +195,7 @@ impl<'a> Reading<'a> {
     fn texts(&mut self, node: &'a Node, what: &str) -> Option<Texts> {
         let texts = match &node.kind {
             Kind::Scalar { text, .. } if text.contains("${") => {
-                Texts::Whole(report::parsed(node, what, &mut self.report)?)
+                Texts::Whole(self.unchecked_template(node, what)?)
             }
             _ => {
                 let items = report::list(node, what, &mut self.report)?;
@@ -248,7 +261,7 @@ impl<'a> Reading<'a> {
         &mut self,
         what: &str,
         node: Option<&'a Node>,
-        containers: &[Container],
+        containers: Option<&[Container]>,
     ) -> Vec<LoadBalancer> {
         let what = format!("{what}: load_balancers");
         let items = node
@@ -264,7 +277,7 @@ impl<'a> Reading<'a> {
         &mut self,
         what: &str,
         node: &'a Node,
-        containers: &[Container],
+        containers: Option<&[Container]>,
     ) -> Option<LoadBalancer> {
         let fields = Fields::of(
             node,
@@ -279,24 +292,24 @@ impl<'a> Reading<'a> {
         let port_number = port.and_then(|node| super::containers::port_number(node, what, &mut self.report));
         let target_group = group.and_then(|node| self.template(node, &format!("{what}: target_group")));
         let (container, port_number) = (container?, port_number?);
-        let found = containers.iter().find(|it| it.name == container);
-        match (found, name, port) {
-            // A service whose containers were not readable has faults enough.
-            (None, Some(at), _) if !containers.is_empty() => self
-                .report
-                .error(
-                    at.at,
-                    format!("{what}: there is no container {:?}", container.as_str()),
-                )
-                .one_of(container.as_str(), containers.iter().map(|it| it.name.as_str())),
-            (Some(it), _, Some(at)) if it.ports.iter().all(|port| port.port != port_number) => self
-                .report
-                .error(
-                    at.at,
-                    format!("{what}: container {container} has no port {port_number}"),
-                )
-                .hint(format!("add {port_number} to its ports")),
-            _ => {}
+        if let (Some(containers), Some(name), Some(port)) = (containers, name, port) {
+            match containers.iter().find(|it| it.name == container) {
+                None => self
+                    .report
+                    .error(
+                        name.at,
+                        format!("{what}: there is no container {:?}", container.as_str()),
+                    )
+                    .one_of(container.as_str(), containers.iter().map(|it| it.name.as_str())),
+                Some(it) if it.ports.iter().all(|port| port.port != port_number) => self
+                    .report
+                    .error(
+                        port.at,
+                        format!("{what}: container {container} has no port {port_number}"),
+                    )
+                    .hint(format!("add {port_number} to its ports")),
+                Some(_) => {}
+            }
         }
         Some(LoadBalancer {
             container,

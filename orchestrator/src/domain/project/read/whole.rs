@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+pub(super) fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     let Kind::Map(entries) = &node.kind else {
         return None;
     };
@@ -152,7 +152,7 @@ fn field<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
         .map(|entry| &entry.value)
 }
 
-fn scalar(node: &Node) -> Option<&str> {
+pub(super) fn scalar(node: &Node) -> Option<&str> {
     match &node.kind {
         Kind::Scalar { text, .. } if !node.is_null() => Some(text),
         _ => None,
