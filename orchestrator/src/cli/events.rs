@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use towline_proto::orchestrator::v1::{Deployment, DeploymentEvent, DeploymentState, Operation};
+use towline_proto::orchestrator::v1::{
+    Deployment, DeploymentEvent, DeploymentState, GetReleaseResponse, Operation,
+};
 
 use super::show::{self, Tone};
 
-/// The kind of event that says how far a rollout is; the newest replaces the
-/// one before on a terminal.
+/// The kind of event that says how far an operation is.
 const PROGRESS: &str = "operation_progress";
 
 /// One line of an event: time, environment, service@target, message.
@@ -37,35 +38,76 @@ fn tone(event: &DeploymentEvent) -> Tone {
     }
 }
 
-/// What is in motion: the newest progress of each operation that runs.
+/// What is in motion on a terminal: the newest progress of each operation. A
+/// line that differs from the one before it in its numbers only takes its
+/// place; any other leaves the one before to stay.
 #[derive(Debug, Default)]
 pub struct InMotion {
-    lines: BTreeMap<(String, String), String>,
+    newest: BTreeMap<(String, String), Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    line: String,
+    shape: String,
 }
 
 impl InMotion {
-    /// Takes an event; answers whether it is shown in place only.
-    pub fn take(&mut self, event: &DeploymentEvent, zone: &TimeZone) -> bool {
+    /// Takes an event; answers the lines that stay from now on.
+    pub fn take(&mut self, event: &DeploymentEvent, zone: &TimeZone) -> Vec<String> {
         let key = (event.deployment.clone(), subject(event));
+        let line = line(event, zone);
         if event.kind == PROGRESS {
-            self.lines.insert(key, line(event, zone));
-            return true;
+            let shape = shape(&event.message);
+            let before = self.newest.insert(
+                key,
+                Progress {
+                    line,
+                    shape: shape.clone(),
+                },
+            );
+            return before
+                .filter(|before| before.shape != shape)
+                .map(|before| before.line)
+                .into_iter()
+                .collect();
         }
-        if !event.verdict.is_empty() {
-            self.lines.remove(&key);
-        }
-        if has_ended(event.state()) {
-            self.lines
-                .retain(|(deployment, _), _| *deployment != event.deployment);
-        }
-        false
+        let mut lines = match has_ended(event.state()) {
+            true => self.settle(|(deployment, _)| *deployment == event.deployment),
+            false => self.settle(|other| *other == key),
+        };
+        lines.push(line);
+        lines
     }
 
+    /// Takes out what stays as it is.
+    fn settle(&mut self, which: impl Fn(&(String, String)) -> bool) -> Vec<String> {
+        self.newest
+            .extract_if(.., |key, _| which(key))
+            .map(|(_, progress)| progress.line)
+            .collect()
+    }
+
+    /// What is left when the watch ends.
+    pub fn rest(&mut self) -> Vec<String> {
+        self.settle(|_| true)
+    }
+
+    /// What is shown in place.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.values().cloned().collect()
+        self.newest
+            .values()
+            .map(|progress| progress.line.clone())
+            .collect()
     }
 }
 
+/// A message without its numbers.
+fn shape(message: &str) -> String {
+    message.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+/// Whether a deployment in this state moves no more.
 pub fn has_ended(state: DeploymentState) -> bool {
     matches!(
         state,
@@ -112,4 +154,74 @@ pub fn operation_of<'a>(deployment: &'a Deployment, event: &DeploymentEvent) -> 
 /// Whether an event is the bad end of one operation.
 pub fn is_bad_end(event: &DeploymentEvent) -> bool {
     !event.service.is_empty() && matches!(event.verdict.as_str(), "failed" | "errored" | "cancelled")
+}
+
+/// Why a release does not move, of its deployments that have not ended.
+pub fn waiting_on(release: &GetReleaseResponse) -> String {
+    let active = release
+        .deployments
+        .iter()
+        .filter(|deployment| !has_ended(deployment.state()));
+    let reasons = active.flat_map(|deployment| {
+        let operations = deployment
+            .operations
+            .iter()
+            .map(|operation| &operation.waiting_on);
+        std::iter::once(&deployment.waiting_on).chain(operations)
+    });
+    std::iter::once(&release.waiting_on)
+        .chain(reasons)
+        .find(|reason| !reason.is_empty())
+        .cloned()
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(message: &str) -> DeploymentEvent {
+        DeploymentEvent {
+            environment: "dev".to_owned(),
+            kind: PROGRESS.to_owned(),
+            service: "web".to_owned(),
+            target: "dev/eu-west-1/main".to_owned(),
+            message: message.to_owned(),
+            time: Some(prost_types::Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 0,
+            }),
+            ..DeploymentEvent::default()
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        assert_eq!(
+            line(&progress("stack: started"), &TimeZone::UTC),
+            "22:13:20  dev         web@dev/eu-west-1/main  stack: started"
+        );
+    }
+
+    #[test]
+    fn counts_replace_each_other_and_nothing_else_is_lost() {
+        let mut motion = InMotion::default();
+        let mut take = |event: &DeploymentEvent| motion.take(event, &TimeZone::UTC).join("|");
+        assert_eq!(take(&progress("rollout: started")), "");
+        assert!(take(&progress("PRIMARY web:7: 0/2 running")).ends_with("rollout: started"));
+        assert_eq!(take(&progress("PRIMARY web:7: 1/2 running")), "");
+        assert_eq!(take(&progress("PRIMARY web:7: 2/2 running")), "");
+        let finished = DeploymentEvent {
+            kind: "operation_finished".to_owned(),
+            verdict: "succeeded".to_owned(),
+            ..progress("succeeded")
+        };
+        let lines = take(&finished);
+        assert!(
+            lines.contains("2/2 running|") && lines.contains("succeeded"),
+            "{lines}"
+        );
+        assert!(!lines.contains("1/2"), "{lines}");
+        assert!(motion.lines().is_empty());
+    }
 }

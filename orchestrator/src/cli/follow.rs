@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long nothing has to happen before it is said why.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// What is followed, and what of it is told.
 pub struct Following {
     pub project: String,
@@ -122,23 +125,30 @@ enum Ended {
 
 /// What has been told so far.
 struct Teller {
+    project: String,
+    version: String,
     cursor: i64,
     told: Told,
     /// Set until the deployment from which on we tell has shown up.
     skipping_to: Option<String>,
     outcome: Outcome,
     in_motion: InMotion,
+    /// Why nothing happened, as it was last said.
+    waiting_on: String,
     zone: TimeZone,
 }
 
 impl Teller {
     fn new(following: &Following) -> Self {
         Self {
+            project: following.project.clone(),
+            version: following.version.clone(),
             cursor: following.after,
             told: following.told,
             skipping_to: following.from_deployment.clone(),
             outcome: Outcome::default(),
             in_motion: InMotion::default(),
+            waiting_on: String::new(),
             zone: TimeZone::system(),
         }
     }
@@ -149,8 +159,13 @@ impl Teller {
         console: &mut Console,
         stream: &mut Streaming<pb::WatchReleaseResponse>,
     ) -> Result<Ended, Fault> {
+        let clock = api.seams.clock;
         loop {
-            match stream.message().await {
+            let Some(next) = clock.timeout(QUIET, stream.message()).await else {
+                self.quiet(api, console).await?;
+                continue;
+            };
+            match next {
                 Ok(Some(response)) => {
                     self.cursor = self.cursor.max(response.cursor);
                     if console.format == Format::Json && self.told == Told::AsData {
@@ -160,6 +175,9 @@ impl Teller {
                         self.event(api, console, event).await?;
                     }
                     if let Some(settled) = response.settled {
+                        for line in self.in_motion.rest() {
+                            self.say(console, &line)?;
+                        }
                         return Ok(Ended::Settled(settled));
                     }
                 }
@@ -190,9 +208,13 @@ impl Teller {
         if console.format == Format::Json && self.told == Told::AsData {
             return Ok(());
         }
-        let is_progress = self.in_motion.take(event, &self.zone);
-        if !(is_progress && console.redraws()) {
-            self.say(console, &events::line(event, &self.zone))?;
+        self.waiting_on.clear();
+        let lines = match console.redraws() {
+            true => self.in_motion.take(event, &self.zone),
+            false => vec![events::line(event, &self.zone)],
+        };
+        for line in lines {
+            self.say(console, &line)?;
         }
         if events::is_bad_end(event) {
             for line in why(api, event).await {
@@ -200,6 +222,25 @@ impl Teller {
             }
         }
         console.in_place(&self.in_motion.lines())?;
+        Ok(())
+    }
+
+    /// Nothing has happened for a while: says why, once.
+    async fn quiet(&mut self, api: &mut Api, console: &mut Console) -> Result<(), Fault> {
+        let request = pb::GetReleaseRequest {
+            project: self.project.clone(),
+            version: self.version.clone(),
+        };
+        // The stream tells when the connection is lost.
+        let Ok(release) = api.releases.get_release(request).await else {
+            return Ok(());
+        };
+        let waiting_on = events::waiting_on(&release.into_inner());
+        if waiting_on != self.waiting_on && !waiting_on.is_empty() {
+            console.talk(&format!("waits on {waiting_on}"))?;
+            console.in_place(&self.in_motion.lines())?;
+        }
+        self.waiting_on = waiting_on;
         Ok(())
     }
 

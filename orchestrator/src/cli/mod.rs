@@ -109,6 +109,9 @@ pub enum Verb {
 
 /// Prints the version of this program.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  towline version")]
 pub struct Version {}
 
 /// Does what was asked, says what went wrong, and answers with the exit code.
@@ -161,4 +164,47 @@ fn alone(future: impl Future<Output = Result<Exit, Fault>>) -> Result<Exit, Faul
         .build()
         .map_err(|error| Fault::local(format!("cannot start: {error}")))?
         .block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Command;
+
+    fn leaves(command: &Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command
+                .get_subcommands()
+                .for_each(|sub| leaves(sub, &path, found));
+        } else {
+            let help = command.get_after_help().map(ToString::to_string);
+            found.push((path, help.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn every_verb_shows_an_example_that_can_be_typed() {
+        Cli::command().debug_assert();
+        let mut verbs = Vec::new();
+        leaves(&Cli::command(), "", &mut verbs);
+        assert!(verbs.len() >= 18, "{verbs:?}");
+        for (path, help) in verbs {
+            let typed = help.lines().find(|line| line.starts_with("  towline"));
+            let typed = typed.unwrap_or_else(|| panic!("{path} has no example"));
+            let plain = typed.split(['|', '>']).next().unwrap_or_default();
+            let words = plain.split_whitespace().filter(|word| !word.contains('"'));
+            let parsed = Cli::try_parse_from(words);
+            assert!(parsed.is_ok(), "{typed}: {}", parsed.err().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_deployment_is_named_one_way() {
+        let parse = |words: &[&str]| Cli::try_parse_from(words);
+        assert!(parse(&["towline", "approve"]).is_err());
+        assert!(parse(&["towline", "approve", "d-1", "--release", "1.0.0"]).is_err());
+        assert!(parse(&["towline", "approve", "d-1", "--environment", "prod"]).is_err());
+        assert!(parse(&["towline", "cancel", "--release", "1.0.0", "--environment", "prod"]).is_ok());
+    }
 }

@@ -57,6 +57,9 @@ enum Role {
 
 /// Lists the operators with their roles.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  towline operator list")]
 struct List {}
 
 impl Operator {

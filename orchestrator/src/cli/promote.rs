@@ -21,7 +21,7 @@ pub struct Promote {
     /// The release.
     version: String,
     /// The environment to go to; the next one of the lifecycle when left out.
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", visible_alias = "environment")]
     to: Option<String>,
     /// May be left out when there is just one project.
     #[arg(long)]

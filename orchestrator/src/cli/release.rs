@@ -75,6 +75,10 @@ struct Show {
 
 /// Lists the releases of a project, newest first.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  towline release list
+  towline release list --project shop --limit 100")]
 struct List {
     /// May be left out when there is just one project.
     #[arg(long)]

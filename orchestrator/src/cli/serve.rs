@@ -58,8 +58,8 @@ pub enum LogFormat {
 #[derive(Args, Debug)]
 struct Planted {
     /// Die right before or right after the n-th commit since the start.
-    #[arg(long, hide = true, value_name = "N:before|after", value_parser = PlantedFaults::parse_crash)]
-    planted_crash: Option<(usize, crate::store::Side)>,
+    #[arg(long, hide = true, value_name = "COMMIT:before|after", value_parser = PlantedFaults::parse_crash)]
+    planted_crash: Option<crate::store::CrashAt>,
     /// Write one line per commit to this file.
     #[arg(long, hide = true, value_name = "FILE")]
     planted_commit_log: Option<PathBuf>,

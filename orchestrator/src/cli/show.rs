@@ -115,17 +115,9 @@ pub fn span(seconds: i64) -> String {
 pub fn clock(time: Option<&prost_types::Timestamp>, zone: &TimeZone) -> String {
     instant(time).map_or_else(
         || "--:--:--".to_owned(),
-        |at| at.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string(),
-    )
-}
-
-/// Date and time where the person is.
-pub fn date(time: Option<&prost_types::Timestamp>, zone: &TimeZone) -> String {
-    instant(time).map_or_else(
-        || "-".to_owned(),
         |at| {
             at.to_zoned_datetime(zone.clone())
-                .strftime("%Y-%m-%d %H:%M:%S")
+                .strftime("%H:%M:%S")
                 .to_string()
         },
     )

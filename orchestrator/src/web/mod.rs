@@ -1,6 +1,8 @@
 //! The pages. So far one, which says what this is: it shows no data, since a
 //! browser that opens it has not said who it is. Start with [`serve`].
 
+use std::time::Duration;
+
 use axum::{
     Router,
     http::{StatusCode, header},
@@ -8,16 +10,25 @@ use axum::{
     routing::get,
 };
 use hyper::server::conn::http1;
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use tokio_util::sync::CancellationToken;
 use towline_link::io::LinkStream;
+
+/// How long a browser may take for its next request: nobody has said who it is.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 const LANDING: &str = include_str!("landing.html");
 
 /// Serves one browser's connection until it, or `stop`, ends it.
 pub async fn serve(stream: LinkStream, stop: CancellationToken) {
     let service = TowerToHyperService::new(pages());
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -53,4 +64,28 @@ async fn nothing_here() -> impl IntoResponse {
         StatusCode::NOT_FOUND,
         "There is no such page. The only one is /.\n",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt as _;
+
+    async fn get(path: &str) -> axum::response::Response {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        pages().oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_one_page_says_what_this_is_and_runs_no_script() {
+        let response = get("/").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap();
+        assert!(policy.starts_with("default-src 'none'"));
+        assert!(LANDING.contains("Towline orchestrator"));
+        assert_eq!(get("/projects").await.status(), StatusCode::NOT_FOUND);
+    }
 }
