@@ -111,8 +111,9 @@ impl<'a, A: Account> Follower<'a, A> {
 
     /// Looks again and again until there is a verdict or an interruption.
     pub(super) async fn run(&mut self) -> Result<Followed, Ending> {
+        let mut service = self.read_service().await?;
         loop {
-            let progress = match self.look().await? {
+            let progress = match self.see(service).await? {
                 RolloutJudgement::Succeeded { deployment_id } => {
                     return Ok(Followed::Succeeded { deployment_id });
                 }
@@ -122,15 +123,31 @@ impl<'a, A: Account> Follower<'a, A> {
                 RolloutJudgement::InProgress(progress) => progress,
                 RolloutJudgement::Needs(evidence) => return Err(unanswerable(evidence)),
             };
-            if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
-                return Ok(Followed::Interrupted { by, at: progress });
-            }
+            let handle = self.handle;
+            service = match handle.unless_interrupted(self.read_next_service()).await {
+                Ok(service) => service?,
+                Err(by) => return Ok(Followed::Interrupted { by, at: progress }),
+            };
         }
     }
 
-    /// One look at the service: told, and judged.
+    /// One look at the service now: told, and judged.
     pub(super) async fn look(&mut self) -> Result<RolloutJudgement, Ending> {
         let service = self.read_service().await?;
+        self.see(service).await
+    }
+
+    /// The next look at the service, at the pace of the agent's poller; an
+    /// interruption comes before it.
+    pub(super) async fn look_next(&mut self) -> Result<(), Ending> {
+        let handle = self.handle;
+        if let Ok(service) = handle.unless_interrupted(self.read_next_service()).await {
+            self.see(service?).await?;
+        }
+        Ok(())
+    }
+
+    async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {
         let shows_ours = follow::shows_ours(service.as_ref(), &self.ours);
         self.misses = if shows_ours {
             0
@@ -190,6 +207,14 @@ impl<'a, A: Account> Follower<'a, A> {
         let aws = &self.surroundings.aws;
         self.handle
             .read(&what, || aws.service(self.at, self.service))
+            .await
+    }
+
+    async fn read_next_service(&self) -> Result<Option<ObservedService>, Ending> {
+        let what = format!("describe service {}", self.service);
+        let aws = &self.surroundings.aws;
+        self.handle
+            .read(&what, || aws.next_service(self.at, self.service))
             .await
     }
 

@@ -108,18 +108,34 @@ impl Handle {
 
     /// Waits, or less when there is an interruption; then says which.
     pub async fn pause(&self, duration: Duration) -> Option<Interruption> {
+        match self.unless_interrupted(self.clock.sleep(duration)).await {
+            Ok(()) => self.interruption(),
+            Err(by) => Some(by),
+        }
+    }
+
+    /// Waits for `future`, which an interruption ends.
+    ///
+    /// # Errors
+    ///
+    /// What interrupted it.
+    pub async fn unless_interrupted<F: Future>(&self, future: F) -> Result<F::Output, Interruption> {
         let mut cancel = self.operation.cancel.subscribe();
         let cancelled = async {
-            if self.cancel_taken.load(Ordering::Relaxed) || cancel.wait_for(Option::is_some).await.is_err() {
-                std::future::pending::<()>().await;
+            if self.cancel_taken.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
+            let asked = cancel.wait_for(Option::is_some).await.ok().and_then(|mode| *mode);
+            match asked {
+                Some(mode) => Interruption::Cancel(mode),
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = self.clock.sleep(duration) => {}
-            () = self.clock.sleep_until(self.deadline) => {}
-            () = cancelled => {}
+            output = future => Ok(output),
+            by = cancelled => Err(by),
+            () = self.clock.sleep_until(self.deadline) => Err(Interruption::Deadline),
         }
-        self.interruption()
     }
 
     /// A read, tried again for as long as AWS is throttling or silent.

@@ -141,10 +141,7 @@ impl<A: Account> Deploy<'_, A> {
             StackDecision::NoChanges => self.no_changes(observation).await,
             StackDecision::ChangeSetFailed { reason } => self.change_set_failed(&reason).await,
             StackDecision::DeleteNeverHealthy { stack_id } => self.delete_never_healthy(&stack_id).await,
-            StackDecision::Follow => {
-                self.look_at_service(observation).await?;
-                Ok(Turn::Pause)
-            }
+            StackDecision::Follow => self.look_at_service().await,
             StackDecision::AwaitChangeSet | StackDecision::AwaitDeletion => Ok(Turn::Pause),
             StackDecision::KeepObserving { why } => {
                 self.say_waiting(&why);

@@ -13,7 +13,7 @@ use towline_agent_domain::{
 };
 use towline_proto::agent::v1::{Step, StepState, operation_event::Event};
 
-use super::{Deploy, Ending};
+use super::{Deploy, Ending, Turn};
 use crate::{operation::follow::Follower, wire};
 
 /// One look at the account.
@@ -210,17 +210,17 @@ impl<'a, A: Account> Deploy<'a, A> {
 
     /// Looks at the service while the stack is under way, so that its tasks and
     /// events are told as they happen. The verdict waits for the stack.
-    pub(super) async fn look_at_service(&mut self, _: &Observation) -> Result<(), Ending> {
-        if self.follower.is_none() {
-            let Some(revision) = self.our_revision() else {
-                return Ok(());
-            };
+    pub(super) async fn look_at_service(&mut self) -> Result<Turn, Ending> {
+        if self.follower.is_none()
+            && let Some(revision) = self.our_revision()
+        {
             self.follow_revision(revision);
         }
-        if let Some(follower) = &mut self.follower {
-            follower.look().await?;
+        match &mut self.follower {
+            // The poller's pace is the pause.
+            Some(follower) => follower.look_next().await.map(|()| Turn::Again),
+            None => Ok(Turn::Pause),
         }
-        Ok(())
     }
 
     pub(super) fn follow_revision(&mut self, task_definition: TaskDefinitionArn) {
