@@ -146,13 +146,25 @@ impl Fleet {
         let known = lock(&self.0.known);
         known
             .iter()
-            .filter_map(|(name, agent)| Some((name.as_str().parse().ok()?, agent.connectivity())))
+            .filter_map(|(name, agent)| {
+                let connectivity = agent.connectivity(self.dialled_in_vain(name));
+                Some((name.as_str().parse().ok()?, connectivity))
+            })
             .collect()
     }
 
     /// All agents, by name.
     pub fn views(&self) -> Vec<AgentView> {
-        lock(&self.0.known).values().map(Known::view).collect()
+        let known = lock(&self.0.known);
+        known
+            .iter()
+            .map(|(name, agent)| agent.view(self.dialled_in_vain(name)))
+            .collect()
+    }
+
+    /// Why a listening agent cannot be reached, as the last try found it.
+    fn dialled_in_vain(&self, name: &AgentName) -> Option<String> {
+        self.0.links.unreachable(name).map(|tried| tried.error)
     }
 
     /// Changes whenever an agent comes or goes.
@@ -228,8 +240,8 @@ impl Fleet {
                     self.greet(name, generation);
                 }
             }
-            LinkState::Down { generation, end } => {
-                let reason = end.to_string();
+            LinkState::Down { generation, reason } => {
+                let reason = reason.to_string();
                 let taken = self.update(&name, |agent| {
                     let current = agent.generation().is_some_and(|known| known <= generation);
                     if current {
@@ -244,15 +256,6 @@ impl Fleet {
                     tracing::warn!(agent = %name, generation, reason, "offline");
                     self.note_offline(name, at, reason);
                 }
-            }
-            LinkState::Unreachable { error } => {
-                self.update(&name, |agent| match &mut agent.link {
-                    Link::Down { reason, .. } if *reason != error => {
-                        *reason = error;
-                        true
-                    }
-                    _ => false,
-                });
             }
         }
     }
@@ -356,24 +359,28 @@ impl Known {
         }
     }
 
-    fn connectivity(&self) -> Connectivity {
+    fn connectivity(&self, in_vain: Option<String>) -> Connectivity {
         match &self.link {
             Link::Up { since, .. } => Connectivity::Connected { since: *since },
             Link::Down { .. } if self.row.joined_at.is_none() => Connectivity::NeverJoined,
             Link::Down { since, reason } => Connectivity::Offline {
                 since: *since,
-                reason: reason.clone(),
+                reason: in_vain.unwrap_or_else(|| reason.clone()),
             },
         }
     }
 
-    fn view(&self) -> AgentView {
+    fn view(&self, in_vain: Option<String>) -> AgentView {
         let (state, since, reason) = match &self.link {
             Link::Up { since, .. } => (AgentState::Connected, *since, String::new()),
             Link::Down { since, .. } if self.row.joined_at.is_none() => {
                 (AgentState::Invited, *since, String::new())
             }
-            Link::Down { since, reason } => (AgentState::Offline, *since, reason.clone()),
+            Link::Down { since, reason } => (
+                AgentState::Offline,
+                *since,
+                in_vain.unwrap_or_else(|| reason.clone()),
+            ),
         };
         AgentView {
             name: self.row.name.to_string(),

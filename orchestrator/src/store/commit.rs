@@ -82,7 +82,7 @@ impl Store {
     /// Makes a transaction durable: it is on disk when this returns. Wakes watchers.
     pub async fn commit(&self, tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
         #[cfg(feature = "planted-faults")]
-        self.crasher.before();
+        self.crasher.before(point);
         tx.0.commit().await?;
         #[cfg(feature = "planted-faults")]
         self.crasher.after(point).map_err(StoreError::CommitLog)?;

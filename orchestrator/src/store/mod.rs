@@ -23,7 +23,7 @@ pub use commit::{CommitPoint, WriteTx};
 pub use deployments::{StoredDeployment, StoredOperation};
 pub use events::{AgentMessage, NewEvent, events_after};
 pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
-pub use planted::{PlantedFaults, Side};
+pub use planted::{CrashAt, PlantedFaults, Side};
 pub use projects::{ProjectVersion, Taken, project_version};
 pub use releases::StoredRelease;
 

@@ -1,5 +1,10 @@
 //! Faults that the kill tests plant: dying right before or right after a
 //! chosen commit. They act under the cargo feature `planted-faults` only.
+//!
+//! A commit is named by what it makes true and by how many commits came before
+//! it, `operation_intended@2`. Counting begins with the first release that this
+//! process creates, and leaves out progress, of which there is more or less
+//! from run to run.
 
 use std::path::PathBuf;
 
@@ -10,26 +15,40 @@ pub enum Side {
     After,
 }
 
+/// Where the process dies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrashAt {
+    /// `operation_intended@2`, as the commit log has it.
+    pub commit: String,
+    pub side: Side,
+}
+
 /// What a test plants in the store. The default plants nothing.
 #[derive(Clone, Debug, Default)]
 pub struct PlantedFaults {
-    /// SIGKILL of this process at the n-th commit (the first is 1) since its start.
-    pub crash_at: Option<(usize, Side)>,
+    /// SIGKILL of this process at the first commit of this name.
+    pub crash_at: Option<CrashAt>,
     /// A file that gets one line per commit, its name, after it is made.
     pub commit_log: Option<PathBuf>,
 }
 
 impl PlantedFaults {
-    /// Reads `N:before` or `N:after`, as the hidden flag `--planted-crash` has it.
-    pub fn parse_crash(text: &str) -> Result<(usize, Side), String> {
-        let refuse = || format!("{text:?} is not N:before or N:after with N from 1");
-        let (number, side) = text.split_once(':').ok_or_else(refuse)?;
-        let number = number.parse().ok().filter(|n| *n > 0).ok_or_else(refuse)?;
-        match side {
-            "before" => Ok((number, Side::Before)),
-            "after" => Ok((number, Side::After)),
-            _ => Err(refuse()),
+    /// Reads `COMMIT:before` or `COMMIT:after`, as the hidden flag `--planted-crash` has it.
+    pub fn parse_crash(text: &str) -> Result<CrashAt, String> {
+        let refuse = || format!("{text:?} is not COMMIT@N:before or COMMIT@N:after");
+        let (commit, side) = text.split_once(':').ok_or_else(refuse)?;
+        let side = match side {
+            "before" => Side::Before,
+            "after" => Side::After,
+            _ => return Err(refuse()),
+        };
+        if !commit.contains('@') {
+            return Err(refuse());
         }
+        Ok(CrashAt {
+            commit: commit.to_owned(),
+            side,
+        })
     }
 }
 
@@ -44,10 +63,11 @@ pub(super) mod acting {
     use super::{PlantedFaults, Side};
     use crate::store::CommitPoint;
 
-    /// Counts the commits of this process and dies at the planted one.
+    /// Names the commits of this process and dies at the planted one.
     #[derive(Debug)]
     pub struct Crasher {
         faults: PlantedFaults,
+        /// Commits since the first release was created, without progress; commits come one at a time.
         made: AtomicUsize,
     }
 
@@ -59,26 +79,36 @@ pub(super) mod acting {
             }
         }
 
-        /// Called right before a commit. Commits are made one at a time.
-        pub fn before(&self) {
-            self.die_if(self.made.load(Ordering::SeqCst) + 1, Side::Before);
+        /// Called right before a commit.
+        pub fn before(&self, point: CommitPoint) {
+            if let Some(name) = self.name(point) {
+                self.die_if(&name, Side::Before);
+            }
         }
 
         /// Called right after a commit.
         pub fn after(&self, point: CommitPoint) -> io::Result<()> {
-            let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+            let Some(name) = self.name(point) else { return Ok(()) };
+            if point != CommitPoint::OperationProgressed {
+                self.made.fetch_add(1, Ordering::SeqCst);
+            }
             if let Some(path) = &self.faults.commit_log {
                 let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-                writeln!(file, "{point}")?;
+                writeln!(file, "{name}")?;
             }
-            self.die_if(number, Side::After);
+            self.die_if(&name, Side::After);
             Ok(())
         }
 
-        fn die_if(&self, number: usize, side: Side) {
-            if self.faults.crash_at == Some((number, side)) {
-                let _ =
-                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        fn name(&self, point: CommitPoint) -> Option<String> {
+            let made = self.made.load(Ordering::SeqCst);
+            (made > 0 || point == CommitPoint::ReleaseCreated).then(|| format!("{point}@{made}"))
+        }
+
+        fn die_if(&self, name: &str, side: Side) {
+            let planted = self.faults.crash_at.as_ref();
+            if planted.is_some_and(|at| at.commit == name && at.side == side) {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             }
         }
     }

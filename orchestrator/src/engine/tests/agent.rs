@@ -1,0 +1,309 @@
+//! An agent for tests: the real gRPC service over a real link in memory. What
+//! it answers is said by the test, call by call.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Request, Response, Status, transport::Server};
+use towline_link::{
+    identity::{AgentName, Identity},
+    io::{LinkHandle, LinkStream},
+    seams::Clock,
+};
+use towline_proto::agent::v1::{
+    self as proto, OperationEvent,
+    agent_service_server::{AgentService, AgentServiceServer},
+    operation_event::Event,
+};
+
+use crate::engine::Engine;
+
+/// A process of an agent: one incarnation.
+#[derive(Clone)]
+pub struct FakeAgent {
+    name: AgentName,
+    incarnation: String,
+    told: Arc<Mutex<Told>>,
+    calls: mpsc::UnboundedSender<Call>,
+    describes: Arc<AtomicUsize>,
+    describe_fails: Arc<Mutex<Option<Status>>>,
+}
+
+/// All that this incarnation has told, and who listens.
+#[derive(Default)]
+struct Told {
+    events: Vec<OperationEvent>,
+    listeners: Vec<mpsc::UnboundedSender<Result<OperationEvent, Status>>>,
+    known: Vec<String>,
+}
+
+/// What arrived.
+#[derive(Debug)]
+pub enum Call {
+    Update(proto::UpdateServiceRequest),
+    Watch(proto::WatchOperationRequest),
+    Cancel(proto::CancelOperationRequest),
+}
+
+impl Call {
+    pub fn update(self) -> proto::UpdateServiceRequest {
+        match self {
+            Self::Update(request) => request,
+            other => panic!("not an update: {other:?}"),
+        }
+    }
+
+    pub fn watch(self) -> proto::WatchOperationRequest {
+        match self {
+            Self::Watch(request) => request,
+            other => panic!("not a watch: {other:?}"),
+        }
+    }
+
+    pub fn cancel(self) -> proto::CancelOperationRequest {
+        match self {
+            Self::Cancel(request) => request,
+            other => panic!("not a cancel: {other:?}"),
+        }
+    }
+}
+
+pub fn id_of(request: &proto::UpdateServiceRequest) -> String {
+    request.context.as_ref().expect("a context").operation_id.clone()
+}
+
+impl FakeAgent {
+    pub fn new(name: &str, incarnation: &str) -> (Self, mpsc::UnboundedReceiver<Call>) {
+        let (calls, received) = mpsc::unbounded_channel();
+        let agent = Self {
+            name: name.parse().expect("a name"),
+            incarnation: incarnation.to_owned(),
+            told: Arc::default(),
+            calls,
+            describes: Arc::default(),
+            describe_fails: Arc::default(),
+        };
+        (agent, received)
+    }
+
+    /// Opens a link to the engine; the handle cuts it.
+    pub fn connect(&self, engine: &Engine) -> LinkHandle {
+        let (near, far) = LinkStream::in_memory(
+            Clock::system(),
+            Identity::Orchestrator,
+            Identity::Agent(self.name.clone()),
+        );
+        let handle = far.handle().clone();
+        let (_reporter, health) = tonic_health::server::health_reporter();
+        let served = Server::builder()
+            .add_service(AgentServiceServer::new(self.clone()))
+            .add_service(health)
+            .serve_with_incoming(stream::iter([Ok::<_, std::io::Error>(far)]).chain(stream::pending()));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test's agent ends with the test's runtime"
+        )]
+        tokio::spawn(served);
+        engine.fleet().accept_link(near, self.name.clone());
+        handle
+    }
+
+    /// How often it was asked what runs.
+    pub fn describes(&self) -> usize {
+        self.describes.load(Ordering::SeqCst)
+    }
+
+    /// From now on it refuses to say what runs.
+    pub fn refuse_to_describe(&self, status: Status) {
+        *self.describe_fails.lock().expect("a lock") = Some(status);
+    }
+
+    /// It says again what runs.
+    pub fn heal(&self) {
+        *self.describe_fails.lock().expect("a lock") = None;
+    }
+
+    /// Tells an event of an operation to all who listen.
+    pub fn tell(&self, operation: &str, event: Event) {
+        let mut told = self.told.lock().expect("a lock");
+        let sequence = 1 + told.events.iter().filter(|e| e.operation_id == operation).count() as u64;
+        let event = OperationEvent {
+            operation_id: operation.to_owned(),
+            incarnation: self.incarnation.clone(),
+            sequence,
+            time: None,
+            event: Some(event),
+        };
+        told.events.push(event.clone());
+        told.listeners
+            .retain(|listener| listener.send(Ok(event.clone())).is_ok());
+    }
+
+    pub fn started(&self, operation: &str) {
+        self.tell(operation, Event::Started(proto::Started::default()));
+    }
+
+    pub fn service_event(&self, operation: &str, message: &str) {
+        let message = message.to_owned();
+        self.tell(
+            operation,
+            Event::ServiceEvent(proto::ServiceEvent {
+                message,
+                ..Default::default()
+            }),
+        );
+    }
+
+    pub fn finish(&self, operation: &str, verdict: proto::Verdict, reason: &str) {
+        self.tell(
+            operation,
+            Event::Finished(proto::Finished {
+                verdict: verdict.into(),
+                reason: reason.to_owned(),
+                summary: format!("{reason} in the test"),
+                ..Default::default()
+            }),
+        );
+    }
+
+    fn stream(&self, operation: &str, after: u64) -> BoxStream<'static, Result<OperationEvent, Status>> {
+        let (listener, events) = mpsc::unbounded_channel();
+        let mut told = self.told.lock().expect("a lock");
+        told.known.push(operation.to_owned());
+        for event in &told.events {
+            if event.operation_id == operation && event.sequence > after {
+                listener.send(Ok(event.clone())).expect("a listener");
+            }
+        }
+        told.listeners.push(listener);
+        let operation = operation.to_owned();
+        UnboundedReceiverStream::new(events)
+            .filter(move |event| {
+                let ours = event.as_ref().is_ok_and(|event| event.operation_id == operation);
+                async move { ours }
+            })
+            .boxed()
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl AgentService for FakeAgent {
+    type DeployFargateServiceStream = BoxStream<'static, Result<proto::DeployFargateServiceResponse, Status>>;
+    type UpdateServiceStream = BoxStream<'static, Result<proto::UpdateServiceResponse, Status>>;
+    type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
+
+    async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
+        Ok(Response::new(proto::GetAgentResponse {
+            name: self.name.to_string(),
+            account: "111111111111".to_owned(),
+            version: "0.1.0".to_owned(),
+            incarnation: self.incarnation.clone(),
+            ..Default::default()
+        }))
+    }
+
+    async fn deploy_fargate_service(
+        &self,
+        _: Request<proto::DeployFargateServiceRequest>,
+    ) -> Answer<Self::DeployFargateServiceStream> {
+        Err(Status::unimplemented("the tests deploy existing services"))
+    }
+
+    async fn update_service(
+        &self,
+        request: Request<proto::UpdateServiceRequest>,
+    ) -> Answer<Self::UpdateServiceStream> {
+        let request = request.into_inner();
+        let events = self.stream(&id_of(&request), 0);
+        self.calls
+            .send(Call::Update(request))
+            .expect("a test that listens");
+        Ok(Response::new(
+            events
+                .map(|event| event.map(|event| proto::UpdateServiceResponse { event: Some(event) }))
+                .boxed(),
+        ))
+    }
+
+    async fn watch_operation(
+        &self,
+        request: Request<proto::WatchOperationRequest>,
+    ) -> Answer<Self::WatchOperationStream> {
+        let request = request.into_inner();
+        let known = self
+            .told
+            .lock()
+            .expect("a lock")
+            .known
+            .contains(&request.operation_id);
+        if !known {
+            return Err(Status::not_found("this incarnation does not know it"));
+        }
+        let events = self.stream(&request.operation_id, request.after_sequence);
+        self.calls
+            .send(Call::Watch(request))
+            .expect("a test that listens");
+        Ok(Response::new(
+            events
+                .map(|event| event.map(|event| proto::WatchOperationResponse { event: Some(event) }))
+                .boxed(),
+        ))
+    }
+
+    async fn get_operation(
+        &self,
+        _: Request<proto::GetOperationRequest>,
+    ) -> Answer<proto::GetOperationResponse> {
+        Err(Status::unimplemented("not asked by the engine"))
+    }
+
+    async fn list_operations(
+        &self,
+        _: Request<proto::ListOperationsRequest>,
+    ) -> Answer<proto::ListOperationsResponse> {
+        Err(Status::unimplemented("not asked by the engine"))
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: Request<proto::CancelOperationRequest>,
+    ) -> Answer<proto::CancelOperationResponse> {
+        self.calls
+            .send(Call::Cancel(request.into_inner()))
+            .expect("a test that listens");
+        Ok(Response::new(proto::CancelOperationResponse {}))
+    }
+
+    async fn describe_service(
+        &self,
+        request: Request<proto::DescribeServiceRequest>,
+    ) -> Answer<proto::DescribeServiceResponse> {
+        self.describes.fetch_add(1, Ordering::SeqCst);
+        if let Some(status) = self.describe_fails.lock().expect("a lock").clone() {
+            return Err(status);
+        }
+        let service = request.into_inner().service;
+        Ok(Response::new(proto::DescribeServiceResponse {
+            expected: Some(proto::ExpectedState {
+                task_definition: format!("{service}:1"),
+                deployment_id: "ecs-svc/1".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_services(
+        &self,
+        _: Request<proto::ListServicesRequest>,
+    ) -> Answer<proto::ListServicesResponse> {
+        Err(Status::unimplemented("not asked by the engine"))
+    }
+}

@@ -1,0 +1,305 @@
+//! An engine over a temporary database, with everything around it that a test needs.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use tempfile::TempDir;
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use towline_link::{
+    ca::{Ca, LEAF_VALIDITY, certificate_request},
+    credentials::Credentials,
+    identity::Identity,
+    join::JoinToken,
+    seams::{Clock, Network, Random, Seams},
+};
+
+use super::agent::{Call, FakeAgent};
+use crate::{
+    engine::{
+        AgentMode, Caller, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings, Enrolled,
+        EventView, Invitation, NewRelease, Role, SettledView, WatchItem,
+    },
+    store::StoreSettings,
+};
+
+/// Longer than anything in a test takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `dev` and `staging` by themselves, `prod` after an approval, in two targets
+/// one after the other.
+pub const SHOP: &str = r#"
+project: shop
+images:
+  orders: { repository: running }
+services:
+  orders:
+    kind: existing
+    service: orders
+    containers: { app: orders }
+environments:
+  dev:
+    targets:
+      - { agent: dev, account: "111111111111", region: eu-west-1, cluster: main }
+  staging:
+    targets:
+      - { agent: staging, account: "222222222222", region: eu-west-1, cluster: main }
+  prod:
+    targets:
+      - { agent: prod, account: "333333333333", region: eu-west-1, cluster: main }
+      - { agent: prod, account: "333333333333", region: eu-central-1, cluster: main }
+channels:
+  stable: { lifecycle: standard }
+lifecycles:
+  standard:
+    - { phase: dev, environments: [dev], automatic: true }
+    - { phase: staging, environments: [staging], automatic: true }
+    - { phase: production, environments: [prod], approvals: { role: approver, count: 1 } }
+"#;
+
+pub struct World {
+    dir: Arc<TempDir>,
+    pub clock: Clock,
+    ca: Arc<Ca>,
+    pub engine: Engine,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    /// An engine that runs over a new database; its agents are invited.
+    pub async fn new() -> Self {
+        let dir = Arc::new(TempDir::new().expect("a directory"));
+        let clock = Clock::driven("2026-11-24T12:00:00Z".parse().expect("a time"));
+        let ca = Ca::create("test.example".parse().expect("a domain"), clock.now()).expect("a CA");
+        let world = Self::start(dir, clock, Arc::new(ca)).await;
+        for agent in ["dev", "staging", "prod"] {
+            let name = agent.parse().expect("a name");
+            let invited = world
+                .engine
+                .invite_agent(&caller("ann"), &name, AgentMode::Polling, None, None)
+                .await
+                .expect("an invitation");
+            world.enrol(&invited).await.expect("a certificate");
+        }
+        for (name, role) in [
+            ("ann", Role::Admin),
+            ("bob", Role::Approver),
+            ("dan", Role::Deployer),
+        ] {
+            let name = name.parse().expect("a name");
+            world
+                .engine
+                .invite_operator(&caller("ann"), &name, role, None)
+                .await
+                .expect("an invitation");
+        }
+        world
+    }
+
+    async fn start(dir: Arc<TempDir>, clock: Clock, ca: Arc<Ca>) -> Self {
+        let engine = open(&dir, clock, &ca).await;
+        let stop = CancellationToken::new();
+        let (runs, stopped) = (engine.clone(), stop.clone());
+        #[expect(clippy::disallowed_methods, reason = "the world stops it")]
+        let running = tokio::spawn(async move { runs.run(stopped).await.expect("a run") });
+        Self {
+            dir,
+            clock,
+            ca,
+            engine,
+            stop,
+            running,
+        }
+    }
+
+    /// Stops the orchestrator.
+    pub async fn stop(self) -> Stopped {
+        self.stop.cancel();
+        self.running.await.expect("an end");
+        self.engine.0.store.close().await;
+        Stopped {
+            dir: self.dir,
+            clock: self.clock,
+            ca: self.ca,
+        }
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("towline.db")
+    }
+
+    /// Someone uses a join token.
+    pub async fn enrol(&self, invitation: &Invitation) -> Result<Enrolled, EngineError> {
+        let token: JoinToken = invitation.token.parse().expect("a token");
+        let request = certificate_request().expect("a key");
+        self.engine
+            .enrol(&token.secret.text(), &request.request_pem, &[])
+            .await
+    }
+
+    /// An agent of this name connects.
+    pub fn agent(&self, name: &str) -> (FakeAgent, Calls) {
+        let (agent, calls) = FakeAgent::new(name, "first");
+        agent.connect(&self.engine);
+        (agent, Calls(calls))
+    }
+
+    pub async fn apply(&self, text: &str) {
+        self.engine
+            .apply(&caller("dan"), text, "towline.yaml", false)
+            .await
+            .expect("a good project");
+    }
+
+    pub async fn release(&self, version: &str) {
+        let new = NewRelease {
+            project: "shop".to_owned(),
+            version: version.to_owned(),
+            images: BTreeMap::from([("orders".to_owned(), version.to_owned())]),
+            ..NewRelease::default()
+        };
+        self.engine
+            .create_release(&caller("dan"), new)
+            .await
+            .expect("a release");
+    }
+
+    /// The newest deployment of a release into an environment.
+    pub async fn deployment(&self, version: &str, environment: &str) -> DeploymentView {
+        let release = self.engine.release("shop", version).await.expect("a release");
+        let mut deployments = release.deployments.into_iter().rev();
+        deployments
+            .find(|deployment| deployment.environment == environment)
+            .expect("a deployment")
+    }
+
+    /// Waits until a release's log has an event for which `wanted` holds.
+    pub async fn event(&self, version: &str, after: i64, wanted: impl Fn(&EventView) -> bool) -> EventView {
+        let mut watch = self
+            .engine
+            .watch_release("shop", version, after)
+            .await
+            .expect("a watch");
+        let found = async {
+            while let Some(item) = watch.next().await {
+                match item.expect("an item") {
+                    WatchItem::Event(event) if wanted(&event) => return event,
+                    WatchItem::Event(_) => {}
+                    WatchItem::Settled(settled) => panic!("settled before: {settled:?}"),
+                }
+            }
+            panic!("the watch ended")
+        };
+        patiently(found).await
+    }
+
+    pub async fn entered(&self, version: &str, environment: &str, state: DeploymentState) -> EventView {
+        self.event(version, 0, |event| {
+            event.environment == environment && event.state == Some(state)
+        })
+        .await
+    }
+
+    /// Watches a release to its rest: all its events after `after`, and the end.
+    pub async fn settled(&self, version: &str, after: i64) -> (Vec<EventView>, SettledView) {
+        let mut watch = self
+            .engine
+            .watch_release("shop", version, after)
+            .await
+            .expect("a watch");
+        let all = async {
+            let mut events = Vec::new();
+            while let Some(item) = watch.next().await {
+                match item.expect("an item") {
+                    WatchItem::Event(event) => events.push(event),
+                    WatchItem::Settled(settled) => return (events, settled),
+                }
+            }
+            panic!("the watch ended without settling")
+        };
+        patiently(all).await
+    }
+
+    /// The time of day jumps.
+    pub async fn advance(&self, by: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(by).await;
+        tokio::time::resume();
+    }
+}
+
+/// What outlives an orchestrator.
+pub struct Stopped {
+    dir: Arc<TempDir>,
+    clock: Clock,
+    ca: Arc<Ca>,
+}
+
+impl Stopped {
+    pub async fn start(self) -> World {
+        World::start(self.dir, self.clock, self.ca).await
+    }
+}
+
+/// What arrived at an agent.
+pub struct Calls(pub mpsc::UnboundedReceiver<Call>);
+
+impl Calls {
+    pub async fn next(&mut self) -> Call {
+        patiently(self.0.recv()).await.expect("a call")
+    }
+
+    pub fn none(&mut self) -> bool {
+        self.0.try_recv().is_err()
+    }
+}
+
+pub async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("no hanging")
+}
+
+pub fn caller(name: &str) -> Caller {
+    Caller {
+        operator: name.parse().expect("a name"),
+    }
+}
+
+pub fn seams(clock: Clock) -> Seams {
+    Seams {
+        clock,
+        random: Random::seeded(7),
+        network: Network::Tcp,
+    }
+}
+
+async fn open(dir: &TempDir, clock: Clock, ca: &Arc<Ca>) -> Engine {
+    let request = certificate_request().expect("a key");
+    let chain = ca
+        .issue(
+            &request.request_pem,
+            &Identity::Orchestrator,
+            &[],
+            clock.now(),
+            LEAF_VALIDITY,
+        )
+        .expect("a certificate");
+    let credentials = Credentials::from_pem(
+        "memory",
+        &request.key_pem,
+        &chain,
+        ca.certificate_pem(),
+        clock.now(),
+    );
+    Engine::open(EngineSettings {
+        store: StoreSettings::at(dir.path().join("towline.db")),
+        trust_domain: ca.trust_domain().clone(),
+        ca: ca.clone(),
+        credentials: Arc::new(credentials.expect("credentials")),
+        public_address: "towline.example:7000".to_owned(),
+        deployment_deadline: None,
+        seams: seams(clock),
+    })
+    .await
+    .expect("an engine")
+}
