@@ -57,7 +57,7 @@ pub enum LogFormat {
 #[cfg(feature = "planted-faults")]
 #[derive(Args, Debug)]
 struct Planted {
-    /// Die right before or right after the n-th commit since the start.
+    /// Die right before or right after the commit of this name.
     #[arg(long, hide = true, value_name = "COMMIT:before|after", value_parser = PlantedFaults::parse_crash)]
     planted_crash: Option<crate::store::CrashAt>,
     /// Write one line per commit to this file.
@@ -101,7 +101,7 @@ impl Serve {
     #[cfg(feature = "planted-faults")]
     fn planted(&self) -> PlantedFaults {
         PlantedFaults {
-            crash_at: self.planted.planted_crash,
+            crash_at: self.planted.planted_crash.clone(),
             commit_log: self.planted.planted_commit_log.clone(),
         }
     }
