@@ -15,9 +15,12 @@ pub mod ecs;
 pub mod elb;
 pub mod error;
 pub mod iam;
+pub mod images;
 pub mod logs;
+pub mod server;
 pub mod sts;
 pub mod wire;
 pub mod world;
 
 pub use error::AwsError;
+pub use server::{Handle, Simulator};

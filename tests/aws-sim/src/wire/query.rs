@@ -114,3 +114,19 @@ pub fn error_body(namespace: &str, error: &AwsError, request_id: &str) -> String
         element("Message", &error.message)
     )
 }
+
+/// The whole answer of EC2's dialect: no result element.
+pub fn flat_response(namespace: &str, action: &str, result: &str, request_id: &str) -> String {
+    format!(
+        "<{action}Response xmlns=\"{namespace}\"><requestId>{request_id}</requestId>{result}</{action}Response>"
+    )
+}
+
+/// The error document of EC2's dialect.
+pub fn flat_error_body(error: &AwsError, request_id: &str) -> String {
+    format!(
+        "<Response><Errors><Error>{}{}</Error></Errors><RequestID>{request_id}</RequestID></Response>",
+        element("Code", &error.code),
+        element("Message", &error.message)
+    )
+}

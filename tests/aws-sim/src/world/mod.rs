@@ -7,13 +7,15 @@
 
 pub mod clock;
 pub mod ids;
+pub mod seed;
 
 use std::collections::BTreeMap;
 
 pub use clock::{Clock, SimTime};
 pub use ids::Ids;
+pub use seed::{Seed, Timing};
 
-use crate::{cloudformation, ecs, iam, logs};
+use crate::{cloudformation, ec2, ecs, elb, iam, images, logs};
 
 /// The grid on which the state machine moves, in simulated milliseconds.
 pub const STEP_MS: i64 = 250;
@@ -51,10 +53,27 @@ pub struct Region {
     /// The account's roles; IAM is global, so its regions share them.
     pub iam: iam::SharedRoles,
     pub stacks: cloudformation::Stacks,
+    pub elb: elb::Elb,
+    pub network: ec2::Network,
+    /// ARNs of secrets, and names or ARNs of parameters.
+    pub secrets: Vec<String>,
+    /// The registries of the whole world.
+    pub images: images::Registry,
+    pub timing: Timing,
+    /// How far the state machine has moved.
+    pub stepped: SimTime,
+    deduplicated: bool,
 }
 
 impl Region {
-    pub fn new(account: &str, name: &str, iam: iam::SharedRoles) -> Self {
+    pub fn new(
+        account: &str,
+        name: &str,
+        iam: iam::SharedRoles,
+        images: images::Registry,
+        timing: Timing,
+        now: SimTime,
+    ) -> Self {
         Self {
             account: account.to_owned(),
             name: name.to_owned(),
@@ -63,6 +82,34 @@ impl Region {
             logs: logs::Logs::default(),
             iam,
             stacks: cloudformation::Stacks::default(),
+            elb: elb::Elb::default(),
+            network: ec2::Network::default(),
+            secrets: Vec::new(),
+            images,
+            timing,
+            stepped: SimTime(now.0 - now.0.rem_euclid(STEP_MS)),
+            deduplicated: false,
+        }
+    }
+
+    /// An action found out that it was asked for before, by its token, and did
+    /// nothing: the effect log says `deduplicated`.
+    pub fn note_deduplicated(&mut self) {
+        self.deduplicated = true;
+    }
+
+    /// Whether an action noted so since the last time this was asked.
+    pub fn take_deduplicated(&mut self) -> bool {
+        std::mem::take(&mut self.deduplicated)
+    }
+
+    /// Moves everything on to `now`, step by step.
+    pub fn advance(&mut self, now: SimTime) {
+        while self.stepped.plus_ms(STEP_MS) <= now {
+            self.stepped = self.stepped.plus_ms(STEP_MS);
+            let at = self.stepped;
+            ecs::engine::step(self, at);
+            cloudformation::tick(self, at);
         }
     }
 
@@ -89,19 +136,49 @@ impl Region {
 }
 
 /// All accounts and regions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct World {
     /// By account and region.
     pub regions: BTreeMap<(String, String), Region>,
+    pub images: images::Registry,
+    pub clock: Clock,
     roles: BTreeMap<String, iam::SharedRoles>,
+    timing: Timing,
 }
 
 impl World {
+    /// An empty world.
+    pub fn new(clock: Clock, timing: Timing) -> Self {
+        Self {
+            regions: BTreeMap::new(),
+            images: images::Registry::default(),
+            clock,
+            roles: BTreeMap::new(),
+            timing,
+        }
+    }
+
     /// The account's region; an empty one when nobody has been there yet.
     pub fn region(&mut self, account: &str, region: &str) -> &mut Region {
+        let now = self.clock.now();
+        self.region_at(account, region, now)
+    }
+
+    /// The same, for a region that begins at `now`.
+    pub fn region_at(&mut self, account: &str, region: &str, now: SimTime) -> &mut Region {
         let roles = self.roles.entry(account.to_owned()).or_default().clone();
+        let (images, timing) = (self.images.clone(), self.timing);
         self.regions
             .entry((account.to_owned(), region.to_owned()))
-            .or_insert_with(|| Region::new(account, region, roles))
+            .or_insert_with(|| Region::new(account, region, roles, images, timing, now))
+    }
+
+    /// Moves the whole world on to the clock's now, and answers it.
+    pub fn advance(&mut self) -> SimTime {
+        let now = self.clock.now();
+        for region in self.regions.values_mut() {
+            region.advance(now);
+        }
+        now
     }
 }

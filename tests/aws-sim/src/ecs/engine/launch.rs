@@ -1,0 +1,341 @@
+//! How a task begins: its place, its containers, what can stop it from
+//! starting, and the processes of its images.
+
+use serde_json::Value;
+
+use super::placement;
+use crate::{
+    ecs::{
+        model::{Service, TaskDefinition, merge_tags},
+        references::find_task_definition,
+        task::{Container, Health, Place, Stage, Task},
+    },
+    images::{Behaviour, Image, Reference},
+    wire::json::{number, text},
+    world::{Region, SimTime},
+};
+
+/// Starts a task of a service; its id, or the words of the event that says why not.
+pub fn start(
+    region: &mut Region,
+    service: &Service,
+    deployment: &str,
+    now: SimTime,
+) -> Result<String, String> {
+    let definition = find_task_definition(region, &service.task_definition)
+        .cloned()
+        .ok_or_else(|| "failed to launch a task with (error TaskDefinition not found.).".to_owned())?;
+    let place = placement::place(region, service, &definition)?;
+    let id = region.ids.hex("task", 32);
+    let task = new_task(region, service, deployment, &definition, place, id.clone(), now);
+    region.ecs.tasks.insert(id.clone(), task);
+    Ok(id)
+}
+
+fn new_task(
+    region: &mut Region,
+    service: &Service,
+    deployment: &str,
+    definition: &TaskDefinition,
+    place: Place,
+    id: String,
+    now: SimTime,
+) -> Task {
+    let on_interface = matches!(place, Place::Interface { .. });
+    let containers = definition
+        .containers()
+        .map(|container| new_container(region, service, container, on_interface))
+        .collect();
+    let body = Value::Object(definition.body.clone());
+    let fargate = service.uses_fargate();
+    let mut tags = Vec::new();
+    match service.setting_text("propagateTags") {
+        "SERVICE" => merge_tags(&mut tags, &service.tags),
+        "TASK_DEFINITION" => merge_tags(&mut tags, &definition.tags),
+        _ => {}
+    }
+    Task {
+        arn: region.arn("ecs", &format!("task/{}/{id}", service.cluster)),
+        id,
+        cluster: service.cluster.clone(),
+        cluster_arn: service.cluster_arn.clone(),
+        service: service.name.clone(),
+        deployment: deployment.to_owned(),
+        started_by: deployment.to_owned(),
+        task_definition: definition.arn.clone(),
+        launch_type: if fargate { "FARGATE" } else { "EC2" },
+        platform_version: fargate.then(|| "1.4.0".to_owned()),
+        cpu: text(&body, "cpu").map(str::to_owned),
+        memory: text(&body, "memory").map(str::to_owned),
+        place,
+        stage: if on_interface {
+            Stage::Provisioning
+        } else {
+            Stage::Pulling
+        },
+        stopping: false,
+        next: if on_interface {
+            now.plus_s(region.timing.provision_s)
+        } else {
+            now.plus_s(region.timing.pull_s)
+        },
+        created: now,
+        pull_started: (!on_interface).then_some(now),
+        pull_stopped: None,
+        processes_started: None,
+        started: None,
+        stopping_at: None,
+        stopped: None,
+        stop_code: None,
+        stopped_reason: None,
+        containers,
+        was_healthy: false,
+        failed_checks: false,
+        judged: false,
+        version: 1,
+        tags,
+    }
+}
+
+fn new_container(region: &mut Region, service: &Service, container: &Value, on_interface: bool) -> Container {
+    let id = region.ids.uuid("container");
+    let (cpu, memory) = placement::reservation(container);
+    let bindings = container
+        .get("portMappings")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|mapping| {
+            let container_port = number(mapping, "containerPort").unwrap_or(0);
+            let fixed = number(mapping, "hostPort").filter(|port| *port > 0);
+            let host_port = fixed.unwrap_or_else(|| {
+                let drawn: i64 = region.ids.digits("port", 5).parse().unwrap_or(0);
+                32_768 + drawn % 28_000
+            });
+            let host_port = if on_interface { container_port } else { host_port };
+            let protocol = text(mapping, "protocol").unwrap_or("tcp").to_owned();
+            (container_port, host_port, protocol)
+        })
+        .collect();
+    Container {
+        arn: region.arn("ecs", &format!("container/{}/{id}", service.cluster)),
+        name: text(container, "name").unwrap_or_default().to_owned(),
+        image: text(container, "image").unwrap_or_default().to_owned(),
+        digest: None,
+        essential: container
+            .get("essential")
+            .and_then(Value::as_bool)
+            .unwrap_or(true),
+        behaviour: Behaviour::Ok,
+        ends: None,
+        exit_code: None,
+        reason: None,
+        stopped: false,
+        cpu,
+        memory: (memory > 0).then_some(memory),
+        bindings,
+        check: None,
+        health: Health::Unknown,
+    }
+}
+
+/// Why a task cannot start: the task's reason, and the container it is about.
+pub struct CannotStart {
+    pub container: Option<String>,
+    pub reason: String,
+}
+
+/// What stops the task before a process of it runs: roles, secrets, log groups, images.
+pub fn obstacle(
+    region: &mut Region,
+    task: &Task,
+    definition: &TaskDefinition,
+    now: SimTime,
+) -> Option<CannotStart> {
+    let of_task = |reason: String| CannotStart {
+        container: None,
+        reason,
+    };
+    for member in ["executionRoleArn", "taskRoleArn"] {
+        let role = definition.body.get(member).and_then(Value::as_str);
+        if let Some(role) = role
+            && !crate::iam::role_exists(region, role)
+        {
+            return Some(of_task(format!(
+                "ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."
+            )));
+        }
+    }
+    let containers: Vec<Value> = definition.containers().cloned().collect();
+    for container in &containers {
+        let trouble = missing_secret(region, container).or_else(|| missing_log_group(region, container, now));
+        if let Some(reason) = trouble {
+            return Some(of_task(reason));
+        }
+    }
+    task.containers.iter().find_map(|container| {
+        let reason = cannot_pull(region, &container.image)?;
+        Some(CannotStart {
+            container: Some(container.name.clone()),
+            reason,
+        })
+    })
+}
+
+fn missing_secret(region: &Region, container: &Value) -> Option<String> {
+    const START: &str = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve";
+    let secrets = container.get("secrets").and_then(Value::as_array);
+    for secret in secrets.into_iter().flatten() {
+        let from = text(secret, "valueFrom").unwrap_or_default();
+        if from.contains(":secretsmanager:") {
+            let arn: Vec<&str> = from.split(':').take(7).collect();
+            let arn = arn.join(":");
+            // An ARN may leave out the six characters that Secrets Manager adds.
+            let known =
+                |one: &String| *one == arn || one.rsplit_once('-').is_some_and(|(short, _)| short == arn);
+            if !region.secrets.iter().any(known) {
+                return Some(format!(
+                    "{START} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
+                ));
+            }
+        } else if !region.secrets.iter().any(|one| one == from) {
+            return Some(format!(
+                "{START} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {from}"
+            ));
+        }
+    }
+    None
+}
+
+/// Group, stream prefix and whether the driver may make the group.
+fn awslogs(container: &Value) -> Option<(String, String, bool)> {
+    let log = container.get("logConfiguration")?;
+    if text(log, "logDriver") != Some("awslogs") {
+        return None;
+    }
+    let options = log.get("options")?;
+    let group = text(options, "awslogs-group")?.to_owned();
+    let prefix = text(options, "awslogs-stream-prefix")
+        .unwrap_or_default()
+        .to_owned();
+    Some((
+        group,
+        prefix,
+        text(options, "awslogs-create-group") == Some("true"),
+    ))
+}
+
+fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Option<String> {
+    let (group, _, may_create) = awslogs(container)?;
+    if may_create {
+        region.logs.ensure_group(&group, now);
+    }
+    (!region.logs.groups.contains_key(&group)).then(|| {
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1".to_owned()
+    })
+}
+
+/// The words of an image that cannot be pulled.
+fn cannot_pull(region: &Region, image: &str) -> Option<String> {
+    let reference = Reference::parse(image);
+    let foreign = reference
+        .ecr_account()
+        .is_some_and(|(account, _)| account != region.account);
+    if foreign {
+        let tag = reference.tag.as_deref().unwrap_or("latest");
+        return Some(format!(
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: unexpected status from HEAD request to https://{}/v2/{}/manifests/{tag}: 403 Forbidden",
+            reference.registry, reference.repository
+        ));
+    }
+    if region.images.find(&reference).is_some() {
+        return None;
+    }
+    Some(format!(
+        "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
+    ))
+}
+
+/// Starts the processes of a task's containers.
+pub fn start_processes(region: &mut Region, task: &mut Task, definition: &TaskDefinition, now: SimTime) {
+    task.processes_started = Some(now);
+    let id = task.id.clone();
+    for container in &mut task.containers {
+        let described = definition
+            .containers()
+            .find(|one| text(one, "name") == Some(container.name.as_str()))
+            .cloned()
+            .unwrap_or_default();
+        let Some(image) = region.images.find(&Reference::parse(&container.image)) else {
+            continue;
+        };
+        container.digest = Some(image.digest());
+        container.behaviour = behaviour(&image, &described);
+        container.ends = match container.behaviour {
+            Behaviour::Ok | Behaviour::Unhealthy => None,
+            Behaviour::Crash => Some((now.plus_s(image.after_s), image.exit_code)),
+            Behaviour::ExecFormat => Some((now.plus_ms(50), 255)),
+            Behaviour::OutOfMemory => Some((now.plus_s(image.after_s), 137)),
+        };
+        container.check = described
+            .get("healthCheck")
+            .map(|check| check_ms(check, container.behaviour));
+        write_log(
+            region,
+            &described,
+            &id,
+            &container.name,
+            container.behaviour,
+            &image,
+            now,
+        );
+    }
+}
+
+fn behaviour(image: &Image, described: &Value) -> Behaviour {
+    let has = |list: &str, name: &str| {
+        described
+            .get(list)
+            .and_then(Value::as_array)
+            .is_some_and(|entries| entries.iter().any(|entry| text(entry, "name") == Some(name)))
+    };
+    match &image.unless_environment {
+        Some(name) if has("environment", name) || has("secrets", name) => Behaviour::Ok,
+        _ => image.behaviour,
+    }
+}
+
+/// After how many milliseconds a container's own health check has its verdict.
+fn check_ms(check: &Value, behaviour: Behaviour) -> i64 {
+    let interval = number(check, "interval").unwrap_or(30);
+    let seconds = if behaviour == Behaviour::Unhealthy {
+        number(check, "startPeriod").unwrap_or(0) + interval * number(check, "retries").unwrap_or(3)
+    } else {
+        interval
+    };
+    seconds * 1000
+}
+
+fn write_log(
+    region: &mut Region,
+    described: &Value,
+    task: &str,
+    container: &str,
+    behaviour: Behaviour,
+    image: &Image,
+    now: SimTime,
+) {
+    let Some((group, prefix, _)) = awslogs(described) else {
+        return;
+    };
+    let stream = format!("{prefix}/{container}/{task}");
+    let mut lines = image.log.clone();
+    if behaviour == Behaviour::ExecFormat {
+        lines = vec!["exec /usr/local/bin/app: exec format error".to_owned()];
+    }
+    let mut at = now;
+    for line in &lines {
+        region.logs.write(&group, &stream, at, line);
+        at = at.plus_ms(20);
+    }
+}

@@ -1,0 +1,260 @@
+//! The life of a task, one stage after another.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{events, launch};
+use crate::{
+    ecs::{
+        model::Service,
+        references::find_task_definition,
+        task::{Health, Place, Stage, StopCode, Task},
+    },
+    elb::{Target, TargetState},
+    images::Behaviour,
+    wire::json::{number, text},
+    world::{Region, SimTime},
+};
+
+/// Moves every task on to `now`.
+pub fn step(region: &mut Region, now: SimTime) {
+    let ids: Vec<String> = region.ecs.tasks.keys().cloned().collect();
+    let mut registered: BTreeMap<((String, String), String), usize> = BTreeMap::new();
+    for id in ids {
+        let Some(mut task) = region.ecs.tasks.remove(&id) else {
+            continue;
+        };
+        if forgotten(region, &task, now) {
+            continue;
+        }
+        for group in advance(region, &mut task, now) {
+            let service = (task.cluster.clone(), task.service.clone());
+            *registered.entry((service, group)).or_default() += 1;
+        }
+        region.ecs.tasks.insert(id, task);
+    }
+    for ((service, group), count) in registered {
+        if let Some(mut service) = region.ecs.services.remove(&service) {
+            let words = format!("registered {count} targets in (target-group {group})");
+            events::add(region, &mut service, now, &words);
+            region.ecs.services.insert(service.key(), service);
+        }
+    }
+}
+
+/// Stopped tasks are shown for about an hour.
+fn forgotten(region: &Region, task: &Task, now: SimTime) -> bool {
+    task.stopped
+        .is_some_and(|stopped| now >= stopped.plus_s(region.timing.stopped_tasks_s))
+}
+
+/// Moves one task on; the ARNs of the target groups that it was registered in.
+fn advance(region: &mut Region, task: &mut Task, now: SimTime) -> Vec<String> {
+    end_processes(region, task, now);
+    check_containers(task, now);
+    if now < task.next {
+        return Vec::new();
+    }
+    match task.stage {
+        Stage::Provisioning => provisioned(region, task, now),
+        Stage::Pulling => pulled(region, task, now),
+        Stage::Starting => {
+            task.started = Some(now);
+            enter(task, Stage::Running, now);
+            return register(region, task, now);
+        }
+        Stage::Running | Stage::Stopped => {}
+        Stage::Deactivating => enter(task, Stage::Stopping, now.plus_s(region.timing.stop_s)),
+        Stage::Stopping => {
+            for container in task.containers.iter_mut().filter(|container| !container.stopped) {
+                container.stopped = true;
+                if task.processes_started.is_some() {
+                    container.exit_code = Some(0);
+                }
+            }
+            let wait_s = if matches!(task.place, Place::Interface { .. }) {
+                1.0
+            } else {
+                0.0
+            };
+            enter(task, Stage::Deprovisioning, now.plus_s(wait_s));
+        }
+        Stage::Deprovisioning => {
+            release(region, task);
+            task.stopped = Some(now);
+            enter(task, Stage::Stopped, now);
+        }
+    }
+    Vec::new()
+}
+
+fn enter(task: &mut Task, stage: Stage, next: SimTime) {
+    task.stage = stage;
+    task.next = next;
+    task.version += 1;
+}
+
+fn release(region: &mut Region, task: &Task) {
+    if let Place::Interface { subnet, ip, .. } = &task.place
+        && !ip.is_empty()
+        && let Some(subnet) = region.network.subnet_mut(subnet)
+    {
+        subnet.free += 1;
+    }
+}
+
+fn provisioned(region: &mut Region, task: &mut Task, now: SimTime) {
+    if let Place::Interface { ip, subnet, .. } = &task.place
+        && ip.is_empty()
+    {
+        let reason = format!(
+            "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in subnet '{subnet}': InsufficientFreeAddressesInSubnet"
+        );
+        fail_to_start(task, now, None, reason);
+        return;
+    }
+    task.pull_started = Some(now);
+    enter(task, Stage::Pulling, now.plus_s(region.timing.pull_s));
+}
+
+fn pulled(region: &mut Region, task: &mut Task, now: SimTime) {
+    let Some(definition) = find_task_definition(region, &task.task_definition).cloned() else {
+        fail_to_start(task, now, None, "TaskDefinition not found.".to_owned());
+        return;
+    };
+    task.pull_stopped = Some(now);
+    if let Some(obstacle) = launch::obstacle(region, task, &definition, now) {
+        fail_to_start(task, now, obstacle.container.as_deref(), obstacle.reason);
+        return;
+    }
+    launch::start_processes(region, task, &definition, now);
+    enter(task, Stage::Starting, now.plus_s(region.timing.start_s));
+}
+
+fn fail_to_start(task: &mut Task, now: SimTime, container: Option<&str>, reason: String) {
+    for one in &mut task.containers {
+        one.stopped = true;
+        if container == Some(one.name.as_str()) {
+            one.reason = Some(reason.clone());
+        }
+    }
+    task.stopping = true;
+    task.stopping_at = Some(now);
+    task.stop_code = Some(StopCode::TaskFailedToStart);
+    task.stopped_reason = Some(reason);
+    enter(task, Stage::Deprovisioning, now.plus_ms(500));
+}
+
+/// Lets processes end whose time has come; an essential one takes its task along.
+fn end_processes(region: &mut Region, task: &mut Task, now: SimTime) {
+    if task.processes_started.is_none() || task.stage >= Stage::Deprovisioning {
+        return;
+    }
+    let mut essential = false;
+    for container in task.containers.iter_mut().filter(|container| !container.stopped) {
+        let Some((_, code)) = container.ends.filter(|(at, _)| now >= *at) else {
+            continue;
+        };
+        container.stopped = true;
+        container.exit_code = Some(code);
+        if container.behaviour == Behaviour::OutOfMemory {
+            container.reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
+        }
+        essential |= container.essential;
+    }
+    if essential && !task.stopping {
+        task.stopping = true;
+        task.stopping_at = Some(now);
+        task.stop_code = Some(StopCode::EssentialContainerExited);
+        task.stopped_reason = Some("Essential container in task exited".to_owned());
+        region.elb.deregister(&task.id, now);
+        enter(task, Stage::Stopping, now.plus_ms(500));
+    }
+}
+
+fn check_containers(task: &mut Task, now: SimTime) {
+    let Some(started) = task.processes_started else {
+        return;
+    };
+    for container in &mut task.containers {
+        if container
+            .check
+            .is_some_and(|after_ms| now.since_ms(started) >= after_ms)
+        {
+            container.health = if container.stopped || container.behaviour == Behaviour::Unhealthy {
+                Health::Unhealthy
+            } else {
+                Health::Healthy
+            };
+        }
+    }
+}
+
+/// Asks a task to stop.
+pub fn stop(region: &mut Region, id: &str, now: SimTime, code: StopCode, reason: &str) {
+    let Some(mut task) = region.ecs.tasks.remove(id) else {
+        return;
+    };
+    if !task.stopping {
+        task.stopping = true;
+        task.stopping_at = Some(now);
+        task.stop_code = Some(code);
+        task.stopped_reason = Some(reason.to_owned());
+        let (targets, delay_s) = region.elb.deregister(id, now);
+        if task.processes_started.is_none() {
+            for container in &mut task.containers {
+                container.stopped = true;
+            }
+            enter(&mut task, Stage::Deprovisioning, now.plus_ms(500));
+        } else if targets > 0 {
+            enter(&mut task, Stage::Deactivating, now.plus_s(delay_s));
+        } else {
+            enter(&mut task, Stage::Stopping, now.plus_s(region.timing.stop_s));
+        }
+    }
+    region.ecs.tasks.insert(id.to_owned(), task);
+}
+
+/// Registers a task that runs in its service's target groups.
+fn register(region: &mut Region, task: &Task, now: SimTime) -> Vec<String> {
+    let service = region
+        .ecs
+        .services
+        .get(&(task.cluster.clone(), task.service.clone()));
+    let linked = service.map(Service::load_balancers).unwrap_or_default();
+    let mut groups = Vec::new();
+    for link in linked {
+        let arn = text(&link, "targetGroupArn").unwrap_or_default();
+        if let Some((key, target)) = target(task, &link, now)
+            && let Some(group) = region.elb.target_groups.get_mut(arn)
+        {
+            group.targets.insert(key, target);
+            groups.push(arn.to_owned());
+        }
+    }
+    groups
+}
+
+fn target(task: &Task, link: &Value, now: SimTime) -> Option<((String, i64), Target)> {
+    let name = text(link, "containerName")?;
+    let port = number(link, "containerPort")?;
+    let container = task.containers.iter().find(|container| container.name == name)?;
+    let bound = container
+        .bindings
+        .iter()
+        .find(|(container_port, ..)| *container_port == port);
+    let (id, port, zone) = match &task.place {
+        Place::Interface { ip, zone, .. } => (ip.clone(), port, zone.clone()),
+        Place::Instance { ec2_id, zone, .. } => (ec2_id.clone(), bound?.1, zone.clone()),
+    };
+    let target = Target {
+        task: task.id.clone(),
+        container: name.to_owned(),
+        zone,
+        state: TargetState::Initial,
+        since: now,
+        answers: true,
+    };
+    Some(((id, port), target))
+}

@@ -1,0 +1,437 @@
+//! CreateService, UpdateService, DeleteService.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    deployments,
+    model::{DeploymentStatus, Service, ServiceStatus, TaskDefinition},
+    references::{active_task_definition, cluster_name, put_service, service_key, take_service},
+    service_reads::view,
+};
+use crate::{
+    AwsError,
+    wire::json::{number, text},
+    world::{CallContext, Region},
+};
+
+/// Members that UpdateService and CreateService keep and that start a new deployment when they change.
+const DEPLOYING: [&str; 12] = [
+    "launchType",
+    "capacityProviderStrategy",
+    "platformVersion",
+    "networkConfiguration",
+    "loadBalancers",
+    "serviceRegistries",
+    "serviceConnectConfiguration",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+    "enableExecuteCommand",
+    "enableECSManagedTags",
+    "propagateTags",
+];
+
+/// Members that are kept and change without a deployment.
+const QUIET: [&str; 9] = [
+    "deploymentConfiguration",
+    "healthCheckGracePeriodSeconds",
+    "placementConstraints",
+    "placementStrategy",
+    "availabilityZoneRebalancing",
+    "deploymentController",
+    "schedulingStrategy",
+    "role",
+    "monitoring",
+];
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::client("InvalidParameterException", message)
+}
+
+pub fn create(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
+    let cluster = cluster_name(region, input)?;
+    let name = text(input, "serviceName").ok_or_else(|| invalid("Service name cannot be empty."))?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.len() > 255 || !name.chars().all(legal) {
+        return Err(invalid("Invalid service name."));
+    }
+    let key = (cluster.clone(), name.to_owned());
+    if let Some(existing) = region.ecs.services.get(&key) {
+        let token = text(input, "clientToken");
+        if token.is_some() && token == existing.client_token.as_deref() {
+            region.note_deduplicated();
+            return Ok(json!({ "service": view(region, &region.ecs.services[&key], true) }));
+        }
+        match existing.status {
+            ServiceStatus::Active => return Err(invalid("Creation of service was not idempotent.")),
+            ServiceStatus::Draining => {
+                return Err(invalid("Unable to Start a service that is still Draining."));
+            }
+            ServiceStatus::Inactive => {}
+        }
+    }
+    let mut service = blank(region, ctx, input, &cluster, name)?;
+    let definition = active_task_definition(region, &service.task_definition)?.clone();
+    service.task_definition.clone_from(&definition.arn);
+    check(region, &service, &definition)?;
+    deployments::start(region, &mut service, ctx.now, "ECS deployment");
+    put_service(region, service);
+    Ok(json!({ "service": view(region, &region.ecs.services[&key], true) }))
+}
+
+/// The service that the input describes, without a deployment yet.
+fn blank(
+    region: &Region,
+    ctx: &CallContext,
+    input: &Value,
+    cluster: &str,
+    name: &str,
+) -> Result<Service, AwsError> {
+    let mut settings = Map::new();
+    for member in DEPLOYING.iter().chain(&QUIET) {
+        if let Some(value) = input.get(*member).filter(|value| !value.is_null()) {
+            settings.insert((*member).to_owned(), value.clone());
+        }
+    }
+    fill_defaults(&mut settings);
+    let controller = settings
+        .get("deploymentController")
+        .and_then(|controller| text(controller, "type"))
+        .unwrap_or("ECS");
+    let task_definition = text(input, "taskDefinition").unwrap_or_default();
+    if task_definition.is_empty() && controller != "EXTERNAL" {
+        return Err(AwsError::client(
+            "InvalidParameterException",
+            "TaskDefinition cannot be null or empty.",
+        ));
+    }
+    let daemon = settings.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON");
+    let desired = match number(input, "desiredCount") {
+        Some(count) if count < 0 => return Err(invalid("desiredCount cannot be negative.")),
+        Some(_) if daemon => {
+            return Err(invalid(
+                "The daemon scheduling strategy does not support a desired count for services.",
+            ));
+        }
+        Some(count) => count,
+        None if daemon => {
+            let instances = region
+                .ecs
+                .clusters
+                .get(cluster)
+                .map_or(0, |one| one.instances.len());
+            i64::try_from(instances).unwrap_or(0)
+        }
+        None => {
+            return Err(invalid(
+                "DesiredCount cannot be null for services with the REPLICA scheduling strategy.",
+            ));
+        }
+    };
+    Ok(Service {
+        name: name.to_owned(),
+        arn: region.arn("ecs", &format!("service/{cluster}/{name}")),
+        cluster: cluster.to_owned(),
+        cluster_arn: region.arn("ecs", &format!("cluster/{cluster}")),
+        status: ServiceStatus::Active,
+        desired,
+        task_definition: task_definition.to_owned(),
+        created: ctx.now,
+        created_by: ctx.caller_arn.clone(),
+        settings,
+        tags: input
+            .get("tags")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default(),
+        deployments: Vec::new(),
+        events: VecDeque::new(),
+        service_deployments: Vec::new(),
+        revisions: Vec::new(),
+        client_token: text(input, "clientToken").map(str::to_owned),
+        settled_since: None,
+        steady: false,
+        next_start: ctx.now,
+        start_failures: 0,
+        last_placement_event: None,
+    })
+}
+
+fn fill_defaults(settings: &mut Map<String, Value>) {
+    settings
+        .entry("schedulingStrategy")
+        .or_insert_with(|| json!("REPLICA"));
+    settings
+        .entry("deploymentController")
+        .or_insert_with(|| json!({"type": "ECS"}));
+    if !settings.contains_key("capacityProviderStrategy") {
+        settings.entry("launchType").or_insert_with(|| json!("EC2"));
+    }
+    let fargate = settings.get("launchType").and_then(Value::as_str) == Some("FARGATE");
+    if fargate || settings.contains_key("capacityProviderStrategy") {
+        let version = settings.get("platformVersion").and_then(Value::as_str);
+        let version = version
+            .filter(|version| *version != "LATEST")
+            .unwrap_or("1.4.0")
+            .to_owned();
+        settings.insert("platformVersion".into(), json!(version));
+        settings.entry("platformFamily").or_insert_with(|| json!("Linux"));
+    }
+    let daemon = settings.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON");
+    let (most, least) = if daemon { (100, 0) } else { (200, 100) };
+    let configuration = settings
+        .entry("deploymentConfiguration")
+        .or_insert_with(|| json!({}));
+    if let Some(configuration) = configuration.as_object_mut() {
+        configuration
+            .entry("deploymentCircuitBreaker")
+            .or_insert_with(|| json!({"enable": false, "rollback": false}));
+        configuration
+            .entry("maximumPercent")
+            .or_insert_with(|| json!(most));
+        configuration
+            .entry("minimumHealthyPercent")
+            .or_insert_with(|| json!(least));
+        configuration
+            .entry("strategy")
+            .or_insert_with(|| json!("ROLLING"));
+    }
+    for member in [
+        "loadBalancers",
+        "serviceRegistries",
+        "placementConstraints",
+        "placementStrategy",
+    ] {
+        settings.entry(member).or_insert_with(|| json!([]));
+    }
+    settings
+        .entry("enableECSManagedTags")
+        .or_insert_with(|| json!(false));
+    settings
+        .entry("enableExecuteCommand")
+        .or_insert_with(|| json!(false));
+    settings.entry("propagateTags").or_insert_with(|| json!("NONE"));
+    settings
+        .entry("availabilityZoneRebalancing")
+        .or_insert_with(|| json!("DISABLED"));
+}
+
+/// What ECS looks at before it accepts a service.
+fn check(region: &Region, service: &Service, definition: &TaskDefinition) -> Result<(), AwsError> {
+    if service.uses_fargate() {
+        let compatible = definition.body.get("compatibilities").and_then(Value::as_array);
+        if !compatible.is_some_and(|list| list.iter().any(|one| one == "FARGATE")) {
+            return Err(invalid("Task definition does not support launch_type FARGATE."));
+        }
+    }
+    check_network(region, service, definition)?;
+    service
+        .load_balancers()
+        .iter()
+        .try_for_each(|linked| check_load_balancer(region, linked, definition))
+}
+
+fn check_network(region: &Region, service: &Service, definition: &TaskDefinition) -> Result<(), AwsError> {
+    let awsvpc = definition.network_mode() == "awsvpc";
+    let subnets = service.subnets();
+    if awsvpc && subnets.is_empty() {
+        return Err(invalid(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        ));
+    }
+    if !awsvpc && !subnets.is_empty() {
+        return Err(invalid(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        ));
+    }
+    let known_subnet = |id: &String| region.network.subnets.iter().any(|subnet| subnet.id == *id);
+    if let Some(unknown) = subnets.iter().find(|id| !known_subnet(id)) {
+        return Err(invalid(format!(
+            "Error retrieving subnet information for [{unknown}]: The subnet ID '{unknown}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
+        )));
+    }
+    let groups = service
+        .setting("networkConfiguration")
+        .and_then(|network| network.get("awsvpcConfiguration"))
+        .map(|awsvpc| crate::wire::json::texts(awsvpc, "securityGroups"))
+        .unwrap_or_default();
+    let known_group = |id: &String| region.network.security_groups.iter().any(|group| group.id == *id);
+    match groups.iter().find(|id| !known_group(id)) {
+        Some(unknown) => Err(invalid(format!(
+            "Error retrieving security group information for [{unknown}]: The security group '{unknown}' does not exist (ErrorCode: InvalidGroup.NotFound)"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn check_load_balancer(region: &Region, linked: &Value, definition: &TaskDefinition) -> Result<(), AwsError> {
+    let arn = text(linked, "targetGroupArn").unwrap_or_default();
+    let container = text(linked, "containerName").unwrap_or_default();
+    let port = number(linked, "containerPort").unwrap_or(0);
+    let group = region.elb.target_groups.get(arn).ok_or_else(|| {
+        invalid(format!(
+            "The target group with targetGroupArn {arn} does not exist."
+        ))
+    })?;
+    if group.load_balancer.is_none() {
+        return Err(invalid(format!(
+            "The target group with targetGroupArn {arn} does not have an associated load balancer."
+        )));
+    }
+    let wanted_type = if definition.network_mode() == "awsvpc" {
+        "ip"
+    } else {
+        "instance"
+    };
+    if group.target_type != wanted_type {
+        return Err(invalid(format!(
+            "The provided target group {arn} has target type {}, which is incompatible with the {} network mode specified in the task definition.",
+            group.target_type,
+            definition.network_mode()
+        )));
+    }
+    if !definition.has_container(container) {
+        return Err(invalid(format!(
+            "The container {container} does not exist in the task definition."
+        )));
+    }
+    let exposes = definition
+        .containers()
+        .filter(|one| text(one, "name") == Some(container))
+        .flat_map(|one| {
+            one.get("portMappings")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+        })
+        .any(|mapping| number(mapping, "containerPort") == Some(port));
+    if exposes {
+        Ok(())
+    } else {
+        Err(invalid(format!(
+            "The container {container} did not have a container port {port} defined."
+        )))
+    }
+}
+
+pub fn update(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
+    let key = service_key(region, input)?;
+    let before = region
+        .ecs
+        .services
+        .get(&key)
+        .ok_or_else(super::references::no_service)?;
+    if before.status != ServiceStatus::Active {
+        return Err(AwsError::client(
+            "ServiceNotActiveException",
+            "Service was not ACTIVE.",
+        ));
+    }
+    let mut after = before.clone();
+    let deploys = apply(region, &mut after, input)?;
+    if deploys {
+        refuse_other_controllers(&after)?;
+        let active = after
+            .deployments
+            .iter()
+            .filter(|one| one.status != DeploymentStatus::Inactive)
+            .count();
+        if active >= 5 {
+            return Err(invalid(
+                "5 active deployments exist, unable to create new deployment.",
+            ));
+        }
+        let definition = active_task_definition(region, &after.task_definition)?.clone();
+        check(region, &after, &definition)?;
+        deployments::supersede(&mut after, ctx.now);
+        deployments::start(region, &mut after, ctx.now, "ECS deployment");
+    } else if let Some(primary) = after.primary_mut() {
+        primary.updated = ctx.now;
+    }
+    after.settled_since = None;
+    put_service(region, after);
+    Ok(json!({ "service": view(region, &region.ecs.services[&key], true) }))
+}
+
+/// Changes the service as the input says; whether that starts a deployment.
+fn apply(region: &Region, service: &mut Service, input: &Value) -> Result<bool, AwsError> {
+    let mut deploys = input.get("forceNewDeployment").and_then(Value::as_bool) == Some(true);
+    if let Some(reference) = text(input, "taskDefinition") {
+        refuse_other_controllers(service)?;
+        let arn = active_task_definition(region, reference)?.arn.clone();
+        deploys |= arn != service.task_definition;
+        service.task_definition = arn;
+    }
+    if let Some(desired) = number(input, "desiredCount") {
+        if service.is_daemon() {
+            return Err(invalid(
+                "The daemon scheduling strategy does not support a desired count for services.",
+            ));
+        }
+        if desired < 0 {
+            return Err(invalid("desiredCount cannot be negative."));
+        }
+        service.steady &= desired == service.desired;
+        service.desired = desired;
+    }
+    for member in DEPLOYING {
+        if let Some(value) = input.get(member).filter(|value| !value.is_null()) {
+            let same =
+                service.setting(member) == Some(value) || member == "platformVersion" && value == "LATEST";
+            if !same {
+                deploys = true;
+                service.settings.insert(member.to_owned(), value.clone());
+                match member {
+                    "launchType" => drop(service.settings.shift_remove("capacityProviderStrategy")),
+                    "capacityProviderStrategy" => drop(service.settings.shift_remove("launchType")),
+                    _ => {}
+                }
+            }
+        }
+    }
+    for member in QUIET {
+        let Some(value) = input.get(member).filter(|value| !value.is_null()) else {
+            continue;
+        };
+        match (service.settings.get_mut(member), value.as_object()) {
+            (Some(Value::Object(kept)), Some(more)) => kept.extend(more.clone()),
+            _ => drop(service.settings.insert(member.to_owned(), value.clone())),
+        }
+    }
+    Ok(deploys)
+}
+
+fn refuse_other_controllers(service: &Service) -> Result<(), AwsError> {
+    match service.controller() {
+        "CODE_DEPLOY" => Err(invalid(
+            "Unable to update task definition on services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger a new deployment.",
+        )),
+        "EXTERNAL" => Err(invalid(
+            "Unable to update task definition on services with an EXTERNAL deployment controller.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub fn delete(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
+    let key = service_key(region, input)?;
+    let mut service = take_service(region, &key)?;
+    let force = input.get("force").and_then(Value::as_bool) == Some(true);
+    if service.status == ServiceStatus::Inactive {
+        put_service(region, service);
+        return Err(super::references::no_service());
+    }
+    if service.desired > 0 && !force && !service.is_daemon() {
+        put_service(region, service);
+        return Err(invalid(
+            "The service cannot be stopped while it is scaled above 0.",
+        ));
+    }
+    service.status = ServiceStatus::Draining;
+    service.desired = 0;
+    service.steady = false;
+    deployments::supersede(&mut service, ctx.now);
+    put_service(region, service);
+    Ok(json!({ "service": view(region, &region.ecs.services[&key], true) }))
+}

@@ -1,0 +1,358 @@
+//! One task: where it stands on its way from PROVISIONING to STOPPED.
+
+use serde_json::{Value, json};
+
+use crate::{images::Behaviour, world::SimTime};
+
+/// The way of a task, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Its network interface is being made (awsvpc).
+    Provisioning,
+    /// Its images are being pulled.
+    Pulling,
+    /// Its containers run, ECS has not heard of it yet.
+    Starting,
+    Running,
+    /// Its targets drain.
+    Deactivating,
+    /// Its containers got SIGTERM.
+    Stopping,
+    /// Its network interface is being removed.
+    Deprovisioning,
+    Stopped,
+}
+
+impl Stage {
+    /// `lastStatus`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Pulling | Self::Starting => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
+            Self::Stopping => "STOPPING",
+            Self::Deprovisioning => "DEPROVISIONING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// `stopCode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCode {
+    TaskFailedToStart,
+    EssentialContainerExited,
+    ServiceSchedulerInitiated,
+    UserInitiated,
+}
+
+impl StopCode {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TaskFailedToStart => "TaskFailedToStart",
+            Self::EssentialContainerExited => "EssentialContainerExited",
+            Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
+            Self::UserInitiated => "UserInitiated",
+        }
+    }
+}
+
+/// `healthStatus` of containers and tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+impl Health {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Healthy => "HEALTHY",
+            Self::Unhealthy => "UNHEALTHY",
+        }
+    }
+}
+
+/// Where a task is on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Its own interface in a subnet.
+    Interface {
+        eni: String,
+        ip: String,
+        subnet: String,
+        zone: String,
+    },
+    /// Ports of a container instance, by its ARN.
+    Instance {
+        arn: String,
+        ec2_id: String,
+        ip: String,
+        zone: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub arn: String,
+    pub name: String,
+    pub image: String,
+    pub digest: Option<String>,
+    pub essential: bool,
+    pub behaviour: Behaviour,
+    /// When its process ends by itself, and how.
+    pub ends: Option<(SimTime, i32)>,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+    pub stopped: bool,
+    pub cpu: i64,
+    pub memory: Option<i64>,
+    /// Container port, host port, protocol.
+    pub bindings: Vec<(i64, i64, String)>,
+    /// It has a health check: when the check's verdict is known.
+    pub check: Option<i64>,
+    pub health: Health,
+}
+
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub id: String,
+    pub arn: String,
+    pub cluster: String,
+    pub cluster_arn: String,
+    pub service: String,
+    /// The deployment that it counts for now; a rollback adopts tasks of its revision.
+    pub deployment: String,
+    /// The deployment that started it.
+    pub started_by: String,
+    pub task_definition: String,
+    pub launch_type: &'static str,
+    pub platform_version: Option<String>,
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
+    pub place: Place,
+    pub stage: Stage,
+    /// ECS or its own end asks it to stop.
+    pub stopping: bool,
+    /// When it leaves its stage.
+    pub next: SimTime,
+    pub created: SimTime,
+    pub pull_started: Option<SimTime>,
+    pub pull_stopped: Option<SimTime>,
+    /// When its containers' processes started.
+    pub processes_started: Option<SimTime>,
+    /// When ECS saw it RUNNING.
+    pub started: Option<SimTime>,
+    pub stopping_at: Option<SimTime>,
+    pub stopped: Option<SimTime>,
+    pub stop_code: Option<StopCode>,
+    pub stopped_reason: Option<String>,
+    pub containers: Vec<Container>,
+    /// It was healthy by all of its service's checks at least once.
+    pub was_healthy: bool,
+    /// ECS stopped it because its health checks failed.
+    pub failed_checks: bool,
+    /// Its failure was counted.
+    pub judged: bool,
+    pub version: i64,
+    pub tags: Vec<Value>,
+}
+
+impl Task {
+    /// It stands for the service: not asked to stop, not ended.
+    pub fn is_wanted(&self) -> bool {
+        !self.stopping && self.stage < Stage::Deactivating
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running | Stage::Deactivating)
+    }
+
+    /// What target groups of type `ip` know it by.
+    pub fn ip(&self) -> &str {
+        match &self.place {
+            Place::Interface { ip, .. } | Place::Instance { ip, .. } => ip,
+        }
+    }
+
+    /// The task's health: that of its essential containers with a check.
+    pub fn health(&self) -> Health {
+        let mut checked = self
+            .containers
+            .iter()
+            .filter(|container| container.essential && container.check.is_some())
+            .map(|container| container.health)
+            .peekable();
+        if checked.peek().is_none() {
+            return Health::Unknown;
+        }
+        checked.fold(Health::Healthy, |worst, health| match (worst, health) {
+            (Health::Unhealthy, _) | (_, Health::Unhealthy) => Health::Unhealthy,
+            (Health::Unknown, _) | (_, Health::Unknown) => Health::Unknown,
+            _ => Health::Healthy,
+        })
+    }
+
+    pub fn has_check(&self) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.essential && container.check.is_some())
+    }
+
+    /// The task as DescribeTasks answers it.
+    pub fn describe(&self, with_tags: bool) -> Value {
+        let mut task = json!({
+            "attachments": [],
+            "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+            "availabilityZone": "",
+            "clusterArn": self.cluster_arn,
+            "connectivity": "CONNECTED",
+            "connectivityAt": self.created.plus_ms(500).epoch_seconds(),
+            "containers": self.containers.iter().map(|c| self.describe_container(c)).collect::<Vec<_>>(),
+            "createdAt": self.created.epoch_seconds(),
+            "desiredStatus": if self.stopping || self.stage == Stage::Stopped { "STOPPED" } else { "RUNNING" },
+            "enableExecuteCommand": false,
+            "group": format!("service:{}", self.service),
+            "healthStatus": self.health().word(),
+            "lastStatus": self.stage.word(),
+            "launchType": self.launch_type,
+            "overrides": {"containerOverrides": [], "inferenceAcceleratorOverrides": []},
+            "startedBy": self.started_by,
+            "tags": if with_tags { Value::from(self.tags.clone()) } else { json!([]) },
+            "taskArn": self.arn,
+            "taskDefinitionArn": self.task_definition,
+            "version": self.version,
+        });
+        self.describe_place(&mut task);
+        let moments = [
+            ("pullStartedAt", self.pull_started),
+            ("pullStoppedAt", self.pull_stopped),
+            ("startedAt", self.started),
+            ("stoppingAt", self.stopping_at),
+            ("executionStoppedAt", self.stopped),
+            ("stoppedAt", self.stopped),
+        ];
+        for (member, at) in moments {
+            if let Some(at) = at {
+                task[member] = at.epoch_seconds();
+            }
+        }
+        let words = [
+            ("cpu", self.cpu.clone()),
+            ("memory", self.memory.clone()),
+            ("platformVersion", self.platform_version.clone()),
+            ("stopCode", self.stop_code.map(|code| code.word().to_owned())),
+            ("stoppedReason", self.stopped_reason.clone()),
+        ];
+        for (member, word) in words {
+            if let Some(word) = word {
+                task[member] = Value::from(word);
+            }
+        }
+        if self.launch_type == "FARGATE" {
+            task["platformFamily"] = json!("Linux");
+            task["ephemeralStorage"] = json!({"sizeInGiB": 20});
+            task["fargateEphemeralStorage"] = json!({"sizeInGiB": 20});
+        }
+        task
+    }
+
+    fn describe_place(&self, task: &mut Value) {
+        match &self.place {
+            Place::Interface {
+                eni,
+                ip,
+                subnet,
+                zone,
+            } => {
+                let attached = match self.stage {
+                    Stage::Provisioning => "PRECREATED",
+                    Stage::Stopped => "DELETED",
+                    _ => "ATTACHED",
+                };
+                task["availabilityZone"] = json!(zone);
+                task["attachments"] = json!([{
+                    "id": format!("{}-eni", self.id),
+                    "type": "ElasticNetworkInterface",
+                    "status": attached,
+                    "details": [
+                        {"name": "subnetId", "value": subnet},
+                        {"name": "networkInterfaceId", "value": eni},
+                        {"name": "privateIPv4Address", "value": ip},
+                    ],
+                }]);
+            }
+            Place::Instance { arn, zone, .. } => {
+                task["availabilityZone"] = json!(zone);
+                task["containerInstanceArn"] = json!(arn);
+            }
+        }
+    }
+
+    fn describe_container(&self, container: &Container) -> Value {
+        let status = if container.stopped {
+            "STOPPED"
+        } else if self.stage >= Stage::Running {
+            "RUNNING"
+        } else {
+            "PENDING"
+        };
+        let mut described = json!({
+            "containerArn": container.arn,
+            "taskArn": self.arn,
+            "name": container.name,
+            "image": container.image,
+            "lastStatus": status,
+            "networkBindings": [],
+            "networkInterfaces": [],
+            "healthStatus": container.health.word(),
+            "cpu": container.cpu.to_string(),
+        });
+        match &self.place {
+            Place::Interface { ip, .. } => {
+                described["networkInterfaces"] =
+                    json!([{"attachmentId": format!("{}-eni", self.id), "privateIpv4Address": ip}]);
+            }
+            Place::Instance { .. } if self.stage >= Stage::Running => {
+                let binding = |(container_port, host_port, protocol): &(i64, i64, String)| json!({"bindIP": "0.0.0.0", "containerPort": container_port, "hostPort": host_port, "protocol": protocol});
+                described["networkBindings"] = container.bindings.iter().map(binding).collect();
+            }
+            Place::Instance { .. } => {}
+        }
+        if let Some(memory) = container.memory {
+            described["memory"] = json!(memory.to_string());
+        }
+        if let Some(digest) = &container.digest {
+            described["imageDigest"] = json!(digest);
+        }
+        if self.processes_started.is_some() {
+            described["runtimeId"] = json!(format!("{}-{}", self.id, container.name.len()));
+        }
+        if let Some(code) = container.exit_code {
+            described["exitCode"] = json!(code);
+        }
+        if let Some(reason) = &container.reason {
+            described["reason"] = json!(reason);
+        }
+        described
+    }
+}
+
+impl Task {
+    /// Whether a load balancer's checks of one of its containers pass now.
+    pub fn answers_checks(&self, container: &str) -> bool {
+        self.is_running()
+            && self
+                .containers
+                .iter()
+                .any(|c| c.name == container && !c.stopped && c.behaviour != Behaviour::Unhealthy)
+    }
+
+    /// The task can no longer be what the service wants.
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Stopped
+    }
+}

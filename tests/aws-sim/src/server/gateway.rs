@@ -1,0 +1,360 @@
+//! A request's way: recorded, held, applied, held, answered. It goes its way
+//! to the end even when the client is gone, as a request that reached AWS does.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::Full;
+use hyper::Response;
+
+use super::{
+    Dropped, Shared,
+    breakpoints::{Then, When},
+    effects::{Arrival, Disposition, Kind},
+    faults::Fault,
+    request::{AwsRequest, Input, Protocol},
+};
+use crate::{
+    AwsError, cloudformation, ec2, ecs, elb, logs, sts,
+    wire::{json, query},
+    world::{
+        CallContext, Region, SimTime,
+        seed::{LimitTime, Limits},
+    },
+};
+
+type Answer = Result<Response<Full<Bytes>>, Dropped>;
+
+/// The token buckets, and the states that stale reads may answer from.
+pub struct Limiter {
+    limits: Limits,
+    buckets: BTreeMap<(String, String), ecs::Buckets>,
+    /// ECS before each of the latest writes, by when it was replaced.
+    pub history: BTreeMap<(String, String), VecDeque<(SimTime, ecs::Ecs)>>,
+}
+
+/// States that are remembered per account and region.
+const REMEMBERED: usize = 16;
+
+impl Limiter {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            buckets: BTreeMap::new(),
+            history: BTreeMap::new(),
+        }
+    }
+
+    fn allows(&mut self, arrival: &Arrival, now: SimTime, machine_ms: i64) -> bool {
+        if !self.limits.enforce || arrival.service != "ecs" {
+            return true;
+        }
+        let Some(bucket) = ecs::bucket_of(&arrival.action) else {
+            return true;
+        };
+        let at = match self.limits.time {
+            LimitTime::Machine => machine_ms,
+            LimitTime::Simulated => now.0,
+        };
+        let place = (arrival.account.clone(), arrival.region.clone());
+        self.buckets.entry(place).or_default().take(bucket, at)
+    }
+}
+
+/// Takes a request in and answers it.
+pub async fn answer(shared: Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer {
+    let protocol = Protocol::of(parts);
+    let request = match AwsRequest::read(parts, body) {
+        Ok(request) => request,
+        Err(error) => return Ok(refusal(protocol, "", &error, 0)),
+    };
+    let tracker = shared.tasks.clone();
+    let way = tracker.spawn(async move { take(shared, request).await });
+    way.await.unwrap_or(Err(Dropped))
+}
+
+async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
+    let arrived = shared.world().clock.now();
+    let seq = shared
+        .effects
+        .arrived(&request.arrival, arrived, shared.machine_ms());
+    let registering = Registering::begin(&shared, &request);
+    let fault = shared.faults.meet(&request.arrival);
+    let mut hold = shared.breakpoints.meet(&request.arrival, seq);
+    match fault {
+        Some((Fault::Throttle, _)) => return Ok(refuse(&shared, &request, seq, &throttled(&request))),
+        Some((Fault::ServerError, _)) => return Ok(refuse(&shared, &request, seq, &server_error(&request))),
+        Some((Fault::ResetBefore, _)) => return drop_unapplied(&shared, seq),
+        Some((Fault::Delay, ms)) => shared.sleep(Duration::from_millis(ms)).await,
+        Some((Fault::Late, ms)) => {
+            let late = shared.clone();
+            shared.tasks.spawn(async move {
+                late.sleep(Duration::from_millis(ms)).await;
+                apply(&late, &request, seq, None, registering.is_ok())
+            });
+            return Err(Dropped);
+        }
+        Some((Fault::LostAnswer | Fault::Stale, _)) | None => {}
+    }
+    if let Some(hold) = hold.as_mut().filter(|hold| hold.when == When::Before)
+        && hold.released().await == Then::Drop
+    {
+        return drop_unapplied(&shared, seq);
+    }
+    let stale_ms = fault.and_then(|(fault, ms)| (fault == Fault::Stale).then_some(ms));
+    let response = apply(&shared, &request, seq, stale_ms, registering.is_ok());
+    if let Some(hold) = hold.as_mut().filter(|hold| hold.when == When::After)
+        && hold.released().await == Then::Drop
+    {
+        return Err(Dropped);
+    }
+    if matches!(fault, Some((Fault::LostAnswer, _))) {
+        return Err(Dropped);
+    }
+    shared.effects.update(seq, |effect| effect.answered = true);
+    Ok(response)
+}
+
+fn drop_unapplied(shared: &Shared, seq: u64) -> Answer {
+    shared
+        .effects
+        .update(seq, |effect| effect.disposition = Disposition::Dropped);
+    Err(Dropped)
+}
+
+/// A registration that is on its way: another one of the family is refused meanwhile.
+struct Registering {
+    shared: Arc<Shared>,
+    family: (String, String, String),
+}
+
+impl Registering {
+    fn begin(shared: &Arc<Shared>, request: &AwsRequest) -> Result<Option<Self>, ()> {
+        let arrival = &request.arrival;
+        if arrival.action != "RegisterTaskDefinition" {
+            return Ok(None);
+        }
+        let family = (
+            arrival.account.clone(),
+            arrival.region.clone(),
+            arrival.subject.clone(),
+        );
+        let mut all = shared.registering.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.insert(family.clone()) {
+            Ok(Some(Self {
+                shared: shared.clone(),
+                family,
+            }))
+        } else {
+            Err(())
+        }
+    }
+}
+
+impl Drop for Registering {
+    fn drop(&mut self) {
+        let mut all = self
+            .shared
+            .registering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.family);
+    }
+}
+
+/// Applies a request to the world and writes down what became of it.
+fn apply(
+    shared: &Shared,
+    request: &AwsRequest,
+    seq: u64,
+    stale_ms: Option<u64>,
+    may_register: bool,
+) -> Response<Full<Bytes>> {
+    let arrival = &request.arrival;
+    let mut world = shared.world();
+    let now = world.advance();
+    let mut limiter = shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
+    if !limiter.allows(arrival, now, shared.machine_ms()) {
+        return refuse(shared, request, seq, &throttled(request));
+    }
+    if !may_register {
+        return refuse(shared, request, seq, &ecs::concurrent_registration());
+    }
+    let region = world.region(&arrival.account, &arrival.region);
+    let place = (arrival.account.clone(), arrival.region.clone());
+    let is_ecs = arrival.service == "ecs";
+    let reads = Kind::of(&arrival.action) == Kind::Read;
+    if is_ecs && !reads && shared.faults.may_be_stale() {
+        let history = limiter.history.entry(place.clone()).or_default();
+        history.push_back((now, region.ecs.clone()));
+        while history.len() > REMEMBERED {
+            history.pop_front();
+        }
+    }
+    let old = stale_ms
+        .filter(|_| is_ecs && reads)
+        .and_then(|ms| old_state(limiter.history.get(&place)?, now, ms));
+    let ctx = CallContext {
+        now,
+        caller_arn: format!("arn:aws:sts::{}:assumed-role/aws-sim/caller", arrival.account),
+        operation: arrival.operation.clone(),
+    };
+    region.take_deduplicated();
+    let outcome = match old {
+        Some(old) => {
+            let current = std::mem::replace(&mut region.ecs, old);
+            let outcome = dispatch(region, &ctx, request, seq);
+            region.ecs = current;
+            outcome
+        }
+        None => dispatch(region, &ctx, request, seq),
+    };
+    let deduplicated = region.take_deduplicated();
+    match outcome {
+        Ok(body) => {
+            shared.effects.update(seq, |effect| {
+                effect.http_status = 200;
+                effect.disposition = if deduplicated {
+                    Disposition::Deduplicated
+                } else {
+                    Disposition::Applied
+                };
+            });
+            respond(200, content_type(request), body, &request_id(seq))
+        }
+        Err(error) => refuse(shared, request, seq, &error),
+    }
+}
+
+/// The oldest remembered state that was still true `ms` ago.
+fn old_state(history: &VecDeque<(SimTime, ecs::Ecs)>, now: SimTime, ms: u64) -> Option<ecs::Ecs> {
+    let age = i64::try_from(ms).unwrap_or(i64::MAX);
+    history
+        .iter()
+        .find(|(replaced, _)| now.since_ms(*replaced) <= age)
+        .map(|(_, state)| state.clone())
+}
+
+/// Calls the service; the body of its answer.
+fn dispatch(
+    region: &mut Region,
+    ctx: &CallContext,
+    request: &AwsRequest,
+    seq: u64,
+) -> Result<String, AwsError> {
+    let arrival = &request.arrival;
+    let action = arrival.action.as_str();
+    match (&request.input, arrival.service.as_str()) {
+        (Input::Json(input), "ecs") => ecs::call(region, ctx, action, input).map(|value| value.to_string()),
+        (Input::Json(input), _) => logs::call(region, ctx, action, input).map(|value| value.to_string()),
+        (Input::Query(params), service) => {
+            let result = match service {
+                "cloudformation" => cloudformation::call(region, ctx, action, params),
+                "elasticloadbalancing" => elb::call(region, ctx, action, params),
+                "sts" => sts::call(region, ctx, action, params),
+                "ec2" => ec2::call(region, ctx, action, params),
+                _ => Err(AwsError::client(
+                    "InvalidAction",
+                    format!("The service {service} is not simulated by aws-sim"),
+                )),
+            }?;
+            let id = request_id(seq);
+            Ok(if service == "ec2" {
+                query::flat_response(namespace(service), action, &result, &id)
+            } else {
+                query::response(namespace(service), action, &result, &id)
+            })
+        }
+    }
+}
+
+fn namespace(service: &str) -> &'static str {
+    match service {
+        "cloudformation" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        "elasticloadbalancing" => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+        "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
+        "ec2" => "http://ec2.amazonaws.com/doc/2016-11-15/",
+        _ => "https://aws-sim.invalid/",
+    }
+}
+
+fn request_id(seq: u64) -> String {
+    format!("00000000-0000-4000-a000-{seq:012}")
+}
+
+fn throttled(request: &AwsRequest) -> AwsError {
+    match request.input {
+        Input::Json(_) => AwsError::client("ThrottlingException", "Rate exceeded"),
+        Input::Query(_) => AwsError::client("Throttling", "Rate exceeded"),
+    }
+}
+
+fn server_error(request: &AwsRequest) -> AwsError {
+    let code = match request.arrival.service.as_str() {
+        "ecs" => "ServerException",
+        "logs" => "ServiceUnavailableException",
+        _ => "InternalFailure",
+    };
+    AwsError::with_status(code, "Service Unavailable. Please try again later.", 500)
+}
+
+fn refuse(shared: &Shared, request: &AwsRequest, seq: u64, error: &AwsError) -> Response<Full<Bytes>> {
+    shared.effects.update(seq, |effect| {
+        effect.disposition = Disposition::Refused;
+        effect.code = Some(error.code.clone());
+        effect.http_status = error.http_status;
+        effect.answered = true;
+    });
+    let protocol = match request.input {
+        Input::Json(_) => Protocol::Json,
+        Input::Query(_) => Protocol::Query,
+    };
+    refusal(protocol, &request.arrival.service, error, seq)
+}
+
+fn refusal(protocol: Protocol, service: &str, error: &AwsError, seq: u64) -> Response<Full<Bytes>> {
+    let id = request_id(seq);
+    match protocol {
+        Protocol::Json => respond(
+            error.http_status,
+            "application/x-amz-json-1.1",
+            json::error_body(error),
+            &id,
+        ),
+        Protocol::Query if service == "ec2" => respond(
+            error.http_status,
+            "text/xml",
+            query::flat_error_body(error, &id),
+            &id,
+        ),
+        Protocol::Query => respond(
+            error.http_status,
+            "text/xml",
+            query::error_body(namespace(service), error, &id),
+            &id,
+        ),
+    }
+}
+
+fn content_type(request: &AwsRequest) -> &'static str {
+    match request.input {
+        Input::Json(_) => "application/x-amz-json-1.1",
+        Input::Query(_) => "text/xml",
+    }
+}
+
+/// An answer that says who gives it.
+pub fn respond(status: u16, content_type: &str, body: String, request_id: &str) -> Response<Full<Bytes>> {
+    let response = Response::builder()
+        .status(status)
+        .header(http::header::SERVER, "aws-sim (simulator)")
+        .header(http::header::CONTENT_TYPE, content_type)
+        .header("x-amzn-requestid", request_id)
+        .body(Full::new(Bytes::from(body)));
+    response.unwrap_or_else(|_| Response::new(Full::default()))
+}

@@ -1,0 +1,190 @@
+//! A request of AWS's wire protocols, taken apart.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde_json::Value;
+
+use super::effects::Arrival;
+use crate::{
+    AwsError, cloudformation, ecs,
+    wire::{json, query},
+};
+
+/// What an action is given.
+#[derive(Clone, Debug)]
+pub enum Input {
+    Json(Value),
+    Query(BTreeMap<String, String>),
+}
+
+/// One request to one service.
+#[derive(Clone, Debug)]
+pub struct AwsRequest {
+    pub arrival: Arrival,
+    pub input: Input,
+}
+
+/// Which of the two protocols a request speaks, even when it says nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Json,
+    Query,
+}
+
+impl Protocol {
+    pub fn of(parts: &Parts) -> Self {
+        if parts.headers.contains_key("x-amz-target") {
+            Self::Json
+        } else {
+            Self::Query
+        }
+    }
+}
+
+/// Account, region and service of a SigV4 credential scope.
+struct Scope {
+    account: String,
+    region: String,
+    service: String,
+}
+
+impl AwsRequest {
+    /// Reads a request; the signature itself is not checked.
+    ///
+    /// # Errors
+    /// As AWS words a request without usable credentials, or one that it cannot read.
+    pub fn read(parts: &Parts, body: &Bytes) -> Result<Self, AwsError> {
+        let scope = scope(parts)?;
+        let (service, action, input) = match Protocol::of(parts) {
+            Protocol::Json => read_json(parts, body)?,
+            Protocol::Query => read_query(&scope.service, parts, body)?,
+        };
+        let (token, subject) = match &input {
+            Input::Json(value) => (
+                json::text(value, "clientToken").map(str::to_owned),
+                if service == "ecs" {
+                    ecs::subject(value)
+                } else {
+                    let named =
+                        json::text(value, "logGroupName").or_else(|| json::text(value, "logGroupNamePrefix"));
+                    named.unwrap_or_default().to_owned()
+                },
+            ),
+            Input::Query(params) => (
+                ["ClientRequestToken", "ClientToken"]
+                    .iter()
+                    .find_map(|name| params.get(*name).cloned()),
+                query_subject(&service, params),
+            ),
+        };
+        Ok(Self {
+            arrival: Arrival {
+                account: scope.account,
+                region: scope.region,
+                service,
+                action,
+                token,
+                operation: operation(parts),
+                subject,
+            },
+            input,
+        })
+    }
+}
+
+fn query_subject(service: &str, params: &BTreeMap<String, String>) -> String {
+    if service == "cloudformation" {
+        return cloudformation::subject(params);
+    }
+    let names = [
+        "TargetGroupArn",
+        "TargetGroupArns.member.1",
+        "Names.member.1",
+        "RoleArn",
+    ];
+    names
+        .iter()
+        .find_map(|name| params.get(*name).cloned())
+        .unwrap_or_default()
+}
+
+/// The operation in `X-Amzn-Trace-Id: …;Operation=ID`.
+fn operation(parts: &Parts) -> Option<String> {
+    let trace = parts.headers.get("x-amzn-trace-id")?.to_str().ok()?;
+    trace
+        .split(';')
+        .find_map(|field| field.trim().strip_prefix("Operation="))
+        .map(str::to_owned)
+}
+
+fn scope(parts: &Parts) -> Result<Scope, AwsError> {
+    let header = parts
+        .headers
+        .get(http::header::AUTHORIZATION)
+        .and_then(|header| header.to_str().ok())
+        .ok_or_else(|| {
+            AwsError::with_status(
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+                403,
+            )
+        })?;
+    let invalid = |why: &str| {
+        AwsError::with_status(
+            "UnrecognizedClientException",
+            format!("The security token included in the request is invalid. (aws-sim: {why})"),
+            403,
+        )
+    };
+    let credential = header
+        .split(|c: char| c == ' ' || c == ',')
+        .find_map(|field| field.strip_prefix("Credential="))
+        .ok_or_else(|| invalid("the Authorization header has no credential scope"))?;
+    let fields: Vec<&str> = credential.split('/').collect();
+    let [account, _date, region, service, _] = fields[..] else {
+        return Err(invalid(
+            "the credential scope is not KEY/DATE/REGION/SERVICE/aws4_request",
+        ));
+    };
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid("the access key id must be the 12 digits of an account"));
+    }
+    Ok(Scope {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        service: service.to_owned(),
+    })
+}
+
+fn read_json(parts: &Parts, body: &Bytes) -> Result<(String, String, Input), AwsError> {
+    let target = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let (prefix, action) = target.split_once('.').unwrap_or((target, ""));
+    let service = match prefix {
+        "AmazonEC2ContainerServiceV20141113" => "ecs",
+        "Logs_20140328" => "logs",
+        _ => return Err(AwsError::unknown_action(target)),
+    };
+    let value: Value = if body.is_empty() {
+        Value::Object(serde_json::Map::new())
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|error| AwsError::client("SerializationException", error.to_string()))?
+    };
+    Ok((service.to_owned(), action.to_owned(), Input::Json(value)))
+}
+
+fn read_query(service: &str, parts: &Parts, body: &Bytes) -> Result<(String, String, Input), AwsError> {
+    let mut params = query::parse_form(parts.uri.query().unwrap_or_default());
+    params.extend(query::parse_form(&String::from_utf8_lossy(body)));
+    let action = params
+        .get("Action")
+        .cloned()
+        .ok_or_else(|| AwsError::client("MissingAction", "The request has no Action."))?;
+    Ok((service.to_owned(), action, Input::Query(params)))
+}
