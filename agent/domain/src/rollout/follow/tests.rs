@@ -1,1 +1,347 @@
+//! The verdict matrix: the situations of other tools' bug reports, each with what is true.
 
+use super::*;
+use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
+use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
+
+struct Case {
+    service: Option<ObservedService>,
+    ours: OurDeployment,
+    misses: u32,
+    records: Option<Vec<ServiceDeployment>>,
+    stopped: Vec<StoppedTask>,
+    targets: Option<(Vec<String>, Vec<(String, Vec<TargetHealth>)>)>,
+}
+
+/// Ours is deployment d2 of orders:2; before it, d1 ran orders:1.
+fn case(deployments: Vec<Deployment>) -> Case {
+    Case {
+        service: Some(service(deployments)),
+        ours: OurDeployment {
+            id: Some("d2".to_owned()),
+            task_definition: arn("orders:2"),
+        },
+        misses: 0,
+        records: None,
+        stopped: Vec::new(),
+        targets: None,
+    }
+}
+
+impl Case {
+    fn judge_with(&self, options: JudgeOptions) -> RolloutJudgement {
+        let targets = match &self.targets {
+            Some((ours, groups)) => Targets::Read { ours, groups },
+            None => Targets::NotRead,
+        };
+        judge(
+            &RolloutView {
+                service: self.service.as_ref(),
+                ours: &self.ours,
+                misses: self.misses,
+                service_deployments: self.records.as_deref(),
+                stopped: &self.stopped,
+                targets,
+            },
+            options,
+        )
+    }
+
+    fn judge(&self) -> RolloutJudgement {
+        self.judge_with(JudgeOptions::default())
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        match self.judge() {
+            RolloutJudgement::Ended { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        match self.judge() {
+            RolloutJudgement::InProgress(progress) => Some(progress.phase),
+            _ => None,
+        }
+    }
+
+    fn succeeds(&self) -> bool {
+        matches!(self.judge(), RolloutJudgement::Succeeded { .. })
+    }
+}
+
+#[test]
+fn success_is_ours_primary_completed_and_alone() {
+    assert!(case(vec![stable("d2", "orders:2")]).succeeds());
+
+    let mut starting = stable("d2", "orders:2");
+    starting.pending = 1;
+    let mut short = stable("d2", "orders:2");
+    short.running = 1;
+    let mut draining = older("d1", "orders:1", RolloutState::Completed);
+    draining.running = 1;
+    for deployments in [
+        vec![rolling("d2", "orders:2")],
+        vec![starting],
+        vec![short],
+        vec![stable("d2", "orders:2"), draining],
+    ] {
+        let case = case(deployments);
+        assert_eq!(case.phase(), Some(Phase::Replacing), "{:?}", case.service);
+    }
+}
+
+#[test]
+fn stable_after_a_breaker_rollback_is_a_failure() {
+    // aws-actions/amazon-ecs-deploy-task-definition#860, fabfuel/ecs-deploy#185
+    let mut case = case(vec![stable("d3", "orders:1")]);
+    case.misses = MISSES_BEFORE_GONE;
+    assert_eq!(
+        case.judge(),
+        RolloutJudgement::Needs(Evidence::ServiceDeployments)
+    );
+    case.records = Some(vec![
+        record("orders:2", ServiceDeploymentStatus::RollbackSuccessful, 0),
+        record("orders:1", ServiceDeploymentStatus::Successful, -900),
+    ]);
+    assert_eq!(case.reason(), Some(Reason::RolledBack));
+    // The planted wrong verdict flips this and nothing else.
+    let planted = JudgeOptions {
+        rolled_back_is_success: true,
+    };
+    assert!(matches!(
+        case.judge_with(planted),
+        RolloutJudgement::Succeeded { .. }
+    ));
+    case.records = Some(vec![record(
+        "orders:2",
+        ServiceDeploymentStatus::RollbackFailed,
+        0,
+    )]);
+    assert!(!matches!(
+        case.judge_with(planted),
+        RolloutJudgement::Succeeded { .. }
+    ));
+}
+
+#[test]
+fn a_rollback_under_way_is_waited_for() {
+    let mut case = case(vec![
+        rolling("d3", "orders:1"),
+        older("d2", "orders:2", RolloutState::Failed),
+    ]);
+    case.misses = 1;
+    case.records = Some(vec![record(
+        "orders:2",
+        ServiceDeploymentStatus::RollbackInProgress,
+        0,
+    )]);
+    assert_eq!(case.phase(), Some(Phase::RollingBack));
+    case.records = Some(vec![record(
+        "orders:2",
+        ServiceDeploymentStatus::RollbackFailed,
+        0,
+    )]);
+    assert_eq!(case.reason(), Some(Reason::RollbackFailed));
+}
+
+#[test]
+fn a_breaker_that_gives_up_without_rollback_is_a_failure() {
+    // aws/containers-roadmap#1488
+    let mut failed = rolling("d2", "orders:2");
+    failed.rollout = RolloutState::Failed;
+    failed.rollout_reason = "ECS deployment circuit breaker: tasks failed to start.".to_owned();
+    let mut case = case(vec![failed]);
+    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
+        enabled: true,
+        rolls_back: false,
+    };
+    assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
+
+    // Rollback is on, but there was nothing to go back to.
+    case.service.as_mut().unwrap().circuit_breaker.rolls_back = true;
+    assert_eq!(
+        case.judge(),
+        RolloutJudgement::Needs(Evidence::ServiceDeployments)
+    );
+    case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::InProgress, 0)]);
+    assert_eq!(case.phase(), Some(Phase::RollingBack));
+    case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::Stopped, 0)]);
+    assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
+}
+
+#[test]
+fn the_record_of_an_earlier_attempt_says_nothing_about_this_one() {
+    let mut failed = rolling("d2", "orders:2");
+    failed.rollout = RolloutState::Failed;
+    failed.created = at(3600);
+    let mut case = case(vec![failed]);
+    case.records = Some(vec![record(
+        "orders:2",
+        ServiceDeploymentStatus::RollbackSuccessful,
+        0,
+    )]);
+    assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
+}
+
+#[test]
+fn what_aws_does_not_show_yet_is_not_gone() {
+    // hashicorp/terraform-provider-aws#24565, bugcrowd/ecs-deployment-monitor#2
+    let mut missing = case(vec![]);
+    missing.service = None;
+    let mut stale = case(vec![stable("d1", "orders:1")]);
+    for case in [&mut missing, &mut stale] {
+        for misses in 1..MISSES_BEFORE_GONE {
+            case.misses = misses;
+            assert_eq!(case.phase(), Some(Phase::NotSeenYet));
+        }
+    }
+    missing.misses = MISSES_BEFORE_GONE;
+    assert_eq!(missing.reason(), Some(Reason::ServiceGone));
+}
+
+#[test]
+fn a_newer_deployment_by_somebody_else_supersedes_ours() {
+    let mut case = case(vec![
+        rolling("d3", "orders:9"),
+        older("d2", "orders:2", RolloutState::InProgress),
+    ]);
+    case.records = Some(vec![
+        record("orders:9", ServiceDeploymentStatus::InProgress, 50),
+        record("orders:2", ServiceDeploymentStatus::Stopped, 0),
+    ]);
+    case.misses = MISSES_BEFORE_GONE;
+    assert_eq!(case.reason(), Some(Reason::Superseded));
+    // Also when it deploys the same revision anew: it is not our deployment any more.
+    case.service = Some(service(vec![stable("d3", "orders:2")]));
+    assert_eq!(case.reason(), Some(Reason::Superseded));
+}
+
+#[test]
+fn a_stack_that_claims_to_be_done_is_not_believed_against_its_service() {
+    // aws/containers-roadmap#328: UPDATE_COMPLETE, and the old revision runs
+    let mut case = case(vec![stable("d1", "orders:1")]);
+    case.ours.id = None;
+    case.misses = MISSES_BEFORE_GONE;
+    case.records = Some(vec![record("orders:1", ServiceDeploymentStatus::Successful, 0)]);
+    assert_eq!(case.reason(), Some(Reason::OtherRevisionRuns));
+    case.service = Some(service(vec![stable("d9", "orders:2")]));
+    assert!(case.succeeds());
+}
+
+#[test]
+fn tasks_that_start_and_die_below_the_breakers_sight_end_the_rollout() {
+    // aws/copilot-cli#1879 and #1369: endless waits on a crash-looping task
+    let mut case = case(vec![rolling("d2", "orders:2")]);
+    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
+        enabled: false,
+        rolls_back: false,
+    };
+    let deaths = |count: i64| {
+        (0..count)
+            .map(|n| exited(&format!("t{n}"), "orders:2", 1, 10 + n))
+            .collect()
+    };
+    case.stopped = deaths(4);
+    assert_eq!(case.phase(), Some(Phase::Replacing));
+    case.stopped = deaths(5);
+    assert_eq!(case.reason(), Some(Reason::CrashLooping));
+    // With a breaker it takes more: the breaker comes first.
+    case.service.as_mut().unwrap().circuit_breaker.enabled = true;
+    assert_eq!(case.phase(), Some(Phase::Replacing));
+    case.stopped = deaths(9);
+    assert_eq!(case.reason(), Some(Reason::CrashLooping));
+    // Tasks of the old revision, of before our start, and stopped on purpose do not count.
+    case.stopped = deaths(9);
+    for task in &mut case.stopped[..3] {
+        task.task_definition = arn("orders:1");
+    }
+    for task in &mut case.stopped[3..6] {
+        task.stopped = Some(at(-5));
+    }
+    case.stopped[6].stop_code = "UserInitiated".to_owned();
+    assert_eq!(case.phase(), Some(Phase::Replacing));
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_called_so() {
+    let mut case = case(vec![rolling("d2", "orders:2")]);
+    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
+        enabled: false,
+        rolls_back: false,
+    };
+    case.stopped = (0..5)
+        .map(|n| {
+            let mut task = exited(&format!("t{n}"), "orders:2", 1, 10 + n);
+            task.stop_code = "TaskFailedToStart".to_owned();
+            task.reason = "CannotPullContainerError: pull image manifest: web:9: not found".to_owned();
+            task
+        })
+        .collect();
+    assert_eq!(case.reason(), Some(Reason::CannotPullImage));
+}
+
+#[test]
+fn targets_are_asked_for_at_completion_and_must_be_healthy() {
+    let mut case = case(vec![rolling("d2", "orders:2")]);
+    let link = LinkedTargetGroup {
+        target_group: "tg".to_owned(),
+        container: "app".to_owned(),
+        port: 8080,
+    };
+    case.service.as_mut().unwrap().load_balancers = vec![link];
+    assert_eq!(case.phase(), Some(Phase::Replacing), "not before all tasks run");
+
+    case.service.as_mut().unwrap().deployments = vec![stable("d2", "orders:2")];
+    assert_eq!(case.judge(), RolloutJudgement::Needs(Evidence::Targets));
+
+    let target = |id: &str, state: &str| TargetHealth {
+        target: id.to_owned(),
+        port: 8080,
+        state: state.to_owned(),
+        reason: String::new(),
+    };
+    let mut with = |health: Vec<TargetHealth>| {
+        let ours = vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
+        case.targets = Some((ours, vec![("tg".to_owned(), health)]));
+        case.judge()
+    };
+    let old = target("10.0.0.9", "draining");
+    let healthy = vec![
+        target("10.0.0.1", "healthy"),
+        target("10.0.0.2", "healthy"),
+        old.clone(),
+    ];
+    assert!(matches!(with(healthy), RolloutJudgement::Succeeded { .. }));
+    for health in [
+        vec![
+            target("10.0.0.1", "healthy"),
+            target("10.0.0.2", "initial"),
+            old.clone(),
+        ],
+        vec![target("10.0.0.1", "healthy"), target("10.0.0.2", "unhealthy")],
+        vec![target("10.0.0.1", "healthy")],
+    ] {
+        let RolloutJudgement::InProgress(progress) = with(health) else {
+            panic!("judged")
+        };
+        let Phase::Targets { unhealthy } = progress.phase else {
+            panic!("{progress:?}")
+        };
+        assert!(unhealthy[0].starts_with("10.0.0.2:8080 is"), "{unhealthy:?}");
+    }
+}
+
+#[test]
+fn a_service_with_no_desired_tasks_completes_without_targets() {
+    let mut empty = stable("d2", "orders:2");
+    (empty.desired, empty.running) = (0, 0);
+    let mut case = case(vec![empty]);
+    let link = LinkedTargetGroup {
+        target_group: "tg".to_owned(),
+        container: "app".to_owned(),
+        port: 8080,
+    };
+    case.service.as_mut().unwrap().load_balancers = vec![link];
+    assert!(case.succeeds());
+}
