@@ -333,6 +333,10 @@ fn ecs_service(service: &ValidService, facts: &AccountFacts) -> Service {
     } else {
         "DISABLED"
     };
+    let mut interface = json!({ "AssignPublicIp": public, "Subnets": spec.network.subnets });
+    if !spec.network.security_groups.is_empty() {
+        interface["SecurityGroups"] = json!(spec.network.security_groups);
+    }
     Service {
         service_name: spec.name.clone(),
         cluster: facts.cluster.clone(),
@@ -345,13 +349,7 @@ fn ecs_service(service: &ValidService, facts: &AccountFacts) -> Service {
             // Without it a service that does not stabilise holds its stack for about three hours.
             "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
         }),
-        network_configuration: json!({
-            "AwsvpcConfiguration": {
-                "AssignPublicIp": public,
-                "Subnets": spec.network.subnets,
-                "SecurityGroups": spec.network.security_groups,
-            },
-        }),
+        network_configuration: json!({ "AwsvpcConfiguration": interface }),
         load_balancers: spec.load_balancers.iter().map(load_balancer).collect(),
     }
 }

@@ -100,7 +100,10 @@ fn cannot_pull(words: &str) -> Cause {
     let hint = if words.contains("not found") || words.contains("does not exist") || words.contains("unknown")
     {
         "check that this tag exists in this account's registry; replication may lag"
-    } else if words.contains("denied") || words.contains("not authorized") || words.contains("no basic auth")
+    } else if words.contains("denied")
+        || words.contains("Forbidden")
+        || words.contains("not authorized")
+        || words.contains("no basic auth")
     {
         "let the task's execution role pull from this repository"
     } else {

@@ -2,6 +2,9 @@
 //! last lines, service events and failed stack resources say, in the order in
 //! which one causes the other. Compares AWS's times only with AWS's times.
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -1,1 +1,172 @@
+use std::collections::BTreeMap;
 
+use super::*;
+use crate::fargate::spec::{Container, Dependency, FargateService, LoadBalancer, Network, Port};
+use crate::fargate::validate;
+
+/// The service of the golden file: a sidecar, secrets of both kinds, a load balancer.
+fn web() -> FargateService {
+    let text = |s: &str| s.to_owned();
+    FargateService {
+        name: text("web"),
+        cpu: 512,
+        memory: 1024,
+        containers: vec![
+            Container {
+                name: text("web"),
+                image: text("111122223333.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1.0.0"),
+                ports: vec![Port {
+                    port: 8080,
+                    protocol: Protocol::Tcp,
+                }],
+                environment: BTreeMap::from([(text("LEVEL"), text("debug"))]),
+                secrets: BTreeMap::from([
+                    (
+                        text("DB"),
+                        text(
+                            "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/db-AbCdEf:password::",
+                        ),
+                    ),
+                    (
+                        text("KEY"),
+                        text("arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/key"),
+                    ),
+                    (
+                        text("URL"),
+                        text("arn:aws:ssm:eu-west-1:111122223333:parameter/shop/url"),
+                    ),
+                ]),
+                depends_on: vec![Dependency {
+                    container: text("envoy-proxy"),
+                    condition: Condition::Start,
+                }],
+                ..Container::default()
+            },
+            Container {
+                name: text("envoy-proxy"),
+                image: text("111122223333.dkr.ecr.eu-west-1.amazonaws.com/envoy:v1.31.0"),
+                memory: Some(256),
+                essential: false,
+                ..Container::default()
+            },
+        ],
+        network: Network {
+            subnets: vec![text("subnet-0a"), text("subnet-0b")],
+            security_groups: vec![text("sg-0a")],
+            assign_public_ip: false,
+        },
+        load_balancers: vec![LoadBalancer {
+            container: text("web"),
+            port: 8080,
+            target_group: text("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/web/0a1b"),
+        }],
+        tags: BTreeMap::from([(text("team"), text("shop"))]),
+        ..FargateService::default()
+    }
+}
+
+fn facts() -> AccountFacts {
+    AccountFacts {
+        account: "111122223333".to_owned(),
+        partition: "aws".to_owned(),
+        region: "eu-west-1".to_owned(),
+        cluster: "main".to_owned(),
+        permissions_boundary: Some("arn:aws:iam::111122223333:policy/boundary".to_owned()),
+        mandatory_tags: BTreeMap::from([("cost-centre".to_owned(), "42".to_owned())]),
+    }
+}
+
+fn made(service: &FargateService) -> Template {
+    template(&validate(service).unwrap(), &facts()).unwrap()
+}
+
+#[test]
+fn the_template_of_the_shop() {
+    let made = made(&web());
+    let pretty = serde_json::from_str::<Value>(made.text()).unwrap();
+    let pretty = serde_json::to_string_pretty(&pretty).unwrap();
+    assert_eq!(
+        pretty,
+        include_str!("web.golden.json").trim_end(),
+        "the golden file shows what a stack gets"
+    );
+    assert_eq!(
+        made.parameters(),
+        [
+            ("ImageWeb".to_owned(), web().containers[0].image.clone()),
+            ("ImageEnvoyProxy".to_owned(), web().containers[1].image.clone()),
+        ]
+    );
+    let tags: Vec<_> = made
+        .tags()
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    assert_eq!(tags, ["cost-centre=42", "team=shop", "towline:service=main/web"]);
+}
+
+#[test]
+fn a_new_image_changes_a_parameter_and_the_fingerprint_and_nothing_else() {
+    let before = made(&web());
+    let mut newer = web();
+    newer.containers[0].image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1.1.0".to_owned();
+    let after = made(&newer);
+    assert_ne!(before.fingerprint(), after.fingerprint());
+    assert_eq!(
+        before.text().replace(before.fingerprint(), ""),
+        after.text().replace(after.fingerprint(), "")
+    );
+    assert_eq!(made(&web()), before, "equal services have equal templates");
+    let metadata: Value = serde_json::from_str(after.text()).unwrap();
+    assert_eq!(
+        found_fingerprint(&metadata["Metadata"]),
+        Some(after.fingerprint())
+    );
+}
+
+#[test]
+fn the_desired_count_is_named_only_when_it_was_set() {
+    // aws/containers-roadmap#493: naming it resets what autoscaling has set.
+    assert!(!made(&web()).text().contains("DesiredCount"));
+    let set = FargateService {
+        desired_count: Some(3),
+        ..web()
+    };
+    assert!(made(&set).text().contains(r#""DesiredCount":3"#));
+}
+
+#[test]
+fn a_role_that_is_given_is_used_and_none_is_made() {
+    let role = "arn:aws:iam::111122223333:role/execution";
+    let given = FargateService {
+        execution_role: Some(role.to_owned()),
+        ..web()
+    };
+    let text = made(&given).text().to_owned();
+    assert!(!text.contains("AWS::IAM::Role"));
+    assert!(text.contains(role));
+}
+
+#[test]
+fn containers_whose_names_collide_in_a_logical_id_keep_their_own_parameters() {
+    let mut service = web();
+    service.containers[0].name = "envoy_proxy".to_owned();
+    service.load_balancers.clear();
+    let made = made(&service);
+    let names: Vec<_> = made.parameters().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["ImageEnvoyProxy", "ImageEnvoyProxy2"]);
+}
+
+#[test]
+fn a_template_that_cloudformation_would_not_take_is_refused_here() {
+    let mut service = web();
+    service.containers[0]
+        .environment
+        .insert("BIG".to_owned(), "x".repeat(LARGEST_TEMPLATE));
+    assert!(
+        template(&validate(&service).unwrap(), &facts())
+            .unwrap_err()
+            .bytes
+            > LARGEST_TEMPLATE
+    );
+}
