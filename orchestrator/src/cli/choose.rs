@@ -43,9 +43,9 @@ pub async fn projects(api: &mut Api) -> Result<Vec<pb::Project>, Fault> {
 
 /// How a deployment is named on the command line.
 #[derive(clap::Args, Debug)]
-#[group(id = "which", required = true, multiple = false, args = ["deployment", "release"])]
 pub struct Which {
     /// The deployment's id, as `towline release show` tells it.
+    #[arg(required_unless_present = "release", conflicts_with_all = ["release", "environment", "project"])]
     pub deployment: Option<String>,
     /// The release's version, instead of an id.
     #[arg(long, value_name = "VERSION")]

@@ -51,7 +51,6 @@ use self::{
 #[command(
     name = "towline",
     version,
-    propagate_version = true,
     arg_required_else_help = true,
     after_help = exit::HELP,
     max_term_width = 100

@@ -130,7 +130,7 @@ fn waits_on(text: &str) -> Entry {
     if text.is_empty() {
         return "-".into();
     }
-    Entry::toned(folded(text, 28).join("\n"), Tone::Busy)
+    Entry::toned(folded(text, 26).join("\n"), Tone::Busy)
 }
 
 /// The words of a text on lines of about this width.
@@ -197,12 +197,12 @@ mod tests {
         assert_eq!(
             grid(&project, Timestamp::new(1_000, 0).unwrap(), false),
             "\
-shop      dev                    prod
-web       1.0.0, 60s ago         prod/eu-west-1/main: 1.0.0, 60s ago
+shop      dev                          prod
+web       1.0.0, 60s ago               prod/eu-west-1/main: 1.0.0, 60s ago
             1.1.0 failed: rolled_back  prod/eu-central-1/main: nothing released
-orders    1.0.0, 60s ago         -
-waits on  -                      approval of role approver
-                                 (0 of 1)"
+orders    1.0.0, 60s ago               -
+waits on  -                            approval of role approver
+                                       (0 of 1)"
         );
     }
 }
