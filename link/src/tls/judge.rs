@@ -104,6 +104,14 @@ impl Judge {
 
     fn judge(&self, certificate: &CertificateDer<'_>, chain: Result<(), Error>) -> Result<(), Error> {
         let leaf = Leaf::read(certificate);
+        // Two CAs of one trust domain have one name: then the signature is what
+        // is wrong, and to the peer that must not look like a broken channel.
+        let chain = chain.map_err(|error| match error {
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                CertificateError::UnknownIssuer.into()
+            }
+            error => error,
+        });
         let outcome = match (chain, leaf) {
             (Err(error), leaf) => Err((describe(&error, leaf.as_ref().ok()), leaf.ok(), error)),
             (Ok(()), Err(reason)) => Err((reason, None, CertificateError::BadEncoding.into())),
@@ -153,7 +161,7 @@ fn describe(error: &Error, leaf: Option<&Leaf>) -> String {
         (Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }), Some(leaf)) => {
             format!("the certificate is good only from {}", leaf.not_before)
         }
-        (Error::InvalidCertificate(UnknownIssuer | CertificateError::BadSignature), _) => {
+        (Error::InvalidCertificate(UnknownIssuer), _) => {
             "the certificate was signed by another CA".to_owned()
         }
         (error, _) => error.to_string(),
