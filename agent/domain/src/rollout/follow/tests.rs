@@ -4,13 +4,16 @@ use super::*;
 use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
 use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
 
+/// Running targets of ours, and the health in each group.
+type Targeted = (Vec<String>, Vec<(String, Vec<TargetHealth>)>);
+
 struct Case {
     service: Option<ObservedService>,
     ours: OurDeployment,
     misses: u32,
     records: Option<Vec<ServiceDeployment>>,
     stopped: Vec<StoppedTask>,
-    targets: Option<(Vec<String>, Vec<(String, Vec<TargetHealth>)>)>,
+    targets: Option<Targeted>,
 }
 
 /// Ours is deployment d2 of orders:2; before it, d1 ran orders:1.
