@@ -50,7 +50,7 @@ pub fn create(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
         let answer = ids(found, existing);
         return match found.mismatch(&wanted) {
             None => {
-                stacks.was_repeat = true;
+                region.note_deduplicated();
                 Ok(answer)
             }
             Some(attribute) => Err(AwsError::client(
@@ -99,7 +99,7 @@ pub fn execute(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, para
     let (stack_id, id) = (stack.id.clone(), change_set.id.clone());
     let what = format!("ExecuteChangeSet {id}");
     if stack_actions::token_use(stack, params, &what)? == TokenUse::Repeat {
-        stacks.was_repeat = true;
+        region.note_deduplicated();
         return Ok(String::new());
     }
     check_executable(stack, change_set)?;

@@ -59,16 +59,9 @@ pub fn call(
     params: &BTreeMap<String, String>,
 ) -> Result<String, AwsError> {
     let mut stacks = std::mem::take(&mut region.stacks);
-    stacks.was_repeat = false;
     let answer = dispatch(region, &mut stacks, ctx, action, params);
     region.stacks = stacks;
     answer
-}
-
-/// Whether the last [`call`] was a repeat that CloudFormation told as one and
-/// answered without doing it again.
-pub fn was_deduplicated(region: &Region) -> bool {
-    region.stacks.was_repeat
 }
 
 /// What the effect log names as the subject of a call.

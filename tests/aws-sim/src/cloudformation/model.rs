@@ -17,8 +17,6 @@ use crate::world::{Region, SimTime};
 #[derive(Debug, Default)]
 pub struct Stacks {
     pub(super) all: Vec<Stack>,
-    /// The last action was a repeat that its token, or its content, told as one.
-    pub(super) was_repeat: bool,
 }
 
 /// Key and value, in the order given.

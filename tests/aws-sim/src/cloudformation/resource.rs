@@ -131,8 +131,8 @@ pub fn delete(region: &mut Region, now: SimTime, is: &Resource) -> Handled<Wait>
         Kind::TaskDefinition => plain::deregister_task_definition(region, now, is),
         Kind::LogGroup => plain::delete_log_group(region, now, is),
         Kind::Role => Ok(plain::delete_role(region, now, is)),
-        Kind::TargetGroup => balancing::delete_target_group(region, now, is),
-        Kind::ListenerRule => balancing::delete_rule(region, now, is),
+        Kind::TargetGroup => Ok(balancing::delete_target_group(region, now, is)),
+        Kind::ListenerRule => Ok(balancing::delete_rule(region, now, is)),
         Kind::Policy | Kind::WaitHandle => Ok(Wait::Until(now.plus_ms(1_000))),
     }
 }

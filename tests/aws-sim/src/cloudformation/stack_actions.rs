@@ -24,7 +24,7 @@ pub fn create(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
         let id = stack.id.clone();
         return match token_use(stack, params, &what)? {
             TokenUse::Repeat => {
-                stacks.was_repeat = true;
+                region.note_deduplicated();
                 Ok(query::element("StackId", &id))
             }
             TokenUse::Fresh => Err(AwsError::client(
@@ -57,7 +57,7 @@ pub fn update(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
     let answer = query::element("StackId", &stack.id);
     let what = format!("UpdateStack {params:?}");
     if token_use(stack, params, &what)? == TokenUse::Repeat {
-        stacks.was_repeat = true;
+        region.note_deduplicated();
         return Ok(answer);
     }
     check_updatable(stack)?;
@@ -88,7 +88,7 @@ pub fn delete(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
         StackStatus::DeleteInProgress | StackStatus::DeleteComplete
     );
     if token_use(stack, params, "DeleteStack")? == TokenUse::Repeat || is_over {
-        stacks.was_repeat = true;
+        region.note_deduplicated();
         return Ok(String::new());
     }
     if stack.is_protected {
@@ -129,7 +129,7 @@ pub fn cancel(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
     let name = required(params, "StackName")?;
     let stack = stacks.find_mut(name).ok_or_else(|| missing(name))?;
     if token_use(stack, params, "CancelUpdateStack")? == TokenUse::Repeat {
-        stacks.was_repeat = true;
+        region.note_deduplicated();
         return Ok(String::new());
     }
     if stack.status != StackStatus::UpdateInProgress {
@@ -151,7 +151,7 @@ pub fn continue_rollback(
     let name = required(params, "StackName")?;
     let stack = stacks.find_mut(name).ok_or_else(|| missing(name))?;
     if token_use(stack, params, "ContinueUpdateRollback")? == TokenUse::Repeat {
-        stacks.was_repeat = true;
+        region.note_deduplicated();
         return Ok(String::new());
     }
     if stack.status != StackStatus::UpdateRollbackFailed {

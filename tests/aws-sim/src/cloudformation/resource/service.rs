@@ -57,6 +57,10 @@ pub struct Watch {
 pub fn create(region: &mut Region, now: SimTime, wanted: &Wanted) -> Handled<Made> {
     let name = wanted.name(region, "ServiceName", 255);
     let mut input = input(&wanted.properties);
+    if wanted.text("SchedulingStrategy") != Some("DAEMON") {
+        // The resource's own default; the API has none.
+        input.entry("desiredCount").or_insert_with(|| json!(1));
+    }
     input.insert("serviceName".to_owned(), Value::String(name));
     input.insert("tags".to_owned(), wanted.ecs_tags());
     let answer = ecs(region, now, "CreateService", &Value::Object(input))?;
