@@ -1,0 +1,343 @@
+//! A simulated AWS in this process, an agent as a program of its own, and the
+//! orchestrator's end of the wire.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use aws_sim::{Handle as Sim, Simulator, world::seed::Seed};
+use futures_util::{Stream, StreamExt as _};
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+use tonic::{Response, Status};
+use towline_link::{
+    ca::{Ca, CaError, certificate_request},
+    channel::LinkChannel,
+    credentials::Credentials,
+    dial::{Destination, Protocol, dial},
+    identity::Identity,
+    io::LinkTiming,
+    seams::Seams,
+};
+use towline_proto::agent::v1::{
+    DescribeServiceRequest, DescribeServiceResponse, Finished, OperationContext, OperationEvent, UpdateServiceRequest,
+    UpdateServiceResponse, agent_service_client::AgentServiceClient, operation_event::Event,
+};
+
+pub const ACCOUNT: &str = "111111111111";
+pub const REGION: &str = "eu-west-1";
+pub const CLUSTER: &str = "main";
+
+const VALIDITY: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub type Client = AgentServiceClient<LinkChannel>;
+
+/// One account with its agent.
+pub struct World {
+    pub sim: Sim,
+    pub seams: Seams,
+    directory: TempDir,
+    agent: Option<Child>,
+    address: String,
+    tasks: TaskTracker,
+}
+
+impl World {
+    /// The shop's account, `speed` times as fast as the machine; the agent listens.
+    pub async fn start(speed: f64) -> Self {
+        Self::start_with(speed, "").await
+    }
+
+    /// The same with more lines in the agent's file.
+    pub async fn start_with(speed: f64, extra: &str) -> Self {
+        let text = include_str!("../../../tests/aws-sim/seeds/shop.toml");
+        let seed = Seed::read(text).expect("the shop's seed");
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sim = Simulator::start(seed, loopback, speed).await.expect("the simulator starts");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let address = format!("127.0.0.1:{}", free_port());
+        let seams = Seams::system();
+        identities(directory.path(), &seams).expect("identities");
+        let config = format!(
+            "name = \"dev\"\naccount = \"{ACCOUNT}\"\n\
+             [listen]\naddress = \"{address}\"\nnames = [\"127.0.0.1\"]\n\
+             [aws]\nendpoint_url = \"{}\"\n[[aws.regions]]\nname = \"{REGION}\"\nclusters = [\"{CLUSTER}\"]\n\
+             [timing]\npoll = \"50ms\"\nsettle = \"500ms\"\n{extra}",
+            sim.url()
+        );
+        fs::write(directory.path().join("agent.toml"), config).expect("agent.toml");
+        let mut world = Self {
+            sim,
+            seams,
+            directory,
+            agent: None,
+            address,
+            tasks: TaskTracker::new(),
+        };
+        world.start_agent();
+        world
+    }
+
+    /// Starts the agent's program; after a kill it is a new incarnation.
+    pub fn start_agent(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.path().join("agent.log"))
+            .expect("a log file");
+        let child = Command::new(env!("CARGO_BIN_EXE_towline-agent"))
+            .arg("serve")
+            .arg("--dir")
+            .arg(self.directory.path())
+            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
+            .env("AWS_SECRET_ACCESS_KEY", "simulated")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the agent starts");
+        self.agent = Some(child);
+    }
+
+    /// `kill -9`.
+    pub fn kill_agent(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill().expect("the agent is killed");
+            agent.wait().expect("the agent is gone");
+        }
+    }
+
+    /// SIGTERM; says whether it ended well.
+    pub fn stop_agent(&mut self) -> bool {
+        let Some(mut agent) = self.agent.take() else { return true };
+        let pid = rustix::process::Pid::from_child(&agent);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
+        agent.wait().expect("the agent is gone").success()
+    }
+
+    /// What the agent has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// The orchestrator's client, once the agent listens.
+    pub async fn orchestrator(&self) -> Client {
+        self.client_of("orchestrator").await
+    }
+
+    /// The client of `orchestrator` or `ann`, an operator.
+    pub async fn client_of(&self, caller: &str) -> Client {
+        let now = self.seams.clock.now();
+        let credentials = Credentials::load(&self.directory.path().join(caller), now).expect("credentials");
+        let destination = Destination {
+            address: self.address.clone(),
+            protocol: Protocol::Api,
+            expected: Identity::Agent("dev".parse().expect("a name")),
+            proxy: None,
+        };
+        let end = self.seams.clock.instant() + PATIENCE;
+        loop {
+            match dial(&self.seams, &credentials, &destination).await {
+                Ok(stream) => {
+                    let channel = LinkChannel::open(stream, LinkTiming::default(), &self.tasks).await;
+                    return AgentServiceClient::new(channel.expect("HTTP/2"));
+                }
+                Err(error) if self.seams.clock.instant() > end => panic!("{error}\n{}", self.log()),
+                Err(_) => self.seams.clock.sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Writes that were applied and carry an operation's id, as `service:Action`.
+    pub async fn writes(&self, operation: &str) -> Vec<String> {
+        let effects = self.sim_get("effects").await;
+        let of_operation = effects.as_array().expect("a list").iter().filter(|effect| {
+            effect["kind"] == "write" && effect["disposition"] == "applied" && effect["operation"] == operation
+        });
+        of_operation
+            .map(|effect| effect["action"].as_str().expect("an action").to_owned())
+            .collect()
+    }
+
+    async fn sim_get(&self, path: &str) -> serde_json::Value {
+        let text = http(&self.sim.address(), "GET", path, "").await;
+        serde_json::from_str(&text).expect("JSON from the simulator")
+    }
+
+    /// Posts to the simulator's control interface.
+    pub async fn sim_post(&self, path: &str, body: serde_json::Value) -> serde_json::Value {
+        let text = http(&self.sim.address(), "POST", path, &body.to_string()).await;
+        serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
+    }
+
+    /// Waits until a breakpoint holds an arrival.
+    pub async fn wait_hit(&self, breakpoint: &serde_json::Value) {
+        let id = id_of(breakpoint);
+        let end = self.seams.clock.instant() + PATIENCE;
+        while self.sim_get(&format!("breakpoints/{id}")).await["state"] != "hit" {
+            assert!(self.seams.clock.instant() < end, "breakpoint {id} is not hit\n{}", self.log());
+            self.seams.clock.sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Lets a held arrival go on, or drops it.
+    pub async fn release(&self, breakpoint: &serde_json::Value, then: &str) {
+        let path = format!("breakpoints/{}/release", id_of(breakpoint));
+        self.sim_post(&path, serde_json::json!({ "then": then })).await;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill_agent();
+    }
+}
+
+fn id_of(breakpoint: &serde_json::Value) -> String {
+    match &breakpoint["id"] {
+        serde_json::Value::String(id) => id.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One request to the simulator, without an HTTP client of our own.
+async fn http(address: &SocketAddr, method: &str, path: &str, body: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let network = towline_link::seams::Network::Tcp;
+    let mut stream = network.connect(&address.to_string()).await.expect("the simulator listens");
+    let request = format!(
+        "{method} /_sim/{path} HTTP/1.0\r\nhost: sim\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("read");
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn identities(directory: &Path, seams: &Seams) -> Result<(), CaError> {
+    let now = seams.clock.now();
+    let ca = Ca::create("test".parse().expect("a trust domain"), now)?;
+    let callers = [
+        ("identity", Identity::Agent("dev".parse().expect("a name"))),
+        ("orchestrator", Identity::Orchestrator),
+        ("ann", Identity::Operator("ann".parse().expect("a name"))),
+    ];
+    for (place, identity) in callers {
+        let request = certificate_request()?;
+        let names = ["127.0.0.1".to_owned()];
+        let chain = ca.issue(&request.request_pem, &identity, &names, now, VALIDITY)?;
+        let credentials = Credentials::from_pem(place, &request.key_pem, &chain, ca.certificate_pem(), now);
+        credentials.expect("they fit").save(&directory.join(place)).expect("saved");
+    }
+    Ok(())
+}
+
+/// An update of `orders` to a tag.
+pub fn update_orders(id: &str, tag: &str) -> UpdateServiceRequest {
+    UpdateServiceRequest {
+        region: REGION.into(),
+        cluster: CLUSTER.into(),
+        service: "orders".into(),
+        containers: vec![towline_proto::agent::v1::ContainerImage {
+            name: "app".into(),
+            tag: tag.into(),
+            ..Default::default()
+        }],
+        context: Some(OperationContext {
+            operation_id: id.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// What an operation on `orders` would start from.
+pub async fn describe(client: &mut Client, service: &str) -> DescribeServiceResponse {
+    let request = DescribeServiceRequest {
+        region: REGION.into(),
+        cluster: CLUSTER.into(),
+        service: service.into(),
+        stack: "default".into(),
+        ..Default::default()
+    };
+    client.describe_service(request).await.expect("described").into_inner()
+}
+
+/// An event of a response, whichever it is.
+pub trait HasEvent {
+    fn event(self) -> OperationEvent;
+}
+
+impl HasEvent for UpdateServiceResponse {
+    fn event(self) -> OperationEvent {
+        self.event.expect("an event")
+    }
+}
+
+impl HasEvent for towline_proto::agent::v1::DeployFargateServiceResponse {
+    fn event(self) -> OperationEvent {
+        self.event.expect("an event")
+    }
+}
+
+impl HasEvent for towline_proto::agent::v1::WatchOperationResponse {
+    fn event(self) -> OperationEvent {
+        self.event.expect("an event")
+    }
+}
+
+/// All events of an operation, to its end.
+pub async fn to_the_end<R: HasEvent>(
+    answer: Result<Response<impl Stream<Item = Result<R, Status>> + Unpin>, Status>,
+) -> Vec<OperationEvent> {
+    let mut stream = answer.expect("accepted").into_inner();
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        events.push(event.expect("no error in the stream").event());
+    }
+    events
+}
+
+/// The end of an operation.
+pub fn finished(events: &[OperationEvent]) -> &Finished {
+    match events.last().and_then(|event| event.event.as_ref()) {
+        Some(Event::Finished(finished)) => finished,
+        other => panic!("the last event is no end: {other:?}"),
+    }
+}
+
+/// The kinds of the events in short words, for assertions.
+pub fn told(events: &[OperationEvent]) -> Vec<String> {
+    let word = |event: &OperationEvent| match event.event.as_ref().expect("a kind") {
+        Event::Started(started) => format!("started reattached={}", started.reattached),
+        Event::StepChanged(step) => format!("{} {}: {}", step.step().as_str_name(), step.state().as_str_name(), step.detail),
+        Event::Finding(finding) => format!("finding {}: {}", finding.reason, finding.message),
+        Event::StackResource(resource) => format!("resource {} {}", resource.logical_id, resource.status),
+        Event::Rollout(rollout) => format!(
+            "rollout {}",
+            rollout
+                .deployments
+                .iter()
+                .map(|d| format!("{} {} {}/{} failed={} {}", d.status, d.task_definition, d.running, d.desired, d.failed, d.rollout_state))
+                .collect::<Vec<_>>()
+                .join("; ")
+        ),
+        Event::ServiceEvent(event) => format!("service event {}", event.message),
+        Event::TaskStopped(task) => format!("task stopped {} {}", task.stop_code, task.stopped_reason),
+        Event::LogLine(line) => format!("log {}", line.message),
+        Event::Finished(finished) => format!("finished {} {}: {}", finished.verdict().as_str_name(), finished.reason, finished.summary),
+    };
+    events.iter().map(word).collect()
+}
