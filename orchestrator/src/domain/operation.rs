@@ -380,3 +380,88 @@ impl Filling<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{name::ChannelName, project, release::choose_images};
+
+    const SHOP: &str = include_str!("../../../examples/shop/towline.yaml");
+
+    fn planned(environment: &str) -> Vec<PlannedOperation> {
+        let project = project::parse(SHOP, "f").unwrap();
+        let channel: ChannelName = "stable".parse().unwrap();
+        let chosen = [
+            ("web".to_owned(), "1.2.0".to_owned()),
+            ("orders".to_owned(), "1.1.0".to_owned()),
+        ];
+        let release = Release {
+            project: project.name.clone(),
+            version: "1.2.0".parse().unwrap(),
+            images: choose_images(&project, &channel, &chosen).unwrap(),
+            channel,
+            project_version: 1,
+            notes: String::new(),
+            created: "2026-11-24T21:00:00Z".parse().unwrap(),
+            created_by: "ann".to_owned(),
+        };
+        let id = DeploymentId(uuid::Uuid::from_u128(1));
+        plan(&project, &release, &environment.parse().unwrap(), id).unwrap()
+    }
+
+    #[test]
+    fn every_target_gets_its_own_values_and_its_own_wave() {
+        let operations = planned("prod");
+        let told: Vec<String> = operations
+            .iter()
+            .map(|it| {
+                format!(
+                    "{} {} {} {:?}",
+                    it.wave,
+                    it.target,
+                    it.service,
+                    it.payload.images()
+                )
+            })
+            .collect();
+        let of = |wave, region| {
+            let registry = format!("333333333333.dkr.ecr.{region}.amazonaws.com");
+            [
+                format!(
+                    "{wave} 333333333333/{region}/main web [(ContainerName(\"web\"), \"{registry}/shop/web:1.2.0\"), \
+                     (ContainerName(\"envoy\"), \"{registry}/envoy:v1.31.0\")]"
+                ),
+                format!("{wave} 333333333333/{region}/main orders [(ContainerName(\"app\"), \":1.1.0\")]"),
+            ]
+        };
+        assert_eq!(told, [of(0, "eu-west-1"), of(1, "eu-central-1")].concat());
+        let Payload::Fargate(web) = &operations[2].payload else {
+            panic!("web is a fargate service")
+        };
+        assert_eq!(
+            web.subnets,
+            ["subnet-0c10000000000000a", "subnet-0c10000000000000b"]
+        );
+        assert_eq!(web.containers[0].environment["LEVEL"], "warn");
+        assert_eq!(web.desired_count, Some(2));
+        assert!(web.containers[0].secrets["DB"].contains("eu-central-1:333333333333"));
+    }
+
+    #[test]
+    fn an_order_holds_within_a_target() {
+        let operations = planned("prod");
+        assert_eq!(operations[1].after, [operations[0].id]);
+        assert_eq!(operations[3].after, [operations[2].id]);
+    }
+
+    #[test]
+    fn ids_are_the_same_for_the_same_deployment_and_survive_storage() {
+        let operations = planned("dev");
+        assert_eq!(operations, planned("dev"));
+        let stored = serde_json::to_string(&operations).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Vec<PlannedOperation>>(&stored).unwrap(),
+            operations
+        );
+    }
+}

@@ -207,3 +207,67 @@ pub fn satisfies(tag: &str, range: &semver::VersionReq) -> bool {
 fn version_of(tag: &str) -> Option<semver::Version> {
     tag.strip_prefix('v').unwrap_or(tag).parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::project;
+
+    const SHOP: &str = include_str!("../../../examples/shop/towline.yaml");
+
+    fn choose(chosen: &[(&str, &str)]) -> Result<Vec<String>, Vec<String>> {
+        let project = project::parse(SHOP, "f").unwrap();
+        let chosen: Vec<_> = chosen
+            .iter()
+            .map(|(image, tag)| ((*image).to_owned(), (*tag).to_owned()))
+            .collect();
+        choose_images(&project, &"stable".parse().unwrap(), &chosen)
+            .map(|images| {
+                images
+                    .iter()
+                    .map(|(key, image)| format!("{key}={}", image.tag))
+                    .collect()
+            })
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_release_holds_every_image_with_its_tag() {
+        let images = choose(&[("orders", "1.0.0"), ("web", "v1.2.0")]).unwrap();
+        assert_eq!(images, ["web=v1.2.0", "orders=1.0.0", "envoy=v1.31.0"]);
+    }
+
+    #[test]
+    fn everything_wrong_with_a_choice_is_told_at_once() {
+        let faults = choose(&[("web", "0.9.0"), ("envoy", "v2"), ("wep", "1")]).unwrap_err();
+        assert_eq!(
+            faults,
+            [
+                "the project has no image wep",
+                "image web: tag 0.9.0 breaks the rule >=1.0.0 of channel stable",
+                "image orders has no tag",
+                "image envoy cannot be chosen: the project fixes its tag v1.31.0",
+            ]
+        );
+        let faults = choose(&[("web", "latest"), ("orders", "1.1.0-rc.1")]).unwrap_err();
+        assert_eq!(
+            faults,
+            [
+                "image web: tag latest is not a version, and channel stable has the rule >=1.0.0 for it",
+                "image orders: tag 1.1.0-rc.1 breaks the rule >=1.0.0 of channel stable",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_only_channel_need_not_be_named() {
+        let project = project::parse(SHOP, "f").unwrap();
+        assert_eq!(choose_channel(&project, None).unwrap().as_str(), "stable");
+        assert_eq!(choose_channel(&project, Some("")).unwrap().as_str(), "stable");
+        let fault = choose_channel(&project, Some("beta")).unwrap_err();
+        assert_eq!(
+            (fault.to_string().as_str(), fault.hint().as_str()),
+            ("the project has no channel beta", "channels: stable")
+        );
+    }
+}

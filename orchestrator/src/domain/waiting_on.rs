@@ -81,7 +81,7 @@ impl WaitingOn {
                 ..
             } if state.is_terminal() => {
                 format!(
-                    "try it again (towline promote --environment {environment}), or release another version"
+                    "try it again (towline promote VERSION --to {environment}), or release another version"
                 )
             }
             Self::ManualPromotion { .. } => "towline promote".to_owned(),
@@ -165,4 +165,107 @@ impl fmt::Display for WaitingOn {
 
 fn moment(at: Timestamp) -> impl fmt::Display {
     at.strftime("%Y-%m-%d %H:%M:%SZ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_face_shows_these_sentences() {
+        let at: Timestamp = "2026-11-24T21:00:00Z".parse().unwrap();
+        let dev: AgentName = "dev".parse().unwrap();
+        let prod: EnvironmentName = "prod".parse().unwrap();
+        let staging: PhaseName = "staging".parse().unwrap();
+        let deployment = DeploymentId(uuid::Uuid::from_u128(7));
+        let sentences = [
+            (
+                WaitingOn::Approval {
+                    role: ApproverRole::Approver,
+                    have: 0,
+                    need: 1,
+                },
+                "approval of role approver (0 of 1)",
+            ),
+            (
+                WaitingOn::AgentOffline {
+                    agent: dev.clone(),
+                    since: at,
+                    reason: "no answer for 25 s".to_owned(),
+                },
+                "agent dev offline since 2026-11-24 21:00:00Z (no answer for 25 s), hint: see that towline-agent runs in the account of dev and reaches the orchestrator",
+            ),
+            (
+                WaitingOn::AgentNeverJoined { agent: dev.clone() },
+                "agent dev has never joined, hint: run the `towline-agent join` command of the invitation; a new one: towline agent invite dev",
+            ),
+            (
+                WaitingOn::AgentUnknown { agent: dev.clone() },
+                "agent dev was never invited, hint: invite it: towline agent invite dev",
+            ),
+            (
+                WaitingOn::EnvironmentBusy {
+                    environment: prod.clone(),
+                    deployment,
+                    release: "1.0.0".parse().unwrap(),
+                    state: DeploymentState::Running,
+                },
+                "deployment 00000000-0000-0000-0000-000000000007 of release 1.0.0 is running in prod",
+            ),
+            (
+                WaitingOn::PhaseNotSatisfied {
+                    phase: staging.clone(),
+                    environment: "staging".parse().unwrap(),
+                    state: Some(DeploymentState::Failed),
+                },
+                "phase staging is not satisfied (staging: failed)",
+            ),
+            (
+                WaitingOn::PhaseNotSatisfied {
+                    phase: staging,
+                    environment: "staging".parse().unwrap(),
+                    state: None,
+                },
+                "phase staging is not satisfied (staging: not deployed yet)",
+            ),
+            (
+                WaitingOn::PreviousWave { wave: 0, open: 1 },
+                "wave 1: one operation has not ended",
+            ),
+            (
+                WaitingOn::PreviousWave { wave: 1, open: 3 },
+                "wave 2: 3 operations have not ended",
+            ),
+            (
+                WaitingOn::ServiceOrder {
+                    first: vec!["web".parse().unwrap()],
+                },
+                "web comes first",
+            ),
+            (
+                WaitingOn::ManualPromotion {
+                    phase: "production".parse().unwrap(),
+                    environment: prod,
+                },
+                "promotion to prod (phase production is manual)",
+            ),
+            (
+                WaitingOn::CancelNotConfirmed {
+                    agent: dev.clone(),
+                    offline_since: None,
+                },
+                "cancel not yet confirmed by agent dev",
+            ),
+            (
+                WaitingOn::CancelNotConfirmed {
+                    agent: dev,
+                    offline_since: Some(at),
+                },
+                "cancel not yet confirmed by agent dev, offline since 2026-11-24 21:00:00Z",
+            ),
+        ];
+        for (waiting_on, sentence) in sentences {
+            assert_eq!(waiting_on.to_string(), sentence);
+        }
+    }
 }

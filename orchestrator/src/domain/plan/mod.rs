@@ -375,3 +375,8 @@ fn severity(state: DeploymentState) -> u8 {
         DeploymentState::Failed => 6,
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

@@ -108,7 +108,8 @@ fn cpu_fault(what: &str, cpu: u32) -> Option<(String, String)> {
 fn memory_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
     let &(_, from, to, step) = SIZES.iter().find(|(units, ..)| *units == cpu)?;
     // 256 CPU units offer 512, 1024 and 2048 MiB, and not 1536.
-    let fits = (from..=to).contains(&memory) && (memory - from) % step == 0 && (cpu, memory) != (256, 1536);
+    let fits =
+        (from..=to).contains(&memory) && (memory - from).is_multiple_of(step) && (cpu, memory) != (256, 1536);
     let hint = match cpu {
         256 => "512, 1024 or 2048 MiB".to_owned(),
         _ => format!("{from} to {to} MiB in steps of {step}"),

@@ -137,11 +137,14 @@ impl<'a> Reading<'a> {
         K: FromStr,
         K::Err: std::fmt::Display,
     {
-        entry
-            .key
-            .parse()
-            .map_err(|fault: K::Err| drop(self.report.error(entry.key_at, fault.to_string())))
-            .ok()
+        match entry.key.parse() {
+            Ok(name) => Some(name),
+            Err(fault) => {
+                let fault: K::Err = fault;
+                self.report.error(entry.key_at, fault.to_string());
+                None
+            }
+        }
     }
 
     /// A text with holes, which every target must be able to fill.
