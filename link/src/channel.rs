@@ -138,6 +138,9 @@ impl LinkChannel {
         request: http::Request<tonic::body::Body>,
         open: Option<OpenCall>,
     ) -> Result<http::Response<LinkBody>, Status> {
+        if self.peer.link.is_ended() {
+            return Err(self.lost());
+        }
         let request = addressed(request)?;
         let answer = tokio::select! {
             biased;
@@ -180,10 +183,8 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for LinkChannel {
     type Error = Status;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
+    /// Always: a generated client would hide the reason of an error here.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        if self.peer.link.is_ended() {
-            return Poll::Ready(Err(self.lost()));
-        }
         Poll::Ready(Ok(()))
     }
 

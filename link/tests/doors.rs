@@ -1,11 +1,7 @@
 //! Who is let in. Every refused certificate, in both modes: the handler's
 //! counter stays at zero, and rises with the right certificate.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod common;
 #[path = "common/stranger.rs"]
