@@ -1,10 +1,12 @@
 //! One account: who we are there, and the way to its services.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::Credentials;
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
 
@@ -23,6 +25,22 @@ pub struct AwsSettings {
     pub poll_interval: Duration,
     /// How long one attempt of one call may take.
     pub attempt_timeout: Duration,
+    /// Instead of what the SDK finds in the process's environment. Only for a
+    /// simulated AWS, which takes the 12 digits of an account for an id.
+    pub access_key: Option<AccessKey>,
+}
+
+/// An access key that is written down.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessKey({})", self.id)
+    }
 }
 
 impl Default for AwsSettings {
@@ -32,6 +50,7 @@ impl Default for AwsSettings {
             region: "us-east-1".to_owned(),
             poll_interval: Duration::from_secs(3),
             attempt_timeout: Duration::from_secs(20),
+            access_key: None,
         }
     }
 }
@@ -108,6 +127,14 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
         .timeout_config(timeouts);
     if let Some(url) = &settings.endpoint_url {
         loader = loader.endpoint_url(url);
+    }
+    if let Some(key) = &settings.access_key {
+        let key = Credentials::builder()
+            .access_key_id(&key.id)
+            .secret_access_key(&key.secret)
+            .provider_name("settings")
+            .build();
+        loader = loader.credentials_provider(key);
     }
     loader.load().await
 }

@@ -22,5 +22,5 @@ mod stacks;
 mod tasks;
 mod wire;
 
-pub use account::{Aws, AwsSettings, ConnectError};
+pub use account::{AccessKey, Aws, AwsSettings, ConnectError};
 pub use operation::in_operation;
