@@ -210,7 +210,7 @@ pub fn plan(
         };
         for (name, service) in &project.services {
             let id = target.id();
-            match filling.payload(name, service) {
+            match filling.payload(service) {
                 Ok(payload) => operations.push(PlannedOperation {
                     id: OperationId::of(deployment, &id, name, FIRST_ATTEMPT),
                     service: name.clone(),
@@ -268,9 +268,9 @@ impl From<Unresolved> for Missing {
 }
 
 impl Filling<'_> {
-    fn payload(&self, name: &ServiceName, service: &Service) -> Result<Payload, Missing> {
+    fn payload(&self, service: &Service) -> Result<Payload, Missing> {
         match &service.kind {
-            ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(name, fargate)?))),
+            ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(fargate)?))),
             ServiceKind::Existing(existing) => {
                 let containers = existing.containers.iter().map(|(container, image)| {
                     Ok(ContainerUpdate {
@@ -317,7 +317,7 @@ impl Filling<'_> {
         template.map_or(Ok(String::new()), |template| template.resolve(self.scope))
     }
 
-    fn fargate(&self, name: &ServiceName, service: &FargateService) -> Result<FargatePayload, Missing> {
+    fn fargate(&self, service: &FargateService) -> Result<FargatePayload, Missing> {
         let containers = service
             .containers
             .iter()
@@ -330,12 +330,9 @@ impl Filling<'_> {
             })
         });
         let mut tags = self.map(&service.tags)?;
-        for (key, value) in [
-            ("towline:project", self.project.name.as_str()),
-            ("towline:service", name.as_str()),
-        ] {
-            tags.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-        }
+        // The agent's own tag says which service a stack is of.
+        tags.entry("towline:project".to_owned())
+            .or_insert_with(|| self.project.name.to_string());
         Ok(FargatePayload {
             name: service.service.clone(),
             stack_name: self.optional(service.stack.as_ref())?,
