@@ -80,7 +80,7 @@ fn not_allowed(rpc: OrchestratorRpc, operator: &OperatorName, role: OperatorRole
         ),
     )
     .hint(format!(
-        "ask {needed} to do it, or an admin for `towline operator invite NAME --role ...`"
+        "ask someone with the role {needed}, or an admin for `towline operator invite {operator} --role ROLE`"
     ))
     .into_status()
 }

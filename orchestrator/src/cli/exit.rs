@@ -152,8 +152,12 @@ fault_from!(
 );
 
 impl From<io::Error> for Fault {
-    /// Writing to standard output or error failed.
+    /// Writing to standard output or error failed. A reader that has gone
+    /// (`towline status | head`) has seen what it wanted: nothing is said.
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::local("");
+        }
         Self::local(format!("cannot write the output: {error}"))
     }
 }

@@ -63,7 +63,10 @@ impl Init {
             let made = Made {
                 founding: &founding,
                 founded: &founded,
-                context_file: context_file.display().to_string(),
+                context_file: std::path::absolute(&context_file)
+                    .unwrap_or(context_file)
+                    .display()
+                    .to_string(),
                 usual_context: global.config.is_none(),
             };
             match console.format {

@@ -127,6 +127,9 @@ impl Console {
 
     fn try_fault(&mut self, fault: &Fault) -> io::Result<()> {
         self.clear()?;
+        if fault.what.is_empty() {
+            return Ok(());
+        }
         write!(self.talk, "{}", fault_text(fault))?;
         self.talk.flush()
     }

@@ -84,6 +84,7 @@ fn cell(environment: &pb::EnvironmentStatus, service: &str, now: Timestamp) -> E
         .collect();
     let tones = cells.iter().map(|cell| show::verdict(&cell.verdict));
     let tone = tones.reduce(worse).unwrap_or(Tone::Plain);
+    let shared = shared_start(&cells);
     let lines: Vec<_> = match cells.as_slice() {
         [] => vec!["-".to_owned()],
         [one] => target(one, now),
@@ -91,12 +92,31 @@ fn cell(environment: &pb::EnvironmentStatus, service: &str, now: Timestamp) -> E
             .iter()
             .flat_map(|cell| {
                 let mut lines = target(cell, now);
-                lines[0] = format!("{}: {}", cell.target, lines[0]);
+                let label = cell.target.get(shared..).unwrap_or(&cell.target);
+                if let Some(first) = lines.first_mut() {
+                    *first = format!("{label}: {first}");
+                }
                 lines
             })
             .collect(),
     };
     Entry::toned(lines.join("\n"), tone)
+}
+
+/// How many bytes of the targets' names all of them begin with, up to a `/`:
+/// the account, where it is the same.
+fn shared_start(cells: &[&pb::CellStatus]) -> usize {
+    let Some((first, rest)) = cells.split_first() else {
+        return 0;
+    };
+    let starts = first.target.match_indices('/').map(|(at, _)| at + 1);
+    starts
+        .filter(|end| {
+            let start = &first.target[..*end];
+            rest.iter().all(|cell| cell.target.starts_with(start))
+        })
+        .max()
+        .unwrap_or(0)
 }
 
 fn worse(left: Tone, right: Tone) -> Tone {
@@ -175,17 +195,17 @@ mod tests {
                 pb::CellStatus {
                     last_release: "1.1.0".to_owned(),
                     reason: "rolled_back".to_owned(),
-                    ..cell("web", "dev/eu-west-1/main", "1.0.0", "failed")
+                    ..cell("web", "111111111111/eu-west-1/main", "1.0.0", "failed")
                 },
-                cell("orders", "dev/eu-west-1/main", "1.0.0", "succeeded"),
+                cell("orders", "111111111111/eu-west-1/main", "1.0.0", "succeeded"),
             ],
             ..pb::EnvironmentStatus::default()
         };
         let prod = pb::EnvironmentStatus {
             environment: "prod".to_owned(),
             cells: vec![
-                cell("web", "prod/eu-west-1/main", "1.0.0", "succeeded"),
-                cell("web", "prod/eu-central-1/main", "", ""),
+                cell("web", "333333333333/eu-west-1/main", "1.0.0", "succeeded"),
+                cell("web", "333333333333/eu-central-1/main", "", ""),
             ],
             waiting_on: "approval of role approver (0 of 1)".to_owned(),
             ..pb::EnvironmentStatus::default()
@@ -198,8 +218,8 @@ mod tests {
             grid(&project, Timestamp::new(1_000, 0).unwrap(), false),
             "\
 shop      dev                          prod
-web       1.0.0, 60s ago               prod/eu-west-1/main: 1.0.0, 60s ago
-            1.1.0 failed: rolled_back  prod/eu-central-1/main: nothing released
+web       1.0.0, 60s ago               eu-west-1/main: 1.0.0, 60s ago
+            1.1.0 failed: rolled_back  eu-central-1/main: nothing released
 orders    1.0.0, 60s ago               -
 waits on  -                            approval of role approver
                                        (0 of 1)"

@@ -25,7 +25,11 @@ impl ValidFor {
 /// Until when an invitation is good, for a person.
 pub fn until(expires: Option<&prost_types::Timestamp>, now: Timestamp) -> String {
     match show::instant(expires) {
-        Some(at) => format!("within {}", show::span(at.duration_since(now).as_secs().max(0))),
+        Some(at) => {
+            // A second has passed since the token was made: whole minutes are meant.
+            let seconds = at.duration_since(now).as_secs().max(0);
+            format!("within {}", show::span((seconds + 59) / 60 * 60))
+        }
         None => "soon".to_owned(),
     }
 }
