@@ -92,10 +92,18 @@ pub fn members(name: &str, pieces: impl IntoIterator<Item = String>) -> String {
     wrap(name, &inner)
 }
 
+/// Actions whose answer holds nothing at all, by AWS's service models.
+const WITHOUT_RESULT: [&str; 2] = ["CancelUpdateStack", "DeleteStack"];
+
 /// The whole answer of an awsQuery action around its result's inner XML.
 pub fn response(namespace: &str, action: &str, result: &str, request_id: &str) -> String {
+    let result = if WITHOUT_RESULT.contains(&action) {
+        String::new()
+    } else {
+        wrap(&format!("{action}Result"), result)
+    };
     format!(
-        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
+        "<{action}Response xmlns=\"{namespace}\">{result}\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
     )
 }
