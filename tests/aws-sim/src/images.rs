@@ -111,9 +111,12 @@ impl Reference {
     }
 }
 
+/// Images by registry and repository.
+type Listed = BTreeMap<(String, String), Vec<Image>>;
+
 /// All registries of the simulated world.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<Mutex<BTreeMap<(String, String), Vec<Image>>>>);
+pub struct Registry(Arc<Mutex<Listed>>);
 
 impl Registry {
     /// Adds an image, in place of one of the same name.
@@ -142,15 +145,5 @@ impl Registry {
                 None => image.tag == wanted,
             })
             .cloned()
-    }
-
-    /// Whether any tag of the repository is listed.
-    pub fn has_repository(&self, reference: &Reference) -> bool {
-        let registry = match reference.ecr_account() {
-            Some(_) => "ecr",
-            None => reference.registry.as_str(),
-        };
-        let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        images.contains_key(&(registry.to_owned(), reference.repository.clone()))
     }
 }

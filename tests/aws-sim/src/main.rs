@@ -19,6 +19,9 @@ struct Arguments {
     /// Simulated seconds per second; 0 stands still.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// Keep what goes over the wire for GET /_sim/wire, and in DIR/aws-sim-PID.jsonl.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, env = "AWS_SIM_RECORD_WIRE")]
+    record_wire: Option<Option<PathBuf>>,
 }
 
 #[tokio::main]
@@ -43,6 +46,9 @@ async fn run(arguments: Arguments) -> Result<()> {
         .with_context(|| format!("cannot read the seed {}", arguments.seed.display()))?;
     let seed = Seed::read(&text).with_context(|| arguments.seed.display().to_string())?;
     let simulator = Simulator::start(seed, arguments.listen, arguments.speed).await?;
+    if let Some(directory) = &arguments.record_wire {
+        simulator.record_wire(directory.as_deref())?;
+    }
     println!("listening on {}", simulator.url());
     tokio::signal::ctrl_c().await?;
     simulator.stop().await;

@@ -12,6 +12,8 @@ pub mod engine;
 mod limits;
 mod model;
 mod references;
+mod rollout;
+mod service_checks;
 mod service_deployments;
 mod service_reads;
 mod services;
@@ -19,6 +21,8 @@ mod tags;
 mod task;
 mod task_definitions;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 

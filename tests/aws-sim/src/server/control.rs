@@ -54,6 +54,7 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
             json!({ "digest": digest })
         }),
         (&Method::GET, ["state"]) => Ok(state(shared, query.get("account"), query.get("region"))),
+        (&Method::GET, ["wire"]) => Ok(shared.wire.latest()),
         (&Method::POST, ["reset"]) => reset(shared),
         _ => Err(Wrong(404, format!("/_sim/{path} is nothing that aws-sim knows"))),
     };

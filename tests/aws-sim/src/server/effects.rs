@@ -42,8 +42,10 @@ pub enum Disposition {
 pub struct Effect {
     /// Counts from one, in the order of arrival.
     pub seq: u64,
-    /// Simulated time of arrival, ISO 8601.
+    /// The machine's time of day at the arrival, RFC 3339 with microseconds.
     pub at: String,
+    /// Simulated time at the arrival.
+    pub sim_at: String,
     pub account: String,
     pub region: String,
     pub service: String,
@@ -64,8 +66,6 @@ pub struct Effect {
     pub http_status: u16,
     /// Whether the answer was sent.
     pub answered: bool,
-    /// Milliseconds of the machine's time since the simulator's start.
-    pub machine_ms: i64,
 }
 
 /// Every arrival since the start or the last reset.
@@ -90,13 +90,14 @@ impl Log {
     }
 
     /// Writes an arrival down; its number.
-    pub fn arrived(&self, arrival: &Arrival, at: SimTime, machine_ms: i64) -> u64 {
+    pub fn arrived(&self, arrival: &Arrival, at: jiff::Timestamp, sim_at: SimTime) -> u64 {
         let mut log = self.lock();
         let seq = u64::try_from(log.len()).unwrap_or(u64::MAX) + 1;
         let arrival = arrival.clone();
         log.push(Effect {
             seq,
-            at: at.iso(),
+            at: at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string(),
+            sim_at: sim_at.iso(),
             kind: Kind::of(&arrival.action),
             account: arrival.account,
             region: arrival.region,
@@ -109,7 +110,6 @@ impl Log {
             subject: arrival.subject,
             http_status: 0,
             answered: false,
-            machine_ms,
         });
         seq
     }

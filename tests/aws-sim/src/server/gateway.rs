@@ -79,10 +79,8 @@ pub async fn answer(shared: Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer 
 }
 
 async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
-    let arrived = shared.world().clock.now();
-    let seq = shared
-        .effects
-        .arrived(&request.arrival, arrived, shared.machine_ms());
+    let sim_at = shared.world().clock.now();
+    let seq = shared.effects.arrived(&request.arrival, time_of_day(), sim_at);
     let registering = Registering::begin(&shared, &request);
     let fault = shared.faults.meet(&request.arrival);
     let mut hold = shared.breakpoints.meet(&request.arrival, seq);
@@ -118,6 +116,14 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     }
     shared.effects.update(seq, |effect| effect.answered = true);
     Ok(response)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator's own edge to the machine's clock"
+)]
+fn time_of_day() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 fn drop_unapplied(shared: &Shared, seq: u64) -> Answer {

@@ -11,6 +11,9 @@ mod effects;
 mod faults;
 mod gateway;
 mod request;
+#[cfg(test)]
+mod tests;
+mod wire_log;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -45,6 +48,7 @@ struct Shared {
     limits: Mutex<gateway::Limiter>,
     registering: Mutex<std::collections::BTreeSet<(String, String, String)>>,
     started: std::time::Instant,
+    wire: wire_log::WireLog,
     tasks: TaskTracker,
     stopped: CancellationToken,
 }
@@ -109,6 +113,7 @@ impl Simulator {
             faults: faults::Faults::default(),
             registering: Mutex::default(),
             started: std::time::Instant::now(),
+            wire: wire_log::WireLog::default(),
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
         });
@@ -128,18 +133,32 @@ impl Handle {
         format!("http://{}", self.address)
     }
 
+    fn close(&self) {
+        self.shared.stopped.cancel();
+        // A request that is held would keep its task for ever.
+        self.shared.breakpoints.clear();
+        self.shared.tasks.close();
+    }
+
+    /// Keeps what goes over the wire from now on (`GET /_sim/wire`), in a file
+    /// of `directory`, too, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn record_wire(&self, directory: Option<&std::path::Path>) -> Result<()> {
+        self.shared.wire.open(directory)
+    }
+
     /// Closes the port and every connection.
     pub async fn stop(self) {
-        self.shared.stopped.cancel();
-        self.shared.tasks.close();
+        self.close();
         self.shared.tasks.wait().await;
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.stopped.cancel();
-        self.shared.tasks.close();
+        self.close();
     }
 }
 
@@ -213,5 +232,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
             "",
         ));
     }
-    gateway::answer(shared, &parts, &body).await
+    let answer = gateway::answer(shared.clone(), &parts, &body).await;
+    shared.wire.record(&parts, &body, answer.as_ref().ok()).await;
+    answer
 }

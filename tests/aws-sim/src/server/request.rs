@@ -139,7 +139,7 @@ fn scope(parts: &Parts) -> Result<Scope, AwsError> {
         )
     };
     let credential = header
-        .split(|c: char| c == ' ' || c == ',')
+        .split([' ', ','])
         .find_map(|field| field.strip_prefix("Credential="))
         .ok_or_else(|| invalid("the Authorization header has no credential scope"))?;
     let fields: Vec<&str> = credential.split('/').collect();

@@ -6,6 +6,7 @@
 //! that the same requests at the same simulated times give the same world.
 
 pub mod clock;
+mod furnish;
 pub mod ids;
 pub mod seed;
 
