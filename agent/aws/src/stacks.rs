@@ -3,7 +3,7 @@
 use aws_sdk_cloudformation::types;
 use serde_json::Value;
 use towline_agent_domain::observed::{Stack, StackEvent, StackResource};
-use towline_agent_domain::outside::{Answer, Stacks};
+use towline_agent_domain::outside::{Answer, CallError, Stacks};
 
 use crate::Aws;
 use crate::call::{absent_as_none, answer};
@@ -71,8 +71,15 @@ impl Stacks for Aws {
             .cloudformation(region)
             .get_template_summary()
             .stack_name(stack);
-        let summary = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
-        Ok(summary.and_then(|summary| serde_json::from_str(summary.metadata()?).ok()))
+        match answer(call.send().await, &format!("stack {stack}")) {
+            Ok(summary) => Ok(summary
+                .metadata()
+                .and_then(|text| serde_json::from_str(text).ok())),
+            Err(CallError::Missing { .. }) => Ok(None),
+            // A stack of which no change set was executed yet has no template.
+            Err(CallError::Refused { message, .. }) if message.contains("REVIEW_IN_PROGRESS") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,0 +1,7 @@
+//! The agent's eyes and hands against the simulated AWS, over HTTP: what is read
+//! is judged by the pure rooms, as the agent does it.
+
+mod sim;
+mod stacks;
+mod updates;
+mod wire;
