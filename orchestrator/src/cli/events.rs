@@ -13,14 +13,37 @@ use super::show::{self, Tone};
 /// The kind of event that says how far an operation is.
 const PROGRESS: &str = "operation_progress";
 
-/// One line of an event: time, environment, service@target, message.
-pub fn line(event: &DeploymentEvent, zone: &TimeZone) -> String {
-    let environment = show::or_dash(&event.environment);
-    let subject = subject(event);
-    let time = show::clock(event.time.as_ref(), zone);
-    let message = show::paint(&event.message, tone(event));
-    let separator = if subject.is_empty() { "" } else { "  " };
-    format!("{time}  {environment:<10}  {subject}{separator}{message}")
+/// Writes events as lines in columns as wide as what was seen so far.
+#[derive(Debug)]
+pub struct Lines {
+    zone: TimeZone,
+    environment: usize,
+    subject: usize,
+}
+
+impl Lines {
+    pub fn in_zone(zone: TimeZone) -> Self {
+        Self {
+            zone,
+            environment: 0,
+            subject: 0,
+        }
+    }
+
+    /// One line of an event: time, environment, service@target, message.
+    pub fn line(&mut self, event: &DeploymentEvent) -> String {
+        let time = show::clock(event.time.as_ref(), &self.zone);
+        let environment = show::or_dash(&event.environment);
+        self.environment = self.environment.max(environment.len());
+        let message = show::paint(&event.message, tone(event));
+        let subject = subject(event);
+        let start = format!("{time}  {environment:<width$}", width = self.environment);
+        if subject.is_empty() {
+            return format!("{start}  {message}");
+        }
+        self.subject = self.subject.max(subject.len());
+        format!("{start}  {subject:<width$}  {message}", width = self.subject)
+    }
 }
 
 fn subject(event: &DeploymentEvent) -> String {
@@ -53,10 +76,9 @@ struct Progress {
 }
 
 impl InMotion {
-    /// Takes an event; answers the lines that stay from now on.
-    pub fn take(&mut self, event: &DeploymentEvent, zone: &TimeZone) -> Vec<String> {
+    /// Takes an event and its line; answers the lines that stay from now on.
+    pub fn take(&mut self, event: &DeploymentEvent, line: String) -> Vec<String> {
         let key = (event.deployment.clone(), subject(event));
-        let line = line(event, zone);
         if event.kind == PROGRESS {
             let shape = shape(&event.message);
             let before = self.newest.insert(
@@ -197,16 +219,18 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
+        let mut lines = Lines::in_zone(TimeZone::UTC);
         assert_eq!(
-            line(&progress("stack: started"), &TimeZone::UTC),
-            "22:13:20  dev         web@dev/eu-west-1/main  stack: started"
+            lines.line(&progress("stack: started")),
+            "22:13:20  dev  web@dev/eu-west-1/main  stack: started"
         );
     }
 
     #[test]
     fn counts_replace_each_other_and_nothing_else_is_lost() {
         let mut motion = InMotion::default();
-        let mut take = |event: &DeploymentEvent| motion.take(event, &TimeZone::UTC).join("|");
+        let mut lines = Lines::in_zone(TimeZone::UTC);
+        let mut take = |event: &DeploymentEvent| motion.take(event, lines.line(event)).join("|");
         assert_eq!(take(&progress("rollout: started")), "");
         assert!(take(&progress("PRIMARY web:7: 0/2 running")).ends_with("rollout: started"));
         assert_eq!(take(&progress("PRIMARY web:7: 1/2 running")), "");

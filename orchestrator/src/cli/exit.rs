@@ -14,7 +14,10 @@ Exit codes:
   3  failed: the release is bad
   4  errored: Towline could not act, or cannot know what happened
   5  cancelled
-  6  it waits: for an approval, a free environment, an agent ...";
+  6  it waits: for an approval, or (a release as a whole) for its promotion
+
+`promote`, `approve` and `cancel` answer for the deployment, `release create` and
+`watch` for the release.";
 
 /// What the process answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

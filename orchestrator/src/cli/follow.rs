@@ -10,7 +10,7 @@ use towline_proto::orchestrator::v1::{self as pb, DeploymentState};
 
 use super::{
     connection::Api,
-    events::{self, InMotion},
+    events::{self, InMotion, Lines},
     exit::{Exit, Fault},
     json,
     output::{Console, Format},
@@ -131,11 +131,12 @@ struct Teller {
     told: Told,
     /// Set until the deployment from which on we tell has shown up.
     skipping_to: Option<String>,
+    subject: Subject,
     outcome: Outcome,
     in_motion: InMotion,
     /// Why nothing happened, as it was last said.
     waiting_on: String,
-    zone: TimeZone,
+    lines: Lines,
 }
 
 impl Teller {
@@ -146,10 +147,14 @@ impl Teller {
             cursor: following.after,
             told: following.told,
             skipping_to: following.from_deployment.clone(),
+            subject: match following.from_deployment {
+                Some(_) => Subject::Deployment,
+                None => Subject::Release,
+            },
             outcome: Outcome::default(),
             in_motion: InMotion::default(),
             waiting_on: String::new(),
-            zone: TimeZone::system(),
+            lines: Lines::in_zone(TimeZone::system()),
         }
     }
 
@@ -209,9 +214,10 @@ impl Teller {
             return Ok(());
         }
         self.waiting_on.clear();
+        let line = self.lines.line(event);
         let lines = match console.redraws() {
-            true => self.in_motion.take(event, &self.zone),
-            false => vec![events::line(event, &self.zone)],
+            true => self.in_motion.take(event, line),
+            false => vec![line],
         };
         for line in lines {
             self.say(console, &line)?;
@@ -254,7 +260,7 @@ impl Teller {
 
     fn followed(&self, settled: &pb::Settled) -> Followed {
         Followed {
-            exit: self.outcome.exit(settled),
+            exit: self.outcome.exit(settled, self.subject),
             waiting_on: settled.waiting_on.clone(),
         }
     }
@@ -275,6 +281,13 @@ async fn why(api: &mut Api, event: &pb::DeploymentEvent) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// Whose verdict the exit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Release,
+    Deployment,
+}
+
 /// The verdict over what was told: the newest state of each environment.
 #[derive(Debug, Default)]
 struct Outcome {
@@ -289,16 +302,22 @@ impl Outcome {
     }
 
     /// The worst of what was told; without any state told, what the
-    /// orchestrator says of the whole release.
-    fn exit(&self, settled: &pb::Settled) -> Exit {
-        self.states
+    /// orchestrator says of the whole release. A release as a whole waits while
+    /// it waits on a promotion; one deployment of it has then ended.
+    fn exit(&self, settled: &pb::Settled, subject: Subject) -> Exit {
+        let told = self
+            .states
             .values()
             .map(|state| Exit::of_state(*state))
             .reduce(Exit::worse)
             .unwrap_or_else(|| match settled.outcome() {
                 DeploymentState::Unspecified => Exit::Waits,
                 outcome => Exit::of_state(outcome),
-            })
+            });
+        match subject {
+            Subject::Release if !settled.waiting_on.is_empty() => told.worse(Exit::Waits),
+            Subject::Release | Subject::Deployment => told,
+        }
     }
 }
 
@@ -319,7 +338,21 @@ mod tests {
         for (environment, state) in events {
             outcome.take(&event(environment, *state));
         }
-        outcome.exit(&pb::Settled::default())
+        outcome.exit(&pb::Settled::default(), Subject::Release)
+    }
+
+    #[test]
+    fn a_release_waits_for_its_promotion_and_its_deployment_has_succeeded() {
+        let mut outcome = Outcome::default();
+        outcome.take(&event("dev", DeploymentState::Succeeded));
+        let settled = pb::Settled {
+            waiting_on: "promotion to prod".to_owned(),
+            ..pb::Settled::default()
+        };
+        assert_eq!(outcome.exit(&settled, Subject::Release), Exit::Waits);
+        assert_eq!(outcome.exit(&settled, Subject::Deployment), Exit::Done);
+        outcome.take(&event("dev", DeploymentState::Failed));
+        assert_eq!(outcome.exit(&settled, Subject::Release), Exit::Failed);
     }
 
     #[test]
