@@ -8,12 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tonic::Status;
+use jiff::Timestamp;
+use tonic::{Code, Status};
 
 use crate::{
     counters::Counters,
     identity::Identity,
-    io::{OpenCall, PeerInfo},
+    io::{LinkHandle, OpenCall, PeerInfo},
+    status::{CERTIFICATE_EXPIRED, Fault},
 };
 
 /// Decides about a call, before its handler sees it. Functions
@@ -109,11 +111,20 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let path = request.uri().path().to_owned();
-    let peer = request.extensions().get::<PeerInfo>().cloned();
-    let Some((identity, link)) = peer.and_then(|peer| Some((peer.identity?, peer.link))) else {
+    let Some((identity, certificate_expires, link)) = caller(&request) else {
         counters.refuse();
         return Ok(refusal(Status::unauthenticated("the connection has no identity")));
     };
+    if let Some(at) = expired(certificate_expires, &link) {
+        counters.refuse();
+        let status = Fault::new(
+            Code::Unauthenticated,
+            CERTIFICATE_EXPIRED,
+            format!("the certificate of {identity} expired at {at}"),
+        )
+        .hint("join again with a new token");
+        return Ok(refusal(status.into_status()));
+    }
     let open = if is_open_to_all(&path) {
         None
     } else {
@@ -131,6 +142,16 @@ where
         inner: tonic::body::Body::new(body),
         open,
     }))
+}
+
+fn caller(request: &http::Request<tonic::body::Body>) -> Option<(Identity, Option<Timestamp>, LinkHandle)> {
+    let peer = request.extensions().get::<PeerInfo>()?.clone();
+    Some((peer.identity?, peer.certificate_expires, peer.link))
+}
+
+/// A connection may outlive the certificate that opened it.
+fn expired(at: Option<Timestamp>, link: &LinkHandle) -> Option<Timestamp> {
+    at.filter(|at| link.clock().now() > *at)
 }
 
 /// What everyone with a certificate may ask: is it alive, what can it do.

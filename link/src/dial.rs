@@ -27,8 +27,9 @@ use crate::{
 /// From the first packet to the end of the handshake.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A link that lived this long was no accident; the next one is tried at once.
-const STEADY: Duration = Duration::from_secs(5);
+/// A link that was let in and lived this long is dialled again at once. A shorter
+/// life may be two agents of one name, who throw each other out.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,10 +91,25 @@ impl Links {
         tracing::info!(%agent, generation, remote = %channel.peer().remote, "link up");
         let (links, watched) = (self.clone(), channel.clone());
         self.0.tasks.spawn(async move {
-            let end = watched.closed().await;
+            let end = links.end_of(&watched).await;
             links.take(&agent, generation, end);
         });
         Ok(channel)
+    }
+
+    /// A link ends with its certificate at the latest.
+    async fn end_of(&self, channel: &LinkChannel) -> LinkEnd {
+        let expiry = async {
+            match channel.peer().certificate_expires {
+                Some(at) => self.0.seams.clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            end = channel.closed() => return end,
+            () = expiry => channel.kill("the agent's certificate has expired"),
+        }
+        channel.closed().await
     }
 
     fn put(&self, agent: &AgentName, channel: &LinkChannel) -> u64 {

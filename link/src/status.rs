@@ -17,6 +17,9 @@ pub const DEADLINE_PASSED: &str = "DEADLINE_PASSED";
 /// The reason of a status that an access rule made.
 pub const NOT_ALLOWED: &str = "NOT_ALLOWED";
 
+/// The reason of a status whose caller's certificate expired while connected.
+pub const CERTIFICATE_EXPIRED: &str = "CERTIFICATE_EXPIRED";
+
 const HINT: &str = "hint";
 
 /// A [`Status`] in the making: `google.rpc.ErrorInfo` of domain `towline`, and

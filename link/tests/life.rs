@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use cable::{Cable, State};
 use common::{
-    Handler, agent, authority, call, credentials, eventually, hang, name, orchestrator, polling_agent, quick,
-    seams, soon,
+    Handler, agent, authority, call, credentials, eventually, hang, name, operator, orchestrator,
+    polling_agent, quick, seams, short_lived, soon,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -178,6 +178,35 @@ async fn a_kill_ends_a_stream_that_nobody_drops() {
     assert!(is_link_lost(&refused), "{refused}");
     // The agent notices as well, and comes back.
     eventually("another link", || home.links.get(&name("dev"))).await;
+}
+
+#[tokio::test]
+async fn a_link_does_not_outlive_its_certificate_and_the_api_takes_no_more_calls() {
+    let (seams, ca) = (seams(), authority());
+    let home = orchestrator(&seams, &credentials(&ca, Identity::Orchestrator), quick()).await;
+    let address = home.running.address.to_string();
+    let soon_over = Duration::from_secs(2);
+    let _agent = polling_agent(&seams, &short_lived(&ca, agent("dev"), soon_over), &address, None);
+    let ann = short_lived(&ca, operator("ann"), soon_over);
+    let destination = Destination {
+        address,
+        protocol: Protocol::Api,
+        expected: Identity::Orchestrator,
+        proxy: None,
+    };
+    let stream = dial(&seams, &ann, &destination).await.unwrap();
+    let api = LinkChannel::unwatched(stream, &TaskTracker::new()).await.unwrap();
+    assert!(call(&api).await.is_ok());
+    let link = eventually("the link", || home.links.get(&name("dev"))).await;
+    let end = soon("the end of the link", link.closed()).await;
+    assert_eq!(
+        end.reason,
+        EndReason::Killed("the agent's certificate has expired".to_owned())
+    );
+    seams.clock.sleep(Duration::from_millis(100)).await;
+    let status = call(&api).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    assert_eq!(home.running.counters.handled(), 1);
 }
 
 #[tokio::test]

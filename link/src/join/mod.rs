@@ -18,6 +18,7 @@ use crate::{
     credentials::{Credentials, CredentialsError},
     dial::{DialError, dial_to_join},
     seams::Seams,
+    status::Details,
 };
 
 /// What enrolment gave.
@@ -37,12 +38,19 @@ pub enum EnrolError {
         "{0}\nhint: the token names the orchestrator's address and its CA; ask for a new token when either has changed"
     )]
     Dial(#[from] DialError),
-    #[error("the orchestrator refused: {}", .0.message())]
+    #[error("the orchestrator refused: {}{}", .0.message(), hint_of(.0))]
     Refused(tonic::Status),
     #[error("the orchestrator's answer is not usable: {0}")]
     Answer(String),
     #[error("no key could be made: {0}")]
     Key(#[from] CaError),
+}
+
+fn hint_of(status: &tonic::Status) -> String {
+    match Details::of(status).hint {
+        Some(hint) => format!("\nhint: {hint}"),
+        None => String::new(),
+    }
 }
 
 impl From<CredentialsError> for EnrolError {

@@ -79,6 +79,11 @@ pub fn expired(ca: &Ca, identity: Identity) -> Credentials {
     issued(ca, identity, then, Duration::from_secs(3600))
 }
 
+/// Good for so long from now on.
+pub fn short_lived(ca: &Ca, identity: Identity, validity: Duration) -> Credentials {
+    issued(ca, identity, start(), validity)
+}
+
 fn issued(ca: &Ca, identity: Identity, at: Timestamp, validity: Duration) -> Credentials {
     let pem = pem(ca, &identity, at, validity);
     Credentials::from_pem("test", &pem.key, &pem.chain, ca.certificate_pem(), at).unwrap()
