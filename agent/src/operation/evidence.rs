@@ -16,7 +16,7 @@ use crate::wire;
 
 /// Lines that are read of each container.
 const LINES: u32 = 20;
-/// Logs that are read: the newest tasks tell the same as the older ones.
+/// Containers whose logs are read.
 const MOST_LOGS: usize = 3;
 /// Looks at an empty log: lines arrive a moment after their container's end.
 const LOOKS: u32 = 4;
@@ -42,6 +42,23 @@ pub(super) async fn explain<A: Account>(
         service_events: service_events.unwrap_or_default(),
         stack_events,
     })
+}
+
+/// The dead containers that are worth reading, of each the newest: the others said the same.
+fn newest_of_each<'s>(
+    revision: &TaskDefinitionArn,
+    stopped: &'s [StoppedTask],
+) -> Vec<(&'s StoppedTask, &'s str)> {
+    let mut newest: Vec<(&StoppedTask, &str)> = Vec::new();
+    for task in stopped.iter().filter(|task| task.task_definition == *revision) {
+        for container in telling_containers(task) {
+            if newest.iter().all(|(_, known)| *known != container) {
+                newest.push((task, container));
+            }
+        }
+    }
+    newest.truncate(MOST_LOGS);
+    newest
 }
 
 struct Reader<'a, A> {

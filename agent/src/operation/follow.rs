@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use towline_agent_domain::{
     observed::{ClusterRef, ObservedService, ServiceDeployment, StoppedTask, TargetHealth},
-    outside::Account,
+    outside::{Account, CallError},
     rollout::{
         follow::{self, Evidence, OurDeployment, Phase, Progress, RolloutJudgement, RolloutView},
         targets::Targets,
@@ -326,7 +326,13 @@ impl<'a, A: Account> Follower<'a, A> {
         let aws = &self.surroundings.aws;
         let stopped = self
             .handle
-            .read(&what, || aws.stopped(self.at, self.service))
+            .read(&what, || async {
+                match aws.stopped(self.at, self.service).await {
+                    // A service that was taken back leaves none to ask for.
+                    Err(CallError::Missing { .. }) => Ok(Vec::new()),
+                    answer => answer,
+                }
+            })
             .await?;
         let revision = &self.ours.task_definition;
         let since = self.since;

@@ -2,13 +2,15 @@
 
 use serde_json::json;
 use towline_proto::agent::v1::{
-    ContainerSpec, DeployFargateServiceRequest, FargateServiceSpec, NetworkSpec, OperationContext, Verdict,
+    CancelMode, CancelOperationRequest, ContainerSpec, DeployFargateServiceRequest, FargateServiceSpec,
+    NetworkSpec, OperationContext, Verdict, operation_event::Event,
 };
 
-use crate::world::{ACCOUNT, CLUSTER, REGION, World, describe, finished, told, to_the_end};
+use crate::world::{ACCOUNT, CLUSTER, REGION, World, describe, finished, to_the_end, told, update_orders};
 
 const FIRST: &str = "11111111-1111-4111-8111-111111111111";
 const SECOND: &str = "22222222-2222-4222-8222-222222222222";
+const THIRD: &str = "33333333-3333-4333-8333-333333333333";
 const REGISTRY: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 
 fn deploy_web(id: &str, tag: &str) -> DeployFargateServiceRequest {
@@ -47,11 +49,22 @@ async fn a_service_is_made_and_the_same_again_changes_nothing() {
     let mut request = deploy_web(FIRST, "1.0.0");
     request.expected = describe(&mut client, "web").await.expected;
     let events = to_the_end(client.deploy_fargate_service(request).await).await;
-    assert_eq!(finished(&events).verdict(), Verdict::Succeeded, "{:#?}\n{}", told(&events), world.log());
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
     let mut request = deploy_web(SECOND, "1.0.0");
     request.expected = describe(&mut client, "web").await.expected;
     let events = to_the_end(client.deploy_fargate_service(request).await).await;
-    assert_eq!(finished(&events).verdict(), Verdict::Unchanged, "{:#?}", told(&events));
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Unchanged,
+        "{:#?}",
+        told(&events)
+    );
     assert!(world.writes(SECOND).await.is_empty());
 }
 
@@ -60,21 +73,46 @@ async fn an_update_that_crashes_is_rolled_back_and_failed() {
     let world = World::start(40.0).await;
     let mut client = world.orchestrator().await;
     let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "1.0.0")).await).await;
-    assert_eq!(finished(&events).verdict(), Verdict::Succeeded, "{:#?}\n{}", told(&events), world.log());
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
     let events = to_the_end(client.deploy_fargate_service(deploy_web(SECOND, "1.1.0")).await).await;
     let end = finished(&events);
-    assert_eq!(end.verdict(), Verdict::Failed, "{:#?}\n{}", told(&events), world.log());
+    assert_eq!(
+        end.verdict(),
+        Verdict::Failed,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
     assert_eq!(end.reason, "rolled_back", "{:#?}", told(&events));
     let diagnosis = end.diagnosis.as_ref().unwrap();
     let exits = diagnosis.stopped_tasks.iter().flat_map(|task| &task.containers);
-    assert!(exits.into_iter().any(|c| c.exit_code == Some(1)), "{diagnosis:#?}");
-    assert!(diagnosis.log_lines.iter().any(|line| line.message.contains("missing key DB_POOL")), "{diagnosis:#?}");
+    assert!(
+        exits.into_iter().any(|c| c.exit_code == Some(1)),
+        "{diagnosis:#?}"
+    );
+    assert!(
+        diagnosis
+            .log_lines
+            .iter()
+            .any(|line| line.message.contains("missing key DB_POOL")),
+        "{diagnosis:#?}"
+    );
     assert!(diagnosis.root_cause.contains("exit"), "{}", diagnosis.root_cause);
 }
 
 #[tokio::test]
 async fn a_killed_agent_goes_on_from_its_change_set() {
-    for (action, when) in [("CreateChangeSet", "after"), ("ExecuteChangeSet", "before"), ("ExecuteChangeSet", "after")] {
+    for (action, when) in [
+        ("CreateChangeSet", "after"),
+        ("ExecuteChangeSet", "before"),
+        ("ExecuteChangeSet", "after"),
+    ] {
         let mut world = World::start(40.0).await;
         let mut client = world.orchestrator().await;
         let mut request = deploy_web(FIRST, "1.0.0");
@@ -89,8 +127,215 @@ async fn a_killed_agent_goes_on_from_its_change_set() {
         let mut client = world.orchestrator().await;
         request.context.as_mut().unwrap().repeated_send = true;
         let events = to_the_end(client.deploy_fargate_service(request).await).await;
-        assert_eq!(finished(&events).verdict(), Verdict::Succeeded, "{action} {when}: {:#?}\n{}", told(&events), world.log());
+        assert_eq!(
+            finished(&events).verdict(),
+            Verdict::Succeeded,
+            "{action} {when}: {:#?}\n{}",
+            told(&events),
+            world.log()
+        );
         let writes = world.writes(FIRST).await;
         assert_eq!(writes, ["CreateChangeSet", "ExecuteChangeSet"], "{action} {when}");
     }
+}
+
+async fn until_rollout(
+    stream: &mut tonic::Streaming<towline_proto::agent::v1::DeployFargateServiceResponse>,
+) {
+    loop {
+        let event = stream
+            .message()
+            .await
+            .unwrap()
+            .expect("it has not ended")
+            .event
+            .unwrap();
+        if matches!(event.event, Some(Event::Rollout(_))) {
+            return;
+        }
+    }
+}
+
+fn roll_back(id: &str) -> CancelOperationRequest {
+    CancelOperationRequest {
+        operation_id: id.into(),
+        mode: CancelMode::RollBack.into(),
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_update_is_rolled_back_by_cloudformation() {
+    let world = World::start(20.0).await;
+    let mut client = world.orchestrator().await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "1.0.0")).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let before = describe(&mut client, "web").await.service.unwrap().containers;
+    let mut stream = client
+        .deploy_fargate_service(deploy_web(SECOND, "1.2.0"))
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    client.cancel_operation(roll_back(SECOND)).await.unwrap();
+    let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Cancelled,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert_eq!(
+        describe(&mut client, "web").await.service.unwrap().containers,
+        before
+    );
+    assert_eq!(
+        world.writes(SECOND).await,
+        ["CreateChangeSet", "ExecuteChangeSet", "CancelUpdateStack"]
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_creation_leaves_nothing() {
+    let world = World::start(20.0).await;
+    let mut client = world.orchestrator().await;
+    let mut stream = client
+        .deploy_fargate_service(deploy_web(FIRST, "1.0.0"))
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    client.cancel_operation(roll_back(FIRST)).await.unwrap();
+    let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Cancelled,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let after = describe(&mut client, "web").await;
+    assert!(after.stack.is_none(), "{after:#?}");
+}
+
+#[tokio::test]
+async fn a_first_creation_that_crashes_is_failed_and_can_be_made_anew() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "1.1.0")).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Failed, "create_rolled_back"),
+        "{:#?}",
+        told(&events)
+    );
+    let diagnosis = end.diagnosis.as_ref().unwrap();
+    assert!(
+        diagnosis
+            .log_lines
+            .iter()
+            .any(|line| line.message.contains("DB_POOL")),
+        "{diagnosis:#?}"
+    );
+    let mut request = deploy_web(SECOND, "1.0.0");
+    request.expected = describe(&mut client, "web").await.expected;
+    let events = to_the_end(client.deploy_fargate_service(request).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert_eq!(
+        world.writes(SECOND).await,
+        ["DeleteStack", "CreateChangeSet", "ExecuteChangeSet"]
+    );
+}
+
+#[tokio::test]
+async fn no_changes_is_no_success_when_the_service_runs_something_else() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "1.0.0")).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let mut by_hand = update_orders(SECOND, "1.2.0");
+    by_hand.service = "web".into();
+    by_hand.containers[0].name = "web".into();
+    let events = to_the_end(client.update_service(by_hand).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.0.0")).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Failed, "other_revision_runs"),
+        "{:#?}",
+        told(&events)
+    );
+}
+
+#[tokio::test]
+async fn a_crash_that_was_rolled_back_while_the_agent_was_down_is_explained() {
+    let mut world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "1.0.0")).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let mut request = deploy_web(SECOND, "1.1.0");
+    request.expected = describe(&mut client, "web").await.expected;
+    let mut stream = client
+        .deploy_fargate_service(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    world.kill_agent();
+    world.sim_post("clock", json!({"advance_ms": 300_000})).await;
+    world.start_agent();
+    let mut client = world.orchestrator().await;
+    request.context.as_mut().unwrap().repeated_send = true;
+    let events = to_the_end(client.deploy_fargate_service(request).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Failed, "rolled_back"),
+        "{:#?}",
+        told(&events)
+    );
+    let diagnosis = end.diagnosis.as_ref().unwrap();
+    assert!(
+        diagnosis
+            .log_lines
+            .iter()
+            .any(|line| line.message.contains("DB_POOL")),
+        "{diagnosis:#?}"
+    );
+    assert_eq!(
+        world.writes(SECOND).await,
+        ["CreateChangeSet", "ExecuteChangeSet"]
+    );
 }

@@ -1,7 +1,12 @@
 //! Operations of a real agent process against the simulated AWS: each test
 //! states what a user would miss. The effect log is the oracle of what was written.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail loudly"
+)]
 
 mod fargate;
 mod update;

@@ -24,8 +24,9 @@ use towline_link::{
     seams::Seams,
 };
 use towline_proto::agent::v1::{
-    DescribeServiceRequest, DescribeServiceResponse, Finished, OperationContext, OperationEvent, UpdateServiceRequest,
-    UpdateServiceResponse, agent_service_client::AgentServiceClient, operation_event::Event,
+    DescribeServiceRequest, DescribeServiceResponse, Finished, OperationContext, OperationEvent,
+    UpdateServiceRequest, UpdateServiceResponse, agent_service_client::AgentServiceClient,
+    operation_event::Event,
 };
 
 pub const ACCOUNT: &str = "111111111111";
@@ -58,7 +59,9 @@ impl World {
         let text = include_str!("../../../tests/aws-sim/seeds/shop.toml");
         let seed = Seed::read(text).expect("the shop's seed");
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let sim = Simulator::start(seed, loopback, speed).await.expect("the simulator starts");
+        let sim = Simulator::start(seed, loopback, speed)
+            .await
+            .expect("the simulator starts");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = format!("127.0.0.1:{}", free_port());
         let seams = Seams::system();
@@ -115,7 +118,9 @@ impl World {
 
     /// SIGTERM; says whether it ended well.
     pub fn stop_agent(&mut self) -> bool {
-        let Some(mut agent) = self.agent.take() else { return true };
+        let Some(mut agent) = self.agent.take() else {
+            return true;
+        };
         let pid = rustix::process::Pid::from_child(&agent);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
         agent.wait().expect("the agent is gone").success()
@@ -158,7 +163,9 @@ impl World {
     pub async fn writes(&self, operation: &str) -> Vec<String> {
         let effects = self.sim_get("effects").await;
         let of_operation = effects.as_array().expect("a list").iter().filter(|effect| {
-            effect["kind"] == "write" && effect["disposition"] == "applied" && effect["operation"] == operation
+            effect["kind"] == "write"
+                && effect["disposition"] == "applied"
+                && effect["operation"] == operation
         });
         of_operation
             .map(|effect| effect["action"].as_str().expect("an action").to_owned())
@@ -181,7 +188,11 @@ impl World {
         let id = id_of(breakpoint);
         let end = self.seams.clock.instant() + PATIENCE;
         while self.sim_get(&format!("breakpoints/{id}")).await["state"] != "hit" {
-            assert!(self.seams.clock.instant() < end, "breakpoint {id} is not hit\n{}", self.log());
+            assert!(
+                self.seams.clock.instant() < end,
+                "breakpoint {id} is not hit\n{}",
+                self.log()
+            );
             self.seams.clock.sleep(Duration::from_millis(10)).await;
         }
     }
@@ -210,7 +221,10 @@ fn id_of(breakpoint: &serde_json::Value) -> String {
 async fn http(address: &SocketAddr, method: &str, path: &str, body: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let network = towline_link::seams::Network::Tcp;
-    let mut stream = network.connect(&address.to_string()).await.expect("the simulator listens");
+    let mut stream = network
+        .connect(&address.to_string())
+        .await
+        .expect("the simulator listens");
     let request = format!(
         "{method} /_sim/{path} HTTP/1.0\r\nhost: sim\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -239,7 +253,10 @@ fn identities(directory: &Path, seams: &Seams) -> Result<(), CaError> {
         let names = ["127.0.0.1".to_owned()];
         let chain = ca.issue(&request.request_pem, &identity, &names, now, VALIDITY)?;
         let credentials = Credentials::from_pem(place, &request.key_pem, &chain, ca.certificate_pem(), now);
-        credentials.expect("they fit").save(&directory.join(place)).expect("saved");
+        credentials
+            .expect("they fit")
+            .save(&directory.join(place))
+            .expect("saved");
     }
     Ok(())
 }
@@ -272,7 +289,11 @@ pub async fn describe(client: &mut Client, service: &str) -> DescribeServiceResp
         stack: "default".into(),
         ..Default::default()
     };
-    client.describe_service(request).await.expect("described").into_inner()
+    client
+        .describe_service(request)
+        .await
+        .expect("described")
+        .into_inner()
 }
 
 /// An event of a response, whichever it is.
@@ -312,6 +333,7 @@ pub async fn to_the_end<R: HasEvent>(
 
 /// The end of an operation.
 pub fn finished(events: &[OperationEvent]) -> &Finished {
+    println!("{:#?}", told(events));
     match events.last().and_then(|event| event.event.as_ref()) {
         Some(Event::Finished(finished)) => finished,
         other => panic!("the last event is no end: {other:?}"),
@@ -322,7 +344,12 @@ pub fn finished(events: &[OperationEvent]) -> &Finished {
 pub fn told(events: &[OperationEvent]) -> Vec<String> {
     let word = |event: &OperationEvent| match event.event.as_ref().expect("a kind") {
         Event::Started(started) => format!("started reattached={}", started.reattached),
-        Event::StepChanged(step) => format!("{} {}: {}", step.step().as_str_name(), step.state().as_str_name(), step.detail),
+        Event::StepChanged(step) => format!(
+            "{} {}: {}",
+            step.step().as_str_name(),
+            step.state().as_str_name(),
+            step.detail
+        ),
         Event::Finding(finding) => format!("finding {}: {}", finding.reason, finding.message),
         Event::StackResource(resource) => format!("resource {} {}", resource.logical_id, resource.status),
         Event::Rollout(rollout) => format!(
@@ -330,14 +357,22 @@ pub fn told(events: &[OperationEvent]) -> Vec<String> {
             rollout
                 .deployments
                 .iter()
-                .map(|d| format!("{} {} {}/{} failed={} {}", d.status, d.task_definition, d.running, d.desired, d.failed, d.rollout_state))
+                .map(|d| format!(
+                    "{} {} {}/{} failed={} {}",
+                    d.status, d.task_definition, d.running, d.desired, d.failed, d.rollout_state
+                ))
                 .collect::<Vec<_>>()
                 .join("; ")
         ),
         Event::ServiceEvent(event) => format!("service event {}", event.message),
         Event::TaskStopped(task) => format!("task stopped {} {}", task.stop_code, task.stopped_reason),
         Event::LogLine(line) => format!("log {}", line.message),
-        Event::Finished(finished) => format!("finished {} {}: {}", finished.verdict().as_str_name(), finished.reason, finished.summary),
+        Event::Finished(finished) => format!(
+            "finished {} {}: {}",
+            finished.verdict().as_str_name(),
+            finished.reason,
+            finished.summary
+        ),
     };
     events.iter().map(word).collect()
 }

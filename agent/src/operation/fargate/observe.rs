@@ -168,11 +168,19 @@ impl<'a, A: Account> Deploy<'a, A> {
     }
 
     /// The revision that our change made; `None` before it did, or when it makes none.
+    /// What a roll-back puts back is not it.
     pub(super) fn our_revision(&self) -> Option<TaskDefinitionArn> {
-        let made = self.our_events().find(|event| {
-            event.resource_type == "AWS::ECS::TaskDefinition"
-                && matches!(event.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE")
-        })?;
+        let goes_back = |event: &&StackEvent| {
+            event.resource_type == "AWS::CloudFormation::Stack"
+                && event.status.ends_with("ROLLBACK_IN_PROGRESS")
+        };
+        let made = self
+            .our_events()
+            .rev()
+            .take_while(|event| !goes_back(event))
+            .filter(|event| event.resource_type == "AWS::ECS::TaskDefinition")
+            .filter(|event| matches!(event.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE"))
+            .last()?;
         Some(TaskDefinitionArn(made.physical_id.clone()))
     }
 
