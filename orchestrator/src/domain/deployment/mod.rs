@@ -356,3 +356,6 @@ pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
         None => DeploymentState::Errored,
     })
 }
+
+#[cfg(test)]
+mod tests;

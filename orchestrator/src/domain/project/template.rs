@@ -246,3 +246,55 @@ impl Amount {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str) -> Result<String, String> {
+        let environment = IndexMap::from([("level".to_owned(), Value::Text("info".to_owned()))]);
+        let target = IndexMap::from([("subnets".to_owned(), Value::List(vec!["a".to_owned()]))]);
+        let scope = Scope {
+            environment: &environment,
+            target: &target,
+        };
+        let template: Template = text.parse().map_err(|fault: BadTemplate| fault.to_string())?;
+        template.resolve(scope).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn holes_are_filled_and_everything_else_stays() {
+        assert_eq!(
+            resolve("a ${environment.level}-${ environment.level } $5 {x} }"),
+            Ok("a info-info $5 {x} }".into())
+        );
+        assert_eq!(
+            resolve("sh -c 'echo $${HOME}'"),
+            Ok("sh -c 'echo ${HOME}'".into())
+        );
+        assert_eq!(resolve("$${a} ${environment.level}"), Ok("${a} info".into()));
+    }
+
+    #[test]
+    fn what_is_no_reference_is_told() {
+        for text in ["${HOME}", "${target.}", "${target.a b}", "${env.level}", "${}"] {
+            assert!(
+                resolve(text).unwrap_err().contains("is not a reference"),
+                "{text}"
+            );
+        }
+        assert!(
+            resolve("${environment.level")
+                .unwrap_err()
+                .contains("no closing brace")
+        );
+        assert_eq!(
+            resolve("${target.level}").unwrap_err(),
+            "target.level has no value"
+        );
+        assert_eq!(
+            resolve("${target.subnets}").unwrap_err(),
+            "target.subnets is a list, and a text is needed here"
+        );
+    }
+}

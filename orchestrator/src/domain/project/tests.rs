@@ -182,6 +182,15 @@ fn names_that_lead_nowhere_are_told() {
 }
 
 #[test]
+fn a_port_is_of_one_container() {
+    one_fault(
+        "ports: [9901]",
+        "ports: §[9901, 8080]",
+        "container envoy: web has port 8080 already",
+    );
+}
+
+#[test]
 fn an_account_is_twelve_digits_in_quotes() {
     one_fault(
         "\"222222222222\"",

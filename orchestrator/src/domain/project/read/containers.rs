@@ -181,6 +181,7 @@ impl<'a> Reading<'a> {
                 self.check_dependency(what, node, container, other, *condition, read);
             }
         }
+        self.check_ports(what, read);
         if let [(first, _), ..] = read
             && read.iter().all(|(_, container)| !container.essential)
         {
@@ -221,6 +222,29 @@ impl<'a> Reading<'a> {
                 at,
                 format!("{what}: containers wait for each other: {}", path.join(" → ")),
             );
+        }
+    }
+
+    /// The containers of a task share one network interface.
+    fn check_ports(&mut self, what: &str, read: &[(&Node, Container)]) {
+        for (index, (node, container)) in read.iter().enumerate() {
+            for port in &container.ports {
+                let taken = read
+                    .iter()
+                    .take(index)
+                    .find(|(_, earlier)| earlier.ports.contains(port));
+                if let Some((_, earlier)) = taken {
+                    let at = super::whole::field(node, "ports").map_or(node.at, |ports| ports.at);
+                    let (port, name) = (port.port, &container.name);
+                    self.report.error(
+                        at,
+                        format!(
+                            "{what}: container {name}: {} has port {port} already",
+                            earlier.name
+                        ),
+                    );
+                }
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::domain::{
             Service, ServiceKind,
         },
         report::{self, Fields},
-        template::{Amount, Texts},
+        template::{Amount, Template, Texts},
         yaml::{Kind, Node},
     },
 };
@@ -137,7 +137,7 @@ impl<'a> Reading<'a> {
             stack: optional(self, "stack"),
             task_role: optional(self, "task_role"),
             execution_role: optional(self, "execution_role"),
-            tags: self.template_map(fields.get("tags"), &format!("{what}: tags")),
+            tags: self.tags(what, fields.get("tags")),
             service: service?,
             cpu: cpu?,
             memory: memory?,
@@ -151,6 +151,24 @@ impl<'a> Reading<'a> {
             },
             rollout,
         })
+    }
+
+    fn tags(&mut self, what: &str, node: Option<&'a Node>) -> IndexMap<String, Template> {
+        let tags = self.template_map(node, &format!("{what}: tags"));
+        if let Some(Kind::Map(entries)) = node.map(|node| &node.kind) {
+            for entry in entries {
+                let prefix = ["aws:", "towline:"]
+                    .iter()
+                    .find(|prefix| entry.key.starts_with(**prefix));
+                if let Some(prefix) = prefix {
+                    self.report.error(
+                        entry.key_at,
+                        format!("{what}: tags: names with {prefix} are taken"),
+                    );
+                }
+            }
+        }
+        tags
     }
 
     /// Both are checked together, on every target: Fargate has fixed sizes.
