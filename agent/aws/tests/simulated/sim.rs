@@ -19,6 +19,9 @@ pub const REGION: &str = "eu-west-1";
 /// Simulated seconds in one of the machine's.
 const SPEED: f64 = 100.0;
 
+/// Running targets of ours, and the health in each group.
+type Targeted = (Vec<String>, Vec<(String, Vec<TargetHealth>)>);
+
 pub struct Sim {
     handle: Handle,
     pub aws: Aws,
@@ -93,7 +96,7 @@ impl Sim {
                 misses + 1
             };
             let mut records: Option<Vec<ServiceDeployment>> = None;
-            let mut targets: Option<(Vec<String>, Vec<(String, Vec<TargetHealth>)>)> = None;
+            let mut targets: Option<Targeted> = None;
             let stopped = self.aws.stopped(&at, service).await.unwrap();
             loop {
                 let view = RolloutView {
