@@ -97,7 +97,7 @@ pub fn operations(deployments: &[pb::Deployment], color: bool) -> String {
         deployment.operations.iter().map(|operation| {
             let (state, tone) = show::operation(operation.state(), &operation.verdict);
             let said = match operation.waiting_on.as_str() {
-                "" => show::or_dash(&operation.summary).to_owned(),
+                "" => cut(show::or_dash(&operation.summary), SUMMARY),
                 waiting_on => format!("waits on {waiting_on}"),
             };
             vec![
@@ -114,6 +114,16 @@ pub fn operations(deployments: &[pb::Deployment], color: bool) -> String {
     table(&heading, rows.collect(), color)
 }
 
+/// The longest summary that a table shows; what was cut stands below it.
+const SUMMARY: usize = 60;
+
+fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
 /// For each operation that ended badly, why: root cause first.
 pub fn bad_ends(deployments: &[pb::Deployment], color: bool) -> String {
     let mut text = String::new();
@@ -123,8 +133,12 @@ pub fn bad_ends(deployments: &[pb::Deployment], color: bool) -> String {
                 continue;
             }
             text += &format!(
-                "\n\n{}: {}@{} {}",
-                deployment.environment, operation.service, operation.target, operation.verdict
+                "\n\n{}: {}@{} {}: {}",
+                deployment.environment,
+                operation.service,
+                operation.target,
+                operation.verdict,
+                operation.reason
             );
             for line in events::why(operation) {
                 let line = match color {
@@ -198,7 +212,7 @@ prod         awaiting approval  10s ago  -     ada      approval of role approve
             bad_ends(&[failed()], false),
             "
 
-dev: web@dev/eu-west-1/main failed
+dev: web@dev/eu-west-1/main failed: rolled_back
   container web exited with exit code 1
     log web: missing key DB_POOL
     log web: giving up

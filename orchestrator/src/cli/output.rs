@@ -112,8 +112,9 @@ impl Console {
             return Ok(());
         }
         self.clear()?;
+        let width = terminal_width();
         for line in lines {
-            writeln!(self.talk, "{line}")?;
+            writeln!(self.talk, "{}", fitting(line, width))?;
         }
         self.in_place = lines.len();
         self.talk.flush()
@@ -144,6 +145,23 @@ impl Console {
     }
 }
 
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(io::stderr())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|width| *width > 0)
+        .unwrap_or(80)
+}
+
+/// What of a line fits into one row: a line that wraps could not be taken back.
+fn fitting(line: &str, width: usize) -> String {
+    let plain = anstream::adapter::strip_str(line).to_string();
+    match plain.char_indices().nth(width.saturating_sub(1)) {
+        Some((end, _)) => plain[..end].to_owned(),
+        None => plain,
+    }
+}
+
 /// The text of a fault: its places first, then what it comes to.
 fn fault_text(fault: &Fault) -> String {
     let (red, cyan, plain) = ("\x1b[1;31m", "\x1b[36m", "\x1b[0m");
@@ -165,6 +183,13 @@ fn fault_text(fault: &Fault) -> String {
 mod tests {
     use super::*;
     use crate::cli::exit::Place;
+
+    #[test]
+    fn a_line_in_place_never_wraps() {
+        assert_eq!(fitting("\x1b[31mrolling\x1b[0m back", 80), "rolling back");
+        assert_eq!(fitting("rolling back", 8), "rolling");
+        assert_eq!(fitting("2/2 läuft", 8), "2/2 läu");
+    }
 
     #[test]
     fn a_fault_names_every_place_and_the_next_step() {

@@ -35,6 +35,7 @@ impl From<&str> for Entry {
 pub fn table(heading: &[&str], rows: Vec<Vec<Entry>>, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
+    table.style_text_only();
     if color {
         table.enforce_styling();
     } else {
