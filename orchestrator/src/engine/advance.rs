@@ -90,9 +90,16 @@ impl Engine {
         project: &str,
         point: CommitPoint,
     ) -> Result<(), EngineError> {
+        // When the caller is dropped during the commit, the run loop acts.
+        let mut unseen = Unseen {
+            engine: self,
+            project,
+            acted: false,
+        };
         let advanced = self.advance(&mut tx, project).await?;
         self.0.store.commit(tx, point).await?;
         self.act(advanced);
+        unseen.acted = true;
         Ok(())
     }
 
@@ -259,6 +266,21 @@ impl Engine {
                 release.channel, release.project
             )
         })?)
+    }
+}
+
+/// A commit that nobody has acted on.
+struct Unseen<'a> {
+    engine: &'a Engine,
+    project: &'a str,
+    acted: bool,
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        if !self.acted {
+            self.engine.wake(self.project);
+        }
     }
 }
 

@@ -190,7 +190,7 @@ pub(super) async fn find_release(
         .ok_or_else(|| EngineError::NotFound {
             what: "release",
             name: format!("{version} of project {project}"),
-            hint: format!("`towline release list {project}` shows those that are there"),
+            hint: format!("`towline release list --project {project}` shows those that are there"),
         })
 }
 
@@ -222,7 +222,7 @@ fn no_promotion(project: &str, version: &str, why: NoPromotion) -> EngineError {
         NoPromotion::NotInLifecycle { environment } => no_environment(project, environment.as_str()),
         NoPromotion::Waits(waiting_on) => EngineError::NotReady {
             waiting_on: waiting_on.to_string(),
-            hint: format!("`towline watch {project} {version}` shows how far it is"),
+            hint: format!("`towline watch {version} --project {project}` shows how far it is"),
         },
         NoPromotion::Active {
             environment,

@@ -8,6 +8,7 @@ mod advance;
 mod attached;
 mod commands;
 mod error;
+mod hearing;
 mod joining;
 mod operate;
 mod projects;

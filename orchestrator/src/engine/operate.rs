@@ -4,32 +4,27 @@
 //! what will be sent is committed before it is sent, and what an agent told is
 //! committed before it is acted on.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
 use tonic::{Code, Status};
 use towline_link::{channel::LinkChannel, status::is_link_lost};
-use towline_proto::agent::v1::{
-    self as agent, OperationEvent, agent_service_client::AgentServiceClient,
-    operation_event::Event as AgentEvent,
-};
+use towline_proto::agent::v1::{self as agent, agent_service_client::AgentServiceClient};
 
 use super::{Engine, EngineError, wire};
 use crate::{
     domain::{
-        deployment::{Event, EventKind, OperationState, Outcome, Verdict},
+        deployment::{EventKind, Outcome, Verdict},
         name::OperationId,
     },
     store::{
-        AgentMessage, CommitPoint, StoreError, StoredOperation, WriteTx,
+        CommitPoint, StoreError, StoredOperation,
         deployments::{deployment, operation},
     },
 };
 
 /// How long an agent may take to say what runs.
 const DESCRIBE_PATIENCE: Duration = Duration::from_secs(60);
-/// Events of an agent that are committed together, when so many have come.
-const BATCH: usize = 64;
 
 /// How an operation is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +38,7 @@ pub(super) enum Approach {
 }
 
 /// How an attempt ended.
-enum Attempt {
+pub(super) enum Attempt {
     /// The operation is over, or not ours to carry on.
     Over,
     /// The agent was lost or is not able: decide anew.
@@ -127,7 +122,7 @@ impl Engine {
             .note_send(&stored, intended, CommitPoint::OperationIntended)
             .await?
         {
-            return Ok(Attempt::Over);
+            return Ok(Attempt::Interrupted("it must not be sent any more".to_owned()));
         }
         self.send(client, stored.planned.id).await
     }
@@ -158,7 +153,7 @@ impl Engine {
             .note_send(&stored, again, CommitPoint::OperationSentAgain)
             .await?
         {
-            return Ok(Attempt::Over);
+            return Ok(Attempt::Interrupted("it must not be sent any more".to_owned()));
         }
         self.send(client, stored.planned.id).await
     }
@@ -227,7 +222,7 @@ impl Engine {
             repeated_send: stored.operation.sends > 1,
         };
         match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {
-            wire::OperationRequest::Update(request) => match client.update_service(request).await {
+            wire::OperationRequest::Update(request) => match client.update_service(*request).await {
                 Ok(answer) => {
                     let events = answer.into_inner().map(|item| item.map(|message| message.event));
                     self.follow(id, events).await
@@ -244,79 +239,12 @@ impl Engine {
         }
     }
 
-    async fn follow(
-        &self,
-        id: OperationId,
-        events: impl Stream<Item = Result<Option<OperationEvent>, Status>>,
-    ) -> Result<Attempt, EngineError> {
-        let mut chunks = pin!(events.ready_chunks(BATCH));
-        while let Some(chunk) = chunks.next().await {
-            let mut told = Vec::with_capacity(chunk.len());
-            let mut failure = None;
-            for item in chunk {
-                match item {
-                    Ok(event) => told.extend(event),
-                    Err(status) => failure = Some(status),
-                }
-            }
-            self.forget_retries(id);
-            if self.take_events(id, told).await? {
-                return Ok(Attempt::Over);
-            }
-            if let Some(status) = failure {
-                let stored = operation(&mut *self.0.store.reader().await?, id).await?;
-                return match stored {
-                    Some(stored) => self.take_failure(&stored, status).await,
-                    None => Ok(Attempt::Over),
-                };
-            }
-        }
-        Ok(Attempt::Interrupted(
-            "the agent ended its stream without a verdict".to_owned(),
-        ))
-    }
-
-    /// Commits what an agent told, once each; true when the operation is over.
-    async fn take_events(&self, id: OperationId, told: Vec<OperationEvent>) -> Result<bool, EngineError> {
-        let mut tx = self.0.store.begin().await?;
-        let Some(stored) = operation(tx.connection(), id).await? else {
-            return Ok(true);
-        };
-        let mut fresh = Vec::with_capacity(told.len());
-        for event in told {
-            if keep(&mut tx, id, &event).await? {
-                fresh.push(event);
-            }
-        }
-        if fresh.is_empty() {
-            return Ok(stored.operation.state.is_over() && !stored.operation.is_open_question());
-        }
-        let at = self.now();
-        let kinds = translate(&stored, fresh);
-        let events: Vec<Event> = kinds.into_iter().map(|kind| kind.at(at)).collect();
-        let ended = events.iter().any(|event| {
-            matches!(
-                event.kind,
-                EventKind::OperationFinished { .. } | EventKind::LateTruth { .. }
-            )
-        });
-        if events.is_empty() {
-            self.0.store.commit(tx, CommitPoint::OperationProgressed).await?;
-            return Ok(false);
-        }
-        let recorded = tx.record(stored.deployment, &events).await?;
-        if ended {
-            let project = recorded.deployment.project.to_string();
-            self.commit_and_act(tx, &project, CommitPoint::OperationEnded)
-                .await?;
-        } else {
-            self.0.store.commit(tx, CommitPoint::OperationProgressed).await?;
-        }
-        Ok(ended)
-    }
-
     /// A call to an agent failed: for a while, or for good.
-    async fn take_failure(&self, stored: &StoredOperation, status: Status) -> Result<Attempt, EngineError> {
+    pub(super) async fn take_failure(
+        &self,
+        stored: &StoredOperation,
+        status: Status,
+    ) -> Result<Attempt, EngineError> {
         if passes(&status) {
             return Ok(Attempt::Interrupted(status.message().to_owned()));
         }
@@ -360,51 +288,6 @@ impl Engine {
     fn incarnation_of(&self, agent: &crate::domain::name::AgentName) -> Option<String> {
         self.0.fleet.incarnation(&agent.as_str().parse().ok()?)
     }
-}
-
-async fn keep(tx: &mut WriteTx, id: OperationId, event: &OperationEvent) -> Result<bool, StoreError> {
-    tx.keep_agent_message(AgentMessage {
-        operation: &id.to_string(),
-        incarnation: &event.incarnation,
-        sequence: event.sequence,
-        message: &prost::Message::encode_to_vec(event),
-    })
-    .await
-}
-
-/// What an agent's events are to the state machine.
-fn translate(stored: &StoredOperation, told: Vec<OperationEvent>) -> Vec<EventKind> {
-    let operation = stored.planned.id;
-    if stored.operation.state.is_over() {
-        let question = stored.operation.is_open_question();
-        let finished = told.into_iter().find_map(|event| match event.event {
-            Some(AgentEvent::Finished(finished)) if question => Some(wire::outcome(finished)),
-            _ => None,
-        });
-        let truth = finished.map(|outcome| EventKind::LateTruth { operation, outcome });
-        return truth.into_iter().collect();
-    }
-    let mut kinds = Vec::with_capacity(told.len() + 1);
-    let mut started = matches!(stored.operation.state, OperationState::Running { .. });
-    for event in told.into_iter().filter_map(|event| event.event) {
-        let found = match &event {
-            AgentEvent::Started(word) => word.reattached,
-            _ => true,
-        };
-        if !started {
-            started = true;
-            kinds.push(EventKind::OperationStarted { operation, found });
-        }
-        if let Some(message) = wire::progress(&event) {
-            kinds.push(EventKind::OperationProgress { operation, message });
-        }
-        if let AgentEvent::Finished(finished) = event {
-            let outcome = wire::outcome(finished);
-            kinds.push(EventKind::OperationFinished { operation, outcome });
-            break;
-        }
-    }
-    kinds
 }
 
 /// Whether the same call may do better later. What it did is not known.

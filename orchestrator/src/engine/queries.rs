@@ -1,6 +1,6 @@
 //! What is asked. Each query sees the database at one moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::SqliteConnection;
 
@@ -108,16 +108,16 @@ impl Engine {
             filter.environment.as_str(),
         );
         let found = deployments_before(&mut view, wanted, before, limit + 1).await?;
-        let mut waits: HashMap<String, Waits> = HashMap::new();
-        for stored in found
+        let active = found
             .iter()
-            .filter(|stored| !stored.deployment.state.is_terminal())
-        {
-            let project = stored.deployment.project.to_string();
-            if !waits.contains_key(&project) {
-                let found = self.waits(&mut view, &project, None).await?;
-                waits.insert(project, found);
-            }
+            .filter(|stored| !stored.deployment.state.is_terminal());
+        let projects: BTreeSet<String> = active
+            .map(|stored| stored.deployment.project.to_string())
+            .collect();
+        let mut waits = HashMap::with_capacity(projects.len());
+        for project in projects {
+            let found = self.waits(&mut view, &project, None).await?;
+            waits.insert(project, found);
         }
         let nothing = Waits::default();
         Ok(paged(

@@ -14,7 +14,7 @@ use crate::domain::{
 /// One request that starts or repeats an operation.
 pub enum OperationRequest {
     Fargate(Box<agent::DeployFargateServiceRequest>),
-    Update(agent::UpdateServiceRequest),
+    Update(Box<agent::UpdateServiceRequest>),
 }
 
 /// What an agent is asked for an operation.
@@ -38,7 +38,7 @@ pub fn request(
                 expected,
             }))
         }
-        Payload::Update(payload) => OperationRequest::Update(agent::UpdateServiceRequest {
+        Payload::Update(payload) => OperationRequest::Update(Box::new(agent::UpdateServiceRequest {
             region,
             cluster,
             account,
@@ -61,7 +61,7 @@ pub fn request(
             family: String::new(),
             context: Some(context),
             expected,
-        }),
+        })),
     }
 }
 

@@ -4,6 +4,7 @@
 //! when it cannot, is known here, and every change of that wakes who waits.
 
 mod greeting;
+mod known;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,9 +27,11 @@ use towline_link::{
 };
 use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
 
+use known::{Known, Link};
+
 use crate::{
     domain::plan::Connectivity,
-    engine::{AgentMode, AgentState, AgentView},
+    engine::{AgentMode, AgentView},
     store::{AgentRow, CommitPoint, Store, StoreError},
 };
 
@@ -48,27 +51,6 @@ struct Inner {
     changed: watch::Sender<u64>,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// What is known of one agent.
-#[derive(Clone, Debug)]
-struct Known {
-    row: AgentRow,
-    link: Link,
-}
-
-#[derive(Clone, Debug)]
-enum Link {
-    Up {
-        since: Timestamp,
-        generation: u64,
-        /// Known after the agent's first answer.
-        incarnation: Option<String>,
-    },
-    Down {
-        since: Timestamp,
-        reason: String,
-    },
 }
 
 struct Dialled {
@@ -348,51 +330,6 @@ impl Fleet {
         };
         self.0.tasks.spawn(dialer.run(stop.clone()));
         Dialled { address, stop }
-    }
-}
-
-impl Known {
-    fn generation(&self) -> Option<u64> {
-        match self.link {
-            Link::Up { generation, .. } => Some(generation),
-            Link::Down { .. } => None,
-        }
-    }
-
-    fn connectivity(&self, in_vain: Option<String>) -> Connectivity {
-        match &self.link {
-            Link::Up { since, .. } => Connectivity::Connected { since: *since },
-            Link::Down { .. } if self.row.joined_at.is_none() => Connectivity::NeverJoined,
-            Link::Down { since, reason } => Connectivity::Offline {
-                since: *since,
-                reason: in_vain.unwrap_or_else(|| reason.clone()),
-            },
-        }
-    }
-
-    fn view(&self, in_vain: Option<String>) -> AgentView {
-        let (state, since, reason) = match &self.link {
-            Link::Up { since, .. } => (AgentState::Connected, *since, String::new()),
-            Link::Down { since, .. } if self.row.joined_at.is_none() => {
-                (AgentState::Invited, *since, String::new())
-            }
-            Link::Down { since, reason } => (
-                AgentState::Offline,
-                *since,
-                in_vain.unwrap_or_else(|| reason.clone()),
-            ),
-        };
-        AgentView {
-            name: self.row.name.to_string(),
-            mode: self.row.mode,
-            address: self.row.address.clone(),
-            state,
-            since,
-            account: self.row.account.clone(),
-            version: self.row.version.clone(),
-            regions: self.row.regions.clone(),
-            reason,
-        }
     }
 }
 

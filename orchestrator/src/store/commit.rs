@@ -79,13 +79,28 @@ impl Store {
         Ok(WriteTx(self.writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 
-    /// Makes a transaction durable: it is on disk when this returns. Wakes watchers.
+    /// Makes a transaction durable: it is on disk when this returns. Wakes
+    /// watchers. Goes on when the caller is dropped: a call whose client went
+    /// away must not leave a commit that nobody hears of.
     pub async fn commit(&self, tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
+        let store = self.clone();
+        let made = self
+            .tasks
+            .spawn(async move { store.make_durable(tx, point).await });
+        made.await
+            .map_err(|_| StoreError::Sqlite(sqlx::Error::WorkerCrashed))?
+    }
+
+    async fn make_durable(&self, tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
         #[cfg(feature = "planted-faults")]
         self.crasher.before(point);
+        #[cfg(test)]
+        self.death.before(point).await?;
         tx.0.commit().await?;
         #[cfg(feature = "planted-faults")]
         self.crasher.after(point).map_err(StoreError::CommitLog)?;
+        #[cfg(test)]
+        self.death.after(point).await?;
         tracing::trace!(%point, "committed");
         self.committed.send_modify(|count| *count += 1);
         Ok(())

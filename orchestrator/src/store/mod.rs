@@ -5,6 +5,8 @@
 //! that explain it are always in the same transaction. One process at a time.
 
 mod commit;
+#[cfg(test)]
+mod death;
 pub mod deployments;
 mod events;
 mod open;
@@ -12,12 +14,15 @@ mod people;
 mod planted;
 mod projects;
 pub mod releases;
+#[cfg(test)]
+mod tests;
 
 use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 pub use commit::{CommitPoint, WriteTx};
 pub use deployments::{StoredDeployment, StoredOperation};
@@ -50,9 +55,13 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     committed: watch::Sender<u64>,
+    /// Commits under way.
+    tasks: TaskTracker,
     epoch: i64,
     #[cfg(feature = "planted-faults")]
     crasher: Arc<planted::acting::Crasher>,
+    #[cfg(test)]
+    death: death::Death,
     _lock: Arc<File>,
 }
 
@@ -74,6 +83,8 @@ impl Store {
 
     /// Writes back what the log of SQLite holds and lets the file go.
     pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
         self.readers.close().await;
         self.writer.close().await;
     }

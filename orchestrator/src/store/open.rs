@@ -14,6 +14,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use super::{CommitPoint, Store, StoreError, StoreSettings};
 
@@ -48,9 +49,12 @@ impl Store {
             writer,
             readers,
             committed: watch::Sender::new(0),
+            tasks: TaskTracker::new(),
             epoch: 0,
             #[cfg(feature = "planted-faults")]
             crasher: std::sync::Arc::new(super::planted::acting::Crasher::new(settings.planted.clone())),
+            #[cfg(test)]
+            death: super::death::Death::default(),
             _lock: std::sync::Arc::new(lock),
         };
         store.epoch = store.raise_epoch().await?;

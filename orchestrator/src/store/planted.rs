@@ -88,7 +88,9 @@ pub(super) mod acting {
 
         /// Called right after a commit.
         pub fn after(&self, point: CommitPoint) -> io::Result<()> {
-            let Some(name) = self.name(point) else { return Ok(()) };
+            let Some(name) = self.name(point) else {
+                return Ok(());
+            };
             if point != CommitPoint::OperationProgressed {
                 self.made.fetch_add(1, Ordering::SeqCst);
             }
@@ -101,6 +103,10 @@ pub(super) mod acting {
         }
 
         fn name(&self, point: CommitPoint) -> Option<String> {
+            // Agents come and go at their own time.
+            if point == CommitPoint::AgentSeen {
+                return None;
+            }
             let made = self.made.load(Ordering::SeqCst);
             (made > 0 || point == CommitPoint::ReleaseCreated).then(|| format!("{point}@{made}"))
         }
@@ -108,7 +114,8 @@ pub(super) mod acting {
         fn die_if(&self, name: &str, side: Side) {
             let planted = self.faults.crash_at.as_ref();
             if planted.is_some_and(|at| at.commit == name && at.side == side) {
-                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             }
         }
     }

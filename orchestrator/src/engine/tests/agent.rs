@@ -45,7 +45,7 @@ struct Told {
 /// What arrived.
 #[derive(Debug)]
 pub enum Call {
-    Update(proto::UpdateServiceRequest),
+    Update(Box<proto::UpdateServiceRequest>),
     Watch(proto::WatchOperationRequest),
     Cancel(proto::CancelOperationRequest),
 }
@@ -53,7 +53,7 @@ pub enum Call {
 impl Call {
     pub fn update(self) -> proto::UpdateServiceRequest {
         match self {
-            Self::Update(request) => request,
+            Self::Update(request) => *request,
             other => panic!("not an update: {other:?}"),
         }
     }
@@ -62,13 +62,6 @@ impl Call {
         match self {
             Self::Watch(request) => request,
             other => panic!("not a watch: {other:?}"),
-        }
-    }
-
-    pub fn cancel(self) -> proto::CancelOperationRequest {
-        match self {
-            Self::Cancel(request) => request,
-            other => panic!("not a cancel: {other:?}"),
         }
     }
 }
@@ -223,7 +216,7 @@ impl AgentService for FakeAgent {
         let request = request.into_inner();
         let events = self.stream(&id_of(&request), 0);
         self.calls
-            .send(Call::Update(request))
+            .send(Call::Update(Box::new(request)))
             .expect("a test that listens");
         Ok(Response::new(
             events

@@ -18,7 +18,7 @@ use super::agent::{Call, FakeAgent};
 use crate::{
     engine::{
         AgentMode, Caller, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings, Enrolled,
-        EventView, Invitation, NewRelease, Role, SettledView, WatchItem,
+        EventView, Invitation, NewRelease, ReleaseView, Role, SettledView, WatchItem,
     },
     store::StoreSettings,
 };
@@ -115,6 +115,7 @@ impl World {
 
     /// Stops the orchestrator.
     pub async fn stop(self) -> Stopped {
+        self.engine.0.store.let_go();
         self.stop.cancel();
         self.running.await.expect("an end");
         self.engine.0.store.close().await;
@@ -153,16 +154,17 @@ impl World {
     }
 
     pub async fn release(&self, version: &str) {
+        self.try_release(version).await.expect("a release");
+    }
+
+    pub async fn try_release(&self, version: &str) -> Result<ReleaseView, EngineError> {
         let new = NewRelease {
             project: "shop".to_owned(),
             version: version.to_owned(),
             images: BTreeMap::from([("orders".to_owned(), version.to_owned())]),
             ..NewRelease::default()
         };
-        self.engine
-            .create_release(&caller("dan"), new)
-            .await
-            .expect("a release");
+        self.engine.create_release(&caller("dan"), new).await
     }
 
     /// The newest deployment of a release into an environment.
