@@ -52,7 +52,11 @@ pub struct AcceptSettings {
     /// From the TCP connection to the end of the handshake.
     pub handshake_deadline: Duration,
     pub pending_handshakes: usize,
+    /// Of peers with an identity.
     pub connections: usize,
+    /// Connections without an identity: enrolment and pages. Counted apart, so
+    /// that strangers cannot keep agents out.
+    pub strangers: usize,
     /// For a listening agent: the silence after which the orchestrator is lost.
     pub timing: LinkTiming,
     pub revoked: Option<Revoked>,
@@ -64,6 +68,7 @@ impl Default for AcceptSettings {
             handshake_deadline: Duration::from_secs(10),
             pending_handshakes: 256,
             connections: 20_000,
+            strangers: 512,
             timing: LinkTiming::default(),
             revoked: None,
         }
@@ -82,6 +87,15 @@ pub enum AcceptError {
     #[error("{0} does not take connections\nhint: use the credentials of an orchestrator or an agent")]
     Identity(Identity),
 }
+
+/// A stranger who says nothing for a minute makes room for another.
+const STRANGERS_TIMING: LinkTiming = LinkTiming {
+    busy_check: STRANGERS_SILENCE,
+    busy_limit: STRANGERS_SILENCE,
+    idle_check: STRANGERS_SILENCE,
+    idle_limit: STRANGERS_SILENCE,
+};
+const STRANGERS_SILENCE: Duration = Duration::from_secs(60);
 
 /// Whose door it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +121,7 @@ struct Door {
     counters: Counters,
     pending: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 impl Acceptor {
@@ -141,6 +156,7 @@ impl Acceptor {
                 credentials: credentials.clone(),
                 pending: Arc::new(Semaphore::new(settings.pending_handshakes)),
                 connections: Arc::new(Semaphore::new(settings.connections)),
+                strangers: Arc::new(Semaphore::new(settings.strangers)),
                 settings,
                 counters,
             }),
@@ -257,12 +273,6 @@ impl Door {
     }
 
     async fn handshake(&self, tcp: TcpStream, remote: SocketAddr) -> Result<Accepted, Turned> {
-        let Ok(permit) = self.connections.clone().try_acquire_owned() else {
-            return Err(Turned::away(format!(
-                "{} connections are open, the most that are allowed",
-                self.settings.connections
-            )));
-        };
         tune(&tcp).map_err(|error| Turned::away(error.to_string()))?;
         let start = LazyConfigAcceptor::new(HelloReader::default(), tcp)
             .await
@@ -270,6 +280,7 @@ impl Door {
         let offered = start.client_hello().alpn().into_iter().flatten();
         let purpose = Purpose::of(self.host, offered)
             .ok_or_else(|| Turned::away("it offers no protocol (ALPN) that is spoken here"))?;
+        let permit = self.place(purpose)?;
         let judge = purpose.rule(self.host).map(|rule| {
             let trust = Trust::Ca {
                 roots: self.credentials.roots(),
@@ -288,6 +299,18 @@ impl Door {
         let stream = self.stream(TlsStream::Server(secured), remote, purpose, leaf.as_ref());
         let identity = leaf.map(|leaf| leaf.identity);
         self.sort(purpose, identity, stream.holding(permit))
+    }
+
+    fn place(&self, purpose: Purpose) -> Result<OwnedSemaphorePermit, Turned> {
+        let (places, most) = match purpose {
+            Purpose::Link | Purpose::Api => (&self.connections, self.settings.connections),
+            Purpose::Join | Purpose::Pages => (&self.strangers, self.settings.strangers),
+        };
+        places.clone().try_acquire_owned().map_err(|_| {
+            Turned::away(format!(
+                "{most} connections of its kind are open, the most that are allowed"
+            ))
+        })
     }
 
     fn stream(
@@ -315,10 +338,11 @@ impl Door {
             link: LinkHandle::new(self.clock, label, loss),
         };
         let stream = LinkStream::tls(secured, peer);
-        match self.host {
+        match purpose {
             // The orchestrator tries its links; operators do not.
-            Host::Agent if from_orchestrator => stream.watched(self.settings.timing),
-            Host::Agent | Host::Orchestrator => stream,
+            Purpose::Api if from_orchestrator => stream.watched(self.settings.timing),
+            Purpose::Api | Purpose::Link => stream,
+            Purpose::Join | Purpose::Pages => stream.watched(STRANGERS_TIMING),
         }
     }
 

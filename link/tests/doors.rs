@@ -336,6 +336,31 @@ async fn more_connections_than_allowed_are_closed_until_one_ends() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_keep_an_agent_out() {
+    let (seams, ca) = (seams(), authority());
+    let settings = AcceptSettings {
+        connections: 1,
+        strangers: 2,
+        ..quick()
+    };
+    let home = orchestrator(&seams, &credentials(&ca, Identity::Orchestrator), settings).await;
+    let address = home.running.address;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(
+            stranger::connect(address, &[b"towline-join/1"], None)
+                .await
+                .unwrap(),
+        );
+    }
+    let third = stranger::connect(address, &[b"towline-join/1"], None).await;
+    assert!(third.is_err());
+    let own = credentials(&ca, agent("dev"));
+    let _agent = polling_agent(&seams, &own, &address.to_string(), None);
+    eventually("the link", || home.links.get(&name("dev"))).await;
+}
+
+#[tokio::test]
 async fn a_port_in_use_and_a_wrong_host_are_said_with_a_hint() {
     let (seams, ca) = (seams(), authority());
     let own = credentials(&ca, Identity::Orchestrator);
