@@ -67,8 +67,12 @@ impl Image {
 
     /// The same content has the same digest in every registry.
     pub fn digest(&self) -> String {
-        let content = format!("{}:{}:{:?}", self.repository, self.tag, self.behaviour);
-        format!("sha256:{}", hex::encode(Sha256::digest(content)))
+        let content = Self {
+            registry: String::new(),
+            tag: self.tag.clone(),
+            ..self.clone()
+        };
+        format!("sha256:{}", hex::encode(Sha256::digest(format!("{content:?}"))))
     }
 }
 
@@ -111,22 +115,30 @@ impl Reference {
     }
 }
 
-/// Images by registry and repository.
-type Listed = BTreeMap<(String, String), Vec<Image>>;
+/// One repository: what was ever pushed, and what its tags are now.
+#[derive(Clone, Debug, Default)]
+struct Repository {
+    by_digest: BTreeMap<String, Image>,
+    tags: BTreeMap<String, String>,
+}
+
+/// Repositories by registry and name.
+type Listed = BTreeMap<(String, String), Repository>;
 
 /// All registries of the simulated world.
 #[derive(Clone, Debug, Default)]
 pub struct Registry(Arc<Mutex<Listed>>);
 
 impl Registry {
-    /// Adds an image, in place of one of the same name.
+    /// Pushes an image; its tag moves to it, an older one stays by its digest.
     pub fn add(&self, image: Image) {
-        let mut images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = images
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let repository = listed
             .entry((image.registry.clone(), image.repository.clone()))
             .or_default();
-        listed.retain(|other| other.tag != image.tag);
-        listed.push(image);
+        let digest = image.digest();
+        repository.tags.insert(image.tag.clone(), digest.clone());
+        repository.by_digest.insert(digest, image);
     }
 
     /// The image that a reference names.
@@ -135,15 +147,39 @@ impl Registry {
             Some(_) => "ecr",
             None => reference.registry.as_str(),
         };
-        let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = images.get(&(registry.to_owned(), reference.repository.clone()))?;
-        let wanted = reference.tag.as_deref().unwrap_or("latest");
-        listed
-            .iter()
-            .find(|image| match &reference.digest {
-                Some(digest) => image.digest() == *digest,
-                None => image.tag == wanted,
-            })
-            .cloned()
+        let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let repository = listed.get(&(registry.to_owned(), reference.repository.clone()))?;
+        let digest = match &reference.digest {
+            Some(digest) => digest,
+            None => repository
+                .tags
+                .get(reference.tag.as_deref().unwrap_or("latest"))?,
+        };
+        repository.by_digest.get(digest).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_taken_apart_as_docker_does() {
+        let full = Reference::parse("111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1.0.0");
+        assert_eq!(full.ecr_account(), Some(("111111111111", "eu-west-1")));
+        assert_eq!(
+            (full.repository.as_str(), full.tag.as_deref()),
+            ("shop/web", Some("1.0.0"))
+        );
+        let short = Reference::parse("nginx");
+        assert_eq!(
+            (short.registry.as_str(), short.repository.as_str(), short.tag),
+            ("docker.io", "nginx", None)
+        );
+        let pinned = Reference::parse("localhost:5000/a@sha256:00");
+        assert_eq!(
+            (pinned.registry.as_str(), pinned.digest.as_deref()),
+            ("localhost:5000", Some("sha256:00"))
+        );
     }
 }

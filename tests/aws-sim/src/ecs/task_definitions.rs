@@ -102,6 +102,11 @@ fn check(body: &Map<String, Value>) -> Result<(), AwsError> {
     let containers = body.get("containerDefinitions").and_then(Value::as_array);
     let containers = containers.filter(|containers| !containers.is_empty());
     let containers = containers.ok_or_else(|| refuse("Container list cannot be empty."))?;
+    let names: std::collections::BTreeSet<&str> =
+        containers.iter().filter_map(|one| text(one, "name")).collect();
+    if names.len() < containers.len() {
+        return Err(refuse("Container names must be unique."));
+    }
     for container in containers {
         check_container(container, body)?;
     }

@@ -83,7 +83,6 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     let seq = shared.effects.arrived(&request.arrival, time_of_day(), sim_at);
     let registering = Registering::begin(&shared, &request);
     let fault = shared.faults.meet(&request.arrival);
-    let mut hold = shared.breakpoints.meet(&request.arrival, seq);
     match fault {
         Some((Fault::Throttle, _)) => return Ok(refuse(&shared, &request, seq, &throttled(&request))),
         Some((Fault::ServerError, _)) => return Ok(refuse(&shared, &request, seq, &server_error(&request))),
@@ -99,6 +98,7 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
         }
         Some((Fault::LostAnswer | Fault::Stale, _)) | None => {}
     }
+    let mut hold = shared.breakpoints.meet(&request.arrival, seq);
     if let Some(hold) = hold.as_mut().filter(|hold| hold.when == When::Before)
         && hold.released().await == Then::Drop
     {
@@ -106,6 +106,8 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     }
     let stale_ms = fault.and_then(|(fault, ms)| (fault == Fault::Stale).then_some(ms));
     let response = apply(&shared, &request, seq, stale_ms, registering.is_ok());
+    // Applied: the family is free for the next registration, answered or not.
+    drop(registering);
     if let Some(hold) = hold.as_mut().filter(|hold| hold.when == When::After)
         && hold.released().await == Then::Drop
     {

@@ -1,6 +1,8 @@
 //! How a task begins: its place, its containers, what can stop it from
 //! starting, and the processes of its images.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::placement;
@@ -45,9 +47,10 @@ fn new_task(
     let containers = definition
         .containers()
         .map(|container| new_container(region, service, container, on_interface))
-        .collect();
+        .collect::<Vec<Container>>();
     let body = Value::Object(definition.body.clone());
     let fargate = service.uses_fargate();
+    let pinned = pinned_digests(service, deployment);
     let mut tags = Vec::new();
     match service.setting_text("propagateTags") {
         "SERVICE" => merge_tags(&mut tags, &service.tags),
@@ -88,13 +91,41 @@ fn new_task(
         stopped: None,
         stop_code: None,
         stopped_reason: None,
-        containers,
+        containers: containers
+            .into_iter()
+            .map(|container| Container {
+                digest: pinned.get(&container.name).cloned(),
+                ..container
+            })
+            .collect(),
         was_healthy: false,
         failed_checks: false,
         judged: false,
         version: 1,
         tags,
     }
+}
+
+/// What ECS pinned each container's tag to, once for its deployment.
+fn pinned_digests(service: &Service, deployment: &str) -> BTreeMap<String, String> {
+    service
+        .deployments
+        .iter()
+        .find(|one| one.id == deployment)
+        .and_then(|one| service.revision(&one.revision))
+        .into_iter()
+        .flat_map(|revision| &revision.images)
+        .filter_map(|(name, _, digest)| Some((name.clone(), digest.clone()?)))
+        .collect()
+}
+
+/// The image of a container: by the digest that it is pinned to, else by its tag.
+fn image_of(region: &Region, container: &Container) -> Option<Image> {
+    let reference = Reference::parse(&container.image);
+    region.images.find(&Reference {
+        digest: reference.digest.clone().or_else(|| container.digest.clone()),
+        ..reference
+    })
 }
 
 fn new_container(region: &mut Region, service: &Service, container: &Value, on_interface: bool) -> Container {
@@ -174,7 +205,7 @@ pub fn obstacle(
         }
     }
     task.containers.iter().find_map(|container| {
-        let reason = cannot_pull(region, &container.image)?;
+        let reason = cannot_pull(region, container)?;
         Some(CannotStart {
             container: Some(container.name.clone()),
             reason,
@@ -236,7 +267,8 @@ fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Op
 }
 
 /// The words of an image that cannot be pulled.
-fn cannot_pull(region: &Region, image: &str) -> Option<String> {
+fn cannot_pull(region: &Region, container: &Container) -> Option<String> {
+    let image = &container.image;
     let reference = Reference::parse(image);
     let foreign = reference
         .ecr_account()
@@ -248,7 +280,7 @@ fn cannot_pull(region: &Region, image: &str) -> Option<String> {
             reference.registry, reference.repository
         ));
     }
-    if region.images.find(&reference).is_some() {
+    if image_of(region, container).is_some() {
         return None;
     }
     Some(format!(
@@ -266,7 +298,7 @@ pub fn start_processes(region: &mut Region, task: &mut Task, definition: &TaskDe
             .find(|one| text(one, "name") == Some(container.name.as_str()))
             .cloned()
             .unwrap_or_default();
-        let Some(image) = region.images.find(&Reference::parse(&container.image)) else {
+        let Some(image) = image_of(region, container) else {
             continue;
         };
         container.digest = Some(image.digest());
