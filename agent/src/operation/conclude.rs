@@ -49,14 +49,18 @@ pub(super) fn succeeded<A: Account>(follower: &Follower<'_, A>, deployment_id: &
 }
 
 /// The verdict of one that ended otherwise, with its diagnosis.
-pub(super) async fn ended<A: Account>(follower: &Follower<'_, A>, reason: Reason, summary: &str) -> Ending {
+pub(super) async fn ended<A: Account>(
+    follower: &mut Follower<'_, A>,
+    reason: Reason,
+    summary: &str,
+) -> Ending {
     let diagnosis = evidence::explain(follower, &[]).await;
     let summary = format!("service {}: {summary}", follower.service());
     outputs(follower, Ending::new(reason, summary).because(&diagnosis))
 }
 
 async fn past_deadline<A: Account>(follower: &mut Follower<'_, A>, at: &Progress) -> Ending {
-    let revision = &follower.ours.task_definition;
+    let revision = follower.ours.task_definition.clone();
     // What ECS is undoing is a bad release, however long undoing it takes.
     if at.phase == Phase::RollingBack {
         let summary = format!("{revision} is being rolled back, and the deadline came before the end of it");

@@ -1,9 +1,9 @@
-//! What dead containers left behind: their last lines, read once an operation has
-//! failed. Best effort: a log that cannot be read is said, and is no reason to
-//! lose the verdict.
+//! What dead containers left behind. Their last lines are read as soon as they
+//! die, because a log group goes away with a first creation that is taken back.
+//! Best effort: a log that cannot be read is said, and is no reason to lose the verdict.
 
 use towline_agent_domain::{
-    observed::{StackEvent, StoppedTask, TaskDefinitionArn},
+    observed::{StackEvent, StoppedTask, TaskDefinition, TaskDefinitionArn},
     outside::Account,
     rollout::diagnosis::{
         ContainerLog, Diagnosis, Findings, LogSource, diagnose, log_source, telling_containers,
@@ -18,30 +18,110 @@ use crate::wire;
 const LINES: u32 = 20;
 /// Containers whose logs are read.
 const MOST_LOGS: usize = 3;
-/// Looks at an empty log: lines arrive a moment after their container's end.
-const LOOKS: u32 = 4;
+/// Looks at a log that is still empty: lines arrive a moment after their container's end.
+const LOOKS: u32 = 8;
 
 /// Why a rollout failed, with all that can be found out.
 pub(super) async fn explain<A: Account>(
-    follower: &Follower<'_, A>,
+    follower: &mut Follower<'_, A>,
     stack_events: &[StackEvent],
 ) -> Diagnosis {
-    let revision = &follower.ours.task_definition;
-    let reader = Reader {
-        surroundings: follower.surroundings(),
-        handle: follower.handle(),
-        region: &follower.at().region,
-    };
-    let logs = reader.logs(revision, follower.stopped()).await;
+    while follower.read_logs().await {
+        let (handle, timing) = (follower.handle(), follower.surroundings().timing);
+        handle.clock().sleep(timing.poll).await;
+    }
     let service_events = follower.last().map(|service| service.events.as_slice());
     diagnose(&Findings {
-        task_definition: Some(revision),
+        task_definition: Some(&follower.ours.task_definition),
         since: follower.since(),
         stopped: follower.stopped(),
-        logs: &logs,
+        logs: follower.logs(),
         service_events: service_events.unwrap_or_default(),
         stack_events,
     })
+}
+
+/// The last lines of the dead containers of one revision.
+#[derive(Debug, Default)]
+pub(super) struct DeadLogs {
+    definition: Option<TaskDefinition>,
+    read: Vec<ContainerLog>,
+    looks: u32,
+}
+
+impl DeadLogs {
+    pub(super) fn read(&self) -> &[ContainerLog] {
+        &self.read
+    }
+
+    /// Reads what is not read yet. True: some log is still empty, and may be worth another look.
+    pub(super) async fn gather<A: Account>(
+        &mut self,
+        surroundings: &Surroundings<A>,
+        handle: &Handle,
+        revision: &TaskDefinitionArn,
+        region: &str,
+        stopped: &[StoppedTask],
+    ) -> bool {
+        let unread: Vec<(&StoppedTask, &str)> = newest_of_each(revision, stopped)
+            .into_iter()
+            .filter(|(_, container)| self.read.iter().all(|log| log.container != *container))
+            .collect();
+        if unread.is_empty() || self.looks >= LOOKS {
+            return false;
+        }
+        self.looks += 1;
+        let last_look = self.looks == LOOKS;
+        let aws = &surroundings.aws;
+        let definition = match &self.definition {
+            Some(definition) => definition,
+            None => match aws.task_definition(region, &revision.0).await {
+                Ok(definition) => self.definition.insert(definition),
+                Err(error) => {
+                    let message = format!("cannot describe {revision}: {error}");
+                    return waits_or_tells(handle, last_look, &message);
+                }
+            },
+        };
+        let mut waits = false;
+        for (task, container) in unread {
+            let Some(source) = log_source(definition, container, &task.id) else {
+                continue;
+            };
+            let LogSource {
+                region,
+                group,
+                stream,
+            } = &source;
+            match aws.last_log_lines(region, group, stream, LINES).await {
+                Ok(lines) if lines.is_empty() => waits = true,
+                Ok(lines) => {
+                    for line in &lines {
+                        handle.emit(Event::LogLine(wire::log_line(&task.id, container, line)));
+                    }
+                    self.read.push(ContainerLog {
+                        task: task.id.clone(),
+                        container: container.to_owned(),
+                        lines,
+                    });
+                }
+                Err(error) => {
+                    let message = format!("cannot read log stream {stream} of {group}: {error}");
+                    waits |= waits_or_tells(handle, last_look, &message);
+                }
+            }
+        }
+        waits && !last_look
+    }
+}
+
+/// True while another look is worth it; after the last one it says what was missed.
+fn waits_or_tells(handle: &Handle, last_look: bool, message: &str) -> bool {
+    if last_look {
+        let hint = "the agent's role needs logs:GetLogEvents and ecs:DescribeTaskDefinition";
+        handle.finding(Severity::Warning, "logs_unreadable", message, hint);
+    }
+    !last_look
 }
 
 /// The dead containers that are worth reading, of each the newest: the others said the same.
@@ -59,85 +139,4 @@ fn newest_of_each<'s>(
     }
     newest.truncate(MOST_LOGS);
     newest
-}
-
-struct Reader<'a, A> {
-    surroundings: &'a Surroundings<A>,
-    handle: &'a Handle,
-    region: &'a str,
-}
-
-impl<A: Account> Reader<'_, A> {
-    async fn logs(&self, revision: &TaskDefinitionArn, stopped: &[StoppedTask]) -> Vec<ContainerLog> {
-        let dead: Vec<(&StoppedTask, &str)> = stopped
-            .iter()
-            .filter(|task| task.task_definition == *revision)
-            .flat_map(|task| telling_containers(task).into_iter().map(move |name| (task, name)))
-            .take(MOST_LOGS)
-            .collect();
-        if dead.is_empty() {
-            return Vec::new();
-        }
-        let definition = match self
-            .surroundings
-            .aws
-            .task_definition(self.region, &revision.0)
-            .await
-        {
-            Ok(definition) => definition,
-            Err(error) => {
-                self.unreadable(&format!("cannot describe {revision}: {error}"));
-                return Vec::new();
-            }
-        };
-        let mut logs = Vec::new();
-        for (task, container) in dead {
-            if let Some(source) = log_source(&definition, container, &task.id) {
-                logs.extend(self.log(task, container, &source).await);
-            }
-        }
-        logs
-    }
-
-    async fn log(&self, task: &StoppedTask, container: &str, source: &LogSource) -> Option<ContainerLog> {
-        let LogSource {
-            region,
-            group,
-            stream,
-        } = source;
-        for look in 1..=LOOKS {
-            let lines = self
-                .surroundings
-                .aws
-                .last_log_lines(region, group, stream, LINES)
-                .await;
-            match lines {
-                Ok(lines) if !lines.is_empty() => {
-                    for line in &lines {
-                        self.handle
-                            .emit(Event::LogLine(wire::log_line(&task.id, container, line)));
-                    }
-                    return Some(ContainerLog {
-                        task: task.id.clone(),
-                        container: container.to_owned(),
-                        lines,
-                    });
-                }
-                Err(error) if look == LOOKS => {
-                    self.unreadable(&format!("cannot read log stream {stream} of {group}: {error}"));
-                }
-                Ok(_) | Err(_) => {}
-            }
-            if look < LOOKS {
-                self.handle.clock().sleep(self.surroundings.timing.poll).await;
-            }
-        }
-        None
-    }
-
-    fn unreadable(&self, message: &str) {
-        let hint = "the agent's role needs logs:GetLogEvents and ecs:DescribeTaskDefinition";
-        self.handle
-            .finding(Severity::Warning, "logs_unreadable", message, hint);
-    }
 }

@@ -9,6 +9,7 @@ use towline_agent_domain::{
     observed::{ClusterRef, ObservedService, ServiceDeployment, StoppedTask, TargetHealth},
     outside::{Account, CallError},
     rollout::{
+        diagnosis::ContainerLog,
         follow::{self, Evidence, OurDeployment, Phase, Progress, RolloutJudgement, RolloutView},
         targets::Targets,
     },
@@ -16,7 +17,7 @@ use towline_agent_domain::{
 };
 use towline_proto::agent::v1::{self as proto, Severity, operation_event::Event};
 
-use super::{Ending, Handle, Interruption, Surroundings};
+use super::{Ending, Handle, Interruption, Surroundings, evidence::DeadLogs};
 use crate::wire;
 
 /// How following came to its end.
@@ -44,6 +45,7 @@ pub(super) struct Follower<'a, A> {
     told_rollout: Option<proto::Rollout>,
     told_phase: Option<Phase>,
     last: Option<ObservedService>,
+    logs: DeadLogs,
 }
 
 type Targeted = (Vec<String>, Vec<(String, Vec<TargetHealth>)>);
@@ -70,6 +72,7 @@ impl<'a, A: Account> Follower<'a, A> {
             told_rollout: None,
             told_phase: None,
             last: None,
+            logs: DeadLogs::default(),
         }
     }
 
@@ -102,6 +105,21 @@ impl<'a, A: Account> Follower<'a, A> {
     /// The stopped tasks of our revision since the start, newest first.
     pub(super) fn stopped(&self) -> &[StoppedTask] {
         &self.stopped
+    }
+
+    /// The last lines of dead containers, as far as they were read.
+    pub(super) fn logs(&self) -> &[ContainerLog] {
+        self.logs.read()
+    }
+
+    /// Reads the logs of dead containers that are not read yet. True: another
+    /// look may find more.
+    pub(super) async fn read_logs(&mut self) -> bool {
+        let (surroundings, handle, region) = (self.surroundings, self.handle, &self.at.region);
+        let revision = &self.ours.task_definition;
+        self.logs
+            .gather(surroundings, handle, revision, region, &self.stopped)
+            .await
     }
 
     /// The service as it was last seen.
@@ -162,6 +180,7 @@ impl<'a, A: Account> Follower<'a, A> {
         if moved {
             self.read_stopped().await?;
         }
+        self.read_logs().await;
         let judgement = self.judge(service.as_ref()).await?;
         self.last = service;
         self.tell_phase(&judgement);

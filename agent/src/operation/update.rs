@@ -115,7 +115,7 @@ impl<A: Account> Update<'_, A> {
                 let summary = format!("{task_definition} was replaced by {by}");
                 let mut follower = self.follower(None, task_definition);
                 follower.read_stopped().await?;
-                Ok(conclude::ended(&follower, Reason::Superseded, &summary).await)
+                Ok(conclude::ended(&mut follower, Reason::Superseded, &summary).await)
             }
             StartDecision::Refuse(refusal) => {
                 self.handle

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests fail loudly"
+    clippy::print_stdout,
+    reason = "tests fail loudly, and show what was told"
 )]
 
 mod fargate;

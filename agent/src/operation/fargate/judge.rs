@@ -34,7 +34,10 @@ impl<A: Account> Deploy<'_, A> {
             Some(RolloutJudgement::Succeeded { .. }) => {
                 Ending::new(Reason::Completed, format!("stack {name} is complete"))
             }
-            Some(RolloutJudgement::Ended { summary, .. }) if self.was_cancelled() => {
+            Some(RolloutJudgement::Ended {
+                reason: Reason::RolledBack | Reason::CreateRolledBack,
+                summary,
+            }) if self.was_cancelled() => {
                 self.handle.step(Step::Rollback, StepState::Done, summary.clone());
                 Ending::new(Reason::Cancelled, format!("cancelled; {summary}"))
             }
@@ -45,6 +48,16 @@ impl<A: Account> Deploy<'_, A> {
             ),
         };
         Ok(self.with_outputs(ending, observation))
+    }
+
+    /// A person stopped the creation, and the stack is gone.
+    pub(super) fn cancelled_creation(&self) -> Ending {
+        let summary = format!(
+            "cancelled; stack {} was deleted before it was healthy",
+            self.order.stack_name
+        );
+        self.handle.step(Step::Rollback, StepState::Done, summary.clone());
+        Ending::new(Reason::Cancelled, summary)
     }
 
     /// The change set was empty; that may hide a service on another revision.

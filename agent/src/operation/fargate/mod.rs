@@ -107,6 +107,9 @@ impl<A: Account> Deploy<'_, A> {
     async fn run(&mut self) -> Result<Ending, Ending> {
         loop {
             let observation = self.observe().await?;
+            if self.progress.undoing && observation.is_gone() {
+                return Ok(self.cancelled_creation());
+            }
             let decision = decide(&self.view(&observation));
             self.tell(&observation, &decision);
             let turn = match self.turn(&observation, decision).await? {

@@ -28,6 +28,15 @@ pub(super) struct Observation {
     pub settled: bool,
 }
 
+impl Observation {
+    /// There is no stack, or what is left of one that was deleted.
+    pub fn is_gone(&self) -> bool {
+        self.stack
+            .as_ref()
+            .is_none_or(|stack| StackStatus::parse(&stack.status).kind() == StatusKind::Gone)
+    }
+}
+
 impl<'a, A: Account> Deploy<'a, A> {
     /// Reads what the next decision may need, and no more.
     pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
