@@ -83,6 +83,15 @@ impl ExecutionStatus {
     }
 }
 
+/// Whether a change set of the stack is still being worked out.
+pub fn any_unfinished(stack: &Stack) -> bool {
+    let unfinished = [ChangeSetStatus::CreatePending, ChangeSetStatus::CreateInProgress];
+    stack
+        .change_sets
+        .iter()
+        .any(|change_set| unfinished.contains(&change_set.status))
+}
+
 /// Moves the stack's change sets on to `now`.
 pub fn advance(stack: &mut Stack, pseudo: &Pseudo, now: SimTime) {
     for index in 0..stack.change_sets.len() {

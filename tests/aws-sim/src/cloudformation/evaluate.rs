@@ -311,3 +311,6 @@ fn pair<'a>(argument: &'a Value, function: &str) -> Evaluated<[&'a Value; 2]> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests;

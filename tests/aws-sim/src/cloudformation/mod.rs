@@ -29,6 +29,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use model::Stacks;
+use serde_json::{Value, json};
 
 use crate::{
     AwsError,
@@ -39,7 +40,7 @@ use crate::{
 pub fn tick(region: &mut Region, now: SimTime) {
     let mut stacks = std::mem::take(&mut region.stacks);
     for stack in &mut stacks.all {
-        if !stack.change_sets.is_empty() {
+        if change_set::any_unfinished(stack) {
             let pseudo = stack.pseudo(region);
             change_set::advance(stack, &pseudo, now);
         }
@@ -62,6 +63,28 @@ pub fn call(
     let answer = dispatch(region, &mut stacks, ctx, action, params);
     region.stacks = stacks;
     answer
+}
+
+/// Every stack with its status and its resources, for whoever looks at the whole state.
+pub fn view(region: &Region) -> Value {
+    let stacks = region.stacks.all.iter().map(|stack| {
+        let resources = stack.resources.iter();
+        let resources = resources.map(|resource| {
+            json!({
+                "logicalId": resource.logical_id,
+                "physicalId": resource.physical_id,
+                "type": resource.kind.name(),
+                "status": resource.status,
+            })
+        });
+        json!({
+            "name": stack.name,
+            "id": stack.id,
+            "status": stack.status.word(),
+            "resources": resources.collect::<Value>(),
+        })
+    });
+    stacks.collect()
 }
 
 /// What the effect log names as the subject of a call.

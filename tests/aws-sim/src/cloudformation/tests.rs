@@ -435,3 +435,71 @@ fn a_running_stack_refuses_another_run_in_aws_s_words() {
     assert_eq!(account.ends("web"), "UPDATE_ROLLBACK_COMPLETE");
     assert_eq!(account.running().0, image("1"));
 }
+
+#[test]
+fn a_log_group_that_exists_fails_the_create() {
+    let mut account = Account::new();
+    let now = account.0.advance();
+    let region = account.0.region(ACCOUNT, REGION);
+    let taken = json!({ "logGroupName": "/web" });
+    crate::logs::call(region, &context(now), "CreateLogGroup", &taken).expect("a log group");
+    assert_eq!(
+        account.deploy("first", "CREATE", &template("1")),
+        "ROLLBACK_COMPLETE"
+    );
+    assert!(account.events().contains("already exists.&quot; (RequestToken:"));
+    let kept = crate::logs::call(
+        account.0.region(ACCOUNT, REGION),
+        &context(now),
+        "DeleteLogGroup",
+        &taken,
+    );
+    assert!(kept.is_ok(), "somebody else's log group stays");
+}
+
+#[test]
+fn a_revision_that_is_gone_leaves_the_way_back_stuck_until_it_is_skipped() {
+    let mut account = Account::new();
+    account.deploy("first", "CREATE", &template("1"));
+    let first = account.service()["taskDefinition"].clone();
+    account.change_set("bad", "UPDATE", &template("crash"));
+    account.did(
+        "ExecuteChangeSet",
+        &[("StackName", "web"), ("ChangeSetName", "bad")],
+    );
+    account.pass(10);
+    account.ecs("DeregisterTaskDefinition", &json!({ "taskDefinition": first }));
+    assert_eq!(account.ends("web"), "UPDATE_ROLLBACK_FAILED");
+    let skip = [("StackName", "web"), ("ResourcesToSkip.member.1", "Service")];
+    account.did("ContinueUpdateRollback", &skip);
+    assert_eq!(account.ends("web"), "UPDATE_ROLLBACK_COMPLETE");
+}
+
+#[test]
+fn a_new_stack_tag_changes_every_taggable_resource_and_starts_no_rollout() {
+    let mut account = Account::new();
+    account.deploy("first", "CREATE", &template("1"));
+    let deployment = account.service()["deployments"][0]["id"].clone();
+    let request = [
+        ("StackName", "web"),
+        ("TemplateBody", &template("1")),
+        ("Capabilities.member.1", "CAPABILITY_IAM"),
+        ("Tags.member.1.Key", "team"),
+        ("Tags.member.1.Value", "shop"),
+    ];
+    account.did("UpdateStack", &request);
+    assert_eq!(account.ends("web"), "UPDATE_COMPLETE");
+    assert_eq!(account.service()["deployments"][0]["id"], deployment);
+    let arn = account.service()["serviceArn"].clone();
+    let tags = account.ecs("ListTagsForResource", &json!({ "resourceArn": arn }));
+    let keys: Vec<&str> = tags["tags"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|t| t["key"].as_str())
+        .collect();
+    assert!(
+        keys.contains(&"team") && keys.contains(&"aws:cloudformation:stack-name"),
+        "{keys:?}"
+    );
+}

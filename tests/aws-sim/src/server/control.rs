@@ -17,7 +17,7 @@ use super::{
     gateway::{Limiter, respond},
 };
 use crate::{
-    ecs,
+    cloudformation, ecs,
     images::Image,
     wire::query::parse_form,
     world::{CallContext, Region, seed},
@@ -202,6 +202,7 @@ fn region_state(region: &mut Region, ctx: &CallContext) -> Value {
         "targets": targets,
         "roles": roles,
         "logGroups": log_groups,
+        "stacks": cloudformation::view(region),
     })
 }
 
