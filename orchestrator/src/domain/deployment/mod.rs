@@ -326,8 +326,8 @@ pub mod reason {
 }
 
 /// The state that a deployment ends in: the worst verdict of its operations.
-/// `None` while an operation is not over. One that was cancelled before all of
-/// its operations were sent is cancelled, unless one of them ended worse.
+/// `None` while an operation is not over. One of which a part was skipped is
+/// never a success: it is cancelled when a person said stop, else errored.
 pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
     if deployment
         .operations
@@ -345,15 +345,15 @@ pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
         .operations
         .iter()
         .any(|it| matches!(it.state, OperationState::Skipped { .. }));
-    let stopped = skipped && deployment.cancel.is_some();
     Some(match worst {
         Some(Verdict::Failed) => DeploymentState::Failed,
         Some(Verdict::Errored) => DeploymentState::Errored,
         Some(Verdict::Cancelled) => DeploymentState::Cancelled,
-        Some(Verdict::Succeeded | Verdict::Unchanged) | None if stopped => DeploymentState::Cancelled,
-        Some(Verdict::Succeeded | Verdict::Unchanged) => DeploymentState::Succeeded,
-        // Nothing was done: never a success.
-        None => DeploymentState::Errored,
+        Some(Verdict::Succeeded | Verdict::Unchanged) if !skipped => DeploymentState::Succeeded,
+        Some(Verdict::Succeeded | Verdict::Unchanged) | None if deployment.cancel.is_some() => {
+            DeploymentState::Cancelled
+        }
+        Some(Verdict::Succeeded | Verdict::Unchanged) | None => DeploymentState::Errored,
     })
 }
 

@@ -80,7 +80,7 @@ fn ended(verdicts: &[Option<Verdict>]) -> Deployment {
 #[test]
 fn the_worst_verdict_is_the_deployments() {
     use Verdict::{Cancelled, Errored, Failed, Succeeded, Unchanged};
-    let table: [(&[Option<Verdict>], DeploymentState); 8] = [
+    let table: [(&[Option<Verdict>], DeploymentState); 9] = [
         (&[Some(Unchanged)], DeploymentState::Succeeded),
         (&[Some(Succeeded), Some(Unchanged)], DeploymentState::Succeeded),
         (&[Some(Succeeded), Some(Cancelled)], DeploymentState::Cancelled),
@@ -91,7 +91,8 @@ fn the_worst_verdict_is_the_deployments() {
         ),
         (&[Some(Failed), None], DeploymentState::Failed),
         (&[Some(Errored), None], DeploymentState::Errored),
-        // Nothing was done: that is no success.
+        // A part was left out, and nobody said stop: that is no success.
+        (&[Some(Succeeded), None], DeploymentState::Errored),
         (&[None, None], DeploymentState::Errored),
     ];
     for (verdicts, state) in table {
