@@ -117,6 +117,12 @@ impl Tasks for Aws {
             Err(error) => Err(error),
         }
     }
+
+    async fn delete_log_group(&self, region: &str, group: &str) -> Answer<()> {
+        let logs = self.inner.clients.logs(region);
+        let call = logs.delete_log_group().log_group_name(group);
+        answer(call.send().await, &format!("log group {group}")).map(|_| ())
+    }
 }
 
 fn logged_line(event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent) -> LoggedLine {

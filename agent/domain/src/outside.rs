@@ -122,6 +122,11 @@ pub trait Tasks: Send + Sync {
         stream: &str,
         count: u32,
     ) -> impl Future<Output = Answer<Vec<crate::observed::LoggedLine>>> + Send;
+
+    /// DeleteLogGroup, for the log group of a stack whose first creation was
+    /// cancelled: deleting such a stack leaves it behind, and the next creation
+    /// would find its name taken. Safe to repeat; `Missing` when it is gone.
+    fn delete_log_group(&self, region: &str, group: &str) -> impl Future<Output = Answer<()>> + Send;
 }
 
 /// Elastic Load Balancing.

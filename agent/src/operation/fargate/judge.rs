@@ -4,14 +4,14 @@
 use towline_agent_domain::{
     fargate::stack::{StackOutcome, StackStatus, outcome, task_definition_of},
     observed::{Stack, TaskDefinitionArn},
-    outside::Account,
+    outside::{Account, CallError},
     rollout::{
         diagnosis::{Findings, diagnose},
         follow::RolloutJudgement,
     },
     verdict::Reason,
 };
-use towline_proto::agent::v1::{Step, StepState};
+use towline_proto::agent::v1::{Severity, Step, StepState};
 
 use super::{Deploy, Ending, Interruption, Turn, observe::Observation};
 use crate::operation::{
@@ -50,14 +50,29 @@ impl<A: Account> Deploy<'_, A> {
         Ok(self.with_outputs(ending, observation))
     }
 
-    /// A person stopped the creation, and the stack is gone.
-    pub(super) fn cancelled_creation(&self) -> Ending {
-        let summary = format!(
-            "cancelled; stack {} was deleted before it was healthy",
-            self.order.stack_name
-        );
+    /// A person stopped the creation, and the stack is gone. Its log group is not:
+    /// CloudFormation keeps it on a deletion, and the next creation would find its name taken.
+    pub(super) async fn cancelled_creation(&self) -> Result<Ending, Ending> {
+        let (name, region) = (&self.order.stack_name, &self.order.at.region);
+        if let Some(group) = &self.progress.log_group {
+            let aws = &self.surroundings.aws;
+            let what = format!("delete log group {group}, which stack {name} left behind");
+            let cleared = self.handle.read(&what, || async {
+                match aws.delete_log_group(region, group).await {
+                    Err(CallError::Missing { .. }) => Ok(()),
+                    answer => answer,
+                }
+            });
+            if let Err(ending) = cleared.await {
+                let hint = format!("delete log group {group} before the next deployment: its name is taken");
+                let message = ending.into_finished().summary;
+                self.handle
+                    .finding(Severity::Warning, "log_group_left_behind", message, &hint);
+            }
+        }
+        let summary = format!("cancelled; stack {name} was deleted before it was healthy");
         self.handle.step(Step::Rollback, StepState::Done, summary.clone());
-        Ending::new(Reason::Cancelled, summary)
+        Ok(Ending::new(Reason::Cancelled, summary))
     }
 
     /// The change set was empty; that may hide a service on another revision.

@@ -92,6 +92,8 @@ struct Progress {
     deleting: bool,
     /// A person said stop, and the stack is being taken back.
     undoing: bool,
+    /// The log group that this operation's creation made.
+    log_group: Option<String>,
 }
 
 /// What to do after one look.
@@ -108,7 +110,7 @@ impl<A: Account> Deploy<'_, A> {
         loop {
             let observation = self.observe().await?;
             if self.progress.undoing && observation.is_gone() {
-                return Ok(self.cancelled_creation());
+                return self.cancelled_creation().await;
             }
             let decision = decide(&self.view(&observation));
             self.tell(&observation, &decision);

@@ -203,6 +203,9 @@ impl<'a, A: Account> Deploy<'a, A> {
             .cloned()
             .collect();
         for event in new.into_iter().rev() {
+            if event.resource_type == "AWS::Logs::LogGroup" && event.status == "CREATE_COMPLETE" {
+                self.progress.log_group = Some(event.physical_id.clone());
+            }
             self.handle.emit(Event::StackResource(wire::stack_event(&event)));
             self.told_events.insert(event.id);
         }
