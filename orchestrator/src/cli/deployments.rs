@@ -140,6 +140,9 @@ pub fn bad_ends(deployments: &[pb::Deployment], color: bool) -> String {
                 operation.verdict,
                 operation.reason
             );
+            if operation.diagnosis.is_empty() && !operation.summary.is_empty() {
+                text += &format!("\n  {}", operation.summary);
+            }
             for line in events::why(operation) {
                 let line = match color {
                     true => line,

@@ -149,15 +149,11 @@ pub fn why(operation: &Operation) -> Vec<String> {
             lines.push(format!("          {line}"));
         }
     };
-    match operation.diagnosis.split_first() {
-        Some((root, details)) => {
-            say(&show::paint(root, Tone::Bad));
-            for detail in details {
-                say(&format!("  {}", detail.replace('\n', "\n  ")));
-            }
+    if let Some((root, details)) = operation.diagnosis.split_first() {
+        say(&show::paint(root, Tone::Bad));
+        for detail in details {
+            say(&format!("  {}", detail.replace('\n', "\n  ")));
         }
-        None if !operation.summary.is_empty() => say(&operation.summary),
-        None => {}
     }
     if !operation.hint.is_empty() {
         say(&format!("hint: {}", operation.hint));

@@ -73,9 +73,7 @@ pub async fn follow(api: &mut Api, console: &mut Console, following: Following) 
             Err(status) if is_lost(&status) => status.message().to_owned(),
             Err(status) => return Err(status.into()),
         };
-        console.talk(&format!(
-            "the connection to the orchestrator was lost ({lost}); trying again"
-        ))?;
+        console.talk(&format!("{lost}; trying again"))?;
         reconnect(api, &following).await?;
         console.talk("connected again")?;
     }
@@ -186,7 +184,7 @@ impl Teller {
                         return Ok(Ended::Settled(settled));
                     }
                 }
-                Ok(None) => return Ok(Ended::Lost("it was closed".to_owned())),
+                Ok(None) => return Ok(Ended::Lost("the orchestrator ended the watch".to_owned())),
                 Err(status) if is_lost(&status) => return Ok(Ended::Lost(status.message().to_owned())),
                 Err(status) => return Err(status.into()),
             }

@@ -150,7 +150,9 @@ fn waits_on(text: &str) -> Entry {
     if text.is_empty() {
         return "-".into();
     }
-    Entry::toned(folded(text, 26).join("\n"), Tone::Busy)
+    // The grid says what; `towline watch` and the release say the next step too.
+    let what = text.split(", hint: ").next().unwrap_or(text);
+    Entry::toned(folded(what, 26).join("\n"), Tone::Busy)
 }
 
 /// The words of a text on lines of about this width.
