@@ -220,7 +220,7 @@ fn a_deployer_does_not_approve_and_an_approver_does() {
             "--image",
             "orders=1.0.0",
         ])
-        .expect_code(0);
+        .expect_code(6);
     for (name, role) in [("dora", "deployer"), ("ann", "approver")] {
         let invited = json(&world, ["operator", "invite", name, "--role", role]);
         let token = invited["join_token"].as_str().unwrap();

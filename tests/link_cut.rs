@@ -116,7 +116,7 @@ fn a_listening_link_that_is_half_open() {
 
 #[test]
 fn an_idle_link_that_is_half_open() {
-    let world = world("dev");
+    let mut world = world("dev");
     let seen = (losses(&world.orchestrator_log()), losses(&world.agent_log("dev")));
     cut(proxy(&world, "dev"), Cut::HalfOpen);
     let seconds = both_notice(&world, "dev", seen, Duration::from_secs(25));

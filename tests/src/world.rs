@@ -423,19 +423,30 @@ impl World {
     }
 
     /// Waits until every agent that runs is connected.
-    pub fn wait_for_agents(&self) {
+    pub fn wait_for_agents(&mut self) {
         let expected = self.agents.iter().filter(|agent| agent.program.is_some()).count();
         wait_for("all agents are connected", Duration::from_secs(30), || {
+            for agent in &mut self.agents {
+                if let Some(program) = &mut agent.program
+                    && let Some(status) = program.ended()
+                {
+                    panic!(
+                        "agent {} ended with {status}:\n{}",
+                        agent.plan.name,
+                        program.said()
+                    );
+                }
+            }
             let ran = Ran::run(self.towline(["agent", "list", "--output", "json"]));
             if ran.code != 0 {
                 return None;
             }
-            let connected = ran.json()["agents"]
+            let listed = ran.json();
+            let connected = listed["agents"]
                 .as_array()?
                 .iter()
-                .filter(|agent| agent["state"] == "connected")
-                .count();
-            (connected == expected).then_some(())
+                .filter(|agent| agent["state"] == "connected");
+            (connected.count() == expected).then_some(())
         });
     }
 

@@ -140,7 +140,7 @@ fn good_release(world: &World) {
             "orders=1.0.0",
         ],
     );
-    check("all that starts by itself succeeded (exit code 0)", code == 0);
+    check("it waits for a person to promote it (exit code 6)", code == 6);
     let release = json(world, &["release", "show", "1.0.0"]);
     check("dev succeeded", state_of(&release, "dev") == "succeeded");
     check("staging succeeded", state_of(&release, "staging") == "succeeded");
