@@ -33,12 +33,15 @@ pub use task_definitions::concurrent as concurrent_registration;
 
 use crate::{
     AwsError,
-    world::{CallContext, Region},
+    world::{CallContext, Region, SimTime},
 };
 
 /// One action: the wire's JSON in, the wire's JSON out. CloudFormation makes
 /// its resources through this same door.
 pub fn call(region: &mut Region, ctx: &CallContext, action: &str, input: &Value) -> Result<Value, AwsError> {
+    if !action.starts_with("Describe") && !action.starts_with("List") {
+        region.ecs.at_rest_until = SimTime::default();
+    }
     match action {
         "RegisterTaskDefinition" => task_definitions::register(region, ctx, input),
         "DeregisterTaskDefinition" => task_definitions::deregister(region, ctx, input),

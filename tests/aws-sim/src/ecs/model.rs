@@ -300,6 +300,8 @@ pub struct Ecs {
     pub services: BTreeMap<(String, String), Service>,
     /// By id.
     pub tasks: BTreeMap<String, super::task::Task>,
+    /// Nothing moves by itself before; every write sets it back.
+    pub at_rest_until: SimTime,
     /// Tags of resources that keep none of their own, by ARN.
     pub tags: BTreeMap<String, Vec<Value>>,
 }
