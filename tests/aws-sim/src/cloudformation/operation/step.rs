@@ -1,16 +1,20 @@
 //! One resource's part in a phase, from its first event to its last.
 
+mod apply;
+mod record;
+
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+pub use record::changed;
+pub(super) use record::leave;
+use record::{conclude, forget, wanted_as_is};
 
-use super::{Leftover, Operation, Phase};
+use super::{Leftover, Operation};
 use crate::{
-    AwsError,
     cloudformation::{
         model::{Mark, Resource, Stack},
         resource::{self, Found, Refusal, Wait, Wanted},
-        template::{Declaration, Policy},
+        template::Policy,
     },
     world::{Region, SimTime},
 };
@@ -243,8 +247,8 @@ fn begin(
     mark: &Mark,
 ) -> State {
     match &step.work {
-        Work::Apply => apply(region, stack, operation, &step.logical_id, mark),
-        Work::Restore(before) => restore(stack, before, mark),
+        Work::Apply => apply::apply(region, stack, operation, &step.logical_id, mark),
+        Work::Restore(before) => apply::restore(stack, before, mark),
         Work::Remove { resource, is_kept } => {
             if *is_kept {
                 stack.tell(mark, resource, "DELETE_SKIPPED", None);
@@ -263,135 +267,6 @@ fn begun(verb: Verb, wanted: Wanted, mark: &Mark) -> State {
         wanted: Box::new(wanted),
         calls_at: mark.now.plus_ms(HANDLER_MS),
     }
-}
-
-/// Compares what is with what the blueprint says, and begins what makes it so.
-fn apply(
-    region: &mut Region,
-    stack: &mut Stack,
-    operation: &mut Operation,
-    logical_id: &str,
-    mark: &Mark,
-) -> State {
-    let Some(blueprint) = stack.blueprint.clone() else {
-        return State::Over;
-    };
-    let Some(declaration) = blueprint.template.resource(logical_id) else {
-        return State::Over;
-    };
-    let pseudo = stack.pseudo(region);
-    let evaluated = {
-        let scope = blueprint.scope(&pseudo, &stack.resources);
-        scope.holds(declaration.condition.as_deref()).and_then(|holds| {
-            Ok((
-                holds,
-                if holds {
-                    scope.members(&declaration.properties)?
-                } else {
-                    Map::new()
-                },
-            ))
-        })
-    };
-    let is = stack.resource(logical_id).cloned();
-    match (evaluated, is) {
-        (Err(error), is) => refuse(stack, declaration, is, error, mark),
-        (Ok((false, _)), is) => {
-            if let Some(is) = is {
-                leave(stack, operation, is);
-            }
-            State::Over
-        }
-        (Ok((true, properties)), None) => {
-            operation.touched.insert(logical_id.to_owned());
-            let fresh = fresh(
-                declaration,
-                properties,
-                &blueprint.tags,
-                "CREATE_IN_PROGRESS",
-                mark,
-            );
-            let wanted = wanted_as_is(stack, &fresh);
-            stack.tell(mark, &fresh, "CREATE_IN_PROGRESS", None);
-            stack.put(fresh);
-            begun(Verb::Create, wanted, mark)
-        }
-        (Ok((true, properties)), Some(is)) => {
-            let wanted = fresh(declaration, properties, &blueprint.tags, is.status, mark);
-            change(stack, operation, is, wanted, mark)
-        }
-    }
-}
-
-fn change(
-    stack: &mut Stack,
-    operation: &mut Operation,
-    is: Resource,
-    wanted: Resource,
-    mark: &Mark,
-) -> State {
-    let changed = changed(&is.properties, &wanted.properties);
-    let tags_changed = is.kind.is_taggable() && is.tags != wanted.tags;
-    let logical_id = is.logical_id.clone();
-    if changed.is_empty() && !tags_changed {
-        stack.put(Resource {
-            metadata: wanted.metadata,
-            deletion: wanted.deletion,
-            update_replace: wanted.update_replace,
-            ..is
-        });
-        return State::Over;
-    }
-    operation.touched.insert(logical_id.clone());
-    let is_replaced = changed.iter().any(|property| is.kind.is_replaced_by(property));
-    let request = wanted_as_is(stack, &wanted);
-    let custom = is.kind.name_property().and_then(|property| {
-        let name = is.properties.get(property)?;
-        (wanted.properties.get(property) == Some(name)).then(|| name.as_str().unwrap_or_default().to_owned())
-    });
-    let (verb, reason) = match (is_replaced, custom) {
-        (true, Some(name)) => {
-            let words = format!(
-                "CloudFormation cannot update a stack when a custom-named resource requires replacing. \
-                 Rename {name} and update the stack again."
-            );
-            conclude(stack, &logical_id, mark, "UPDATE_FAILED", Some(words));
-            return State::Failed { verb: Verb::Update };
-        }
-        (true, None) => (
-            Verb::Replace,
-            Some(
-                "Requested update requires the creation of a new physical resource; hence creating one."
-                    .to_owned(),
-            ),
-        ),
-        (false, _) => (Verb::Update, None),
-    };
-    let shown = Resource {
-        properties: wanted.properties,
-        ..is
-    };
-    stack.tell(mark, &shown, "UPDATE_IN_PROGRESS", reason.clone());
-    if let Some(place) = stack.resources.iter_mut().find(|r| r.logical_id == logical_id) {
-        place.status = "UPDATE_IN_PROGRESS";
-        place.status_reason = reason;
-        place.at = mark.now;
-    }
-    begun(verb, request, mark)
-}
-
-/// Goes back to what the resource was before the update.
-fn restore(stack: &mut Stack, before: &Resource, mark: &Mark) -> State {
-    let is_same_thing = stack
-        .resource(&before.logical_id)
-        .is_some_and(|is| is.physical_id == before.physical_id);
-    if is_same_thing {
-        stack.tell(mark, before, "UPDATE_IN_PROGRESS", None);
-        return begun(Verb::Update, wanted_as_is(stack, before), mark);
-    }
-    stack.put(before.clone());
-    conclude(stack, &before.logical_id, mark, "UPDATE_COMPLETE", None);
-    State::Over
 }
 
 fn call(
@@ -514,101 +389,4 @@ fn failed(stack: &mut Stack, step: &Step, verb: Verb, words: String, mark: &Mark
         }
     }
     State::Failed { verb }
-}
-
-/// A resource whose properties cannot be evaluated fails before anything is called.
-fn refuse(
-    stack: &mut Stack,
-    declaration: &Declaration,
-    is: Option<Resource>,
-    error: AwsError,
-    mark: &Mark,
-) -> State {
-    let verb = if is.is_some() { Verb::Update } else { Verb::Create };
-    if is.is_none() {
-        stack.put(fresh(declaration, Map::new(), &Vec::new(), verb.failed(), mark));
-    }
-    conclude(
-        stack,
-        &declaration.logical_id,
-        mark,
-        verb.failed(),
-        Some(error.message),
-    );
-    State::Failed { verb }
-}
-
-/// Writes a resource's new status down and says it in an event.
-fn conclude(stack: &mut Stack, logical_id: &str, mark: &Mark, status: &'static str, reason: Option<String>) {
-    let Some(place) = stack.resources.iter_mut().find(|r| r.logical_id == logical_id) else {
-        return;
-    };
-    place.status = status;
-    place.status_reason.clone_from(&reason);
-    place.at = mark.now;
-    let shown = place.clone();
-    stack.tell(mark, &shown, status, reason);
-}
-
-/// Takes a resource out of the stack; the clean-up decides about the thing itself.
-pub(super) fn leave(stack: &mut Stack, operation: &mut Operation, resource: Resource) {
-    stack.forget(&resource.logical_id);
-    operation.touched.insert(resource.logical_id.clone());
-    operation.leftovers.push(Leftover {
-        is_kept: super::is_kept_on(Phase::CleaningUp, resource.deletion),
-        resource,
-    });
-}
-
-/// The resource is no longer the stack's, unless another has taken its place.
-fn forget(stack: &mut Stack, gone: &Resource) {
-    let is_same_thing = stack
-        .resource(&gone.logical_id)
-        .is_some_and(|is| is.physical_id == gone.physical_id);
-    if is_same_thing {
-        stack.forget(&gone.logical_id);
-    }
-}
-
-fn fresh(
-    declaration: &Declaration,
-    properties: Map<String, Value>,
-    tags: &[(String, String)],
-    status: &'static str,
-    mark: &Mark,
-) -> Resource {
-    Resource {
-        logical_id: declaration.logical_id.clone(),
-        kind: declaration.kind,
-        physical_id: String::new(),
-        attributes: Default::default(),
-        properties,
-        tags: tags.to_vec(),
-        metadata: declaration.metadata.clone(),
-        deletion: declaration.deletion,
-        update_replace: declaration.update_replace,
-        status,
-        status_reason: None,
-        at: mark.now,
-    }
-}
-
-fn wanted_as_is(stack: &Stack, resource: &Resource) -> Wanted {
-    Wanted {
-        logical_id: resource.logical_id.clone(),
-        kind: resource.kind,
-        stack_name: stack.name.clone(),
-        stack_id: stack.id.clone(),
-        properties: resource.properties.clone(),
-        tags: resource.tags.clone(),
-    }
-}
-
-/// The names of the properties that differ.
-pub fn changed(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differ = names
-        .into_iter()
-        .filter(|name| before.get(*name) != after.get(*name));
-    differ.cloned().collect()
 }
