@@ -77,8 +77,8 @@ pub struct Global {
     )]
     pub config: Option<PathBuf>,
 
-    /// Tables for people, or JSON for scripts: the API's messages in protobuf's
-    /// JSON mapping (one message a line where there are many).
+    /// Tables for people, or JSON for scripts: the API's messages with the field
+    /// names of the .proto files, and enums as words (`"awaiting_approval"`).
     #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,
 

@@ -34,6 +34,7 @@ pub struct Serve {
     /// module (`info,towline::engine=debug`).
     #[arg(long, value_name = "FILTER", env = "TOWLINE_LOG", default_value = "info")]
     log: String,
+    /// How a line of the log looks.
     #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     log_format: LogFormat,
     /// Issue a new certificate to the orchestrator first, from its own CA.
