@@ -51,14 +51,14 @@ class Simulator:
         self.seen = set()
         self._session = botocore.session.get_session()
 
-    def client(self, service, account=ACCOUNT, region=REGION):
+    def client(self, service, account=ACCOUNT, region=REGION, attempts=8):
         client = self._session.create_client(
             service,
             region_name=region,
             endpoint_url=self.url,
             aws_access_key_id=account,
             aws_secret_access_key="aws-sim",
-            config=botocore.config.Config(retries={"mode": "standard", "max_attempts": 8}),
+            config=botocore.config.Config(retries={"mode": "standard", "max_attempts": attempts}),
         )
         client.meta.events.register("before-parse", self._check)
         return client

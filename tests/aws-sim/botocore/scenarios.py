@@ -5,6 +5,8 @@ The world is the one of `seeds/` (account 111111111111, eu-west-1): cluster
 `main`, target groups `web` and `spare`, service `orders`.
 """
 
+import botocore.exceptions
+
 import stacks
 from stacks import ECR
 
@@ -15,6 +17,7 @@ def run(simulator):
     stacks.run(simulator)
     service(simulator)
     deletions(simulator)
+    faults(simulator)
 
 
 def reads(simulator):
@@ -161,3 +164,30 @@ def deletions(simulator):
     ecs.delete_service(cluster="passing", service="passing", force=True)
     logs.delete_log_group(logGroupName="/checked")
     simulator.refused("gone", "ResourceNotFoundException", logs.delete_log_group, logGroupName="/checked")
+
+
+def faults(simulator):
+    """Every service's words when it is busy or broken, and an answer that never comes."""
+    asks = {
+        "ecs": ("list_clusters", {}),
+        "logs": ("describe_log_groups", {}),
+        "cloudformation": ("describe_stacks", {}),
+        "elasticloadbalancing": ("describe_load_balancers", {}),
+        "sts": ("get_caller_identity", {}),
+        "ec2": ("describe_vpcs", {}),
+    }
+    for service_name, (action, arguments) in asks.items():
+        client = simulator.client("elbv2" if service_name.startswith("elastic") else service_name, attempts=1)
+        for kind in ("throttle", "server_error"):
+            simulator.control("faults", {"rules": [{"kind": kind, "service": service_name}]})
+            try:
+                getattr(client, action)(**arguments)
+                simulator.report.expect(f"{service_name} meets {kind}", False)
+            except botocore.exceptions.ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                wanted = 500 if kind == "server_error" else 400
+                simulator.report.expect(f"{service_name} meets {kind}", status == wanted, f"({status})")
+    simulator.control("faults", {"rules": [{"kind": "lost_answer", "service": "sts", "times": 1}]})
+    identity = simulator.client("sts").get_caller_identity()
+    simulator.report.expect("a lost answer is asked for again", identity["Account"] == "111111111111")
+    simulator.control("faults", {"rules": []})
