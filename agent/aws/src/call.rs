@@ -2,6 +2,7 @@
 //! write may have been applied; where the SDK cannot tell, nobody can.
 
 use std::error::Error;
+use std::io;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -66,10 +67,27 @@ where
             let message = service.err().message().unwrap_or_default();
             answered(code, message, status.unwrap_or_default(), what)
         }
+        // Nobody listened, so nothing was sent: the same as being asked to come back later.
+        _ if is_unreachable(&error) => CallError::Throttled {
+            message: chain(&error),
+        },
         _ => CallError::Unknown {
             message: chain(&error),
         },
     }
+}
+
+/// Whether the connection was refused before there was one.
+fn is_unreachable(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// What an error answer of AWS means.

@@ -4,9 +4,9 @@ use aws_sdk_ecs::types;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use towline_agent_domain::observed::{
-    CircuitBreaker, Controller, Deployment, DeploymentStatus, LinkedTargetGroup, ObservedService,
-    RolloutState, Scheduling, ServiceDeploymentStatus, ServiceEvent, ServiceStatus, StoppedContainer,
-    StoppedTask, TaskDefinitionArn,
+    BreakerThreshold, CircuitBreaker, Controller, Deployment, DeploymentStatus, LinkedTargetGroup,
+    ObservedService, RolloutState, Scheduling, ServiceDeploymentStatus, ServiceEvent, ServiceStatus,
+    StoppedContainer, StoppedTask, TaskDefinitionArn,
 };
 
 /// AWS's time in ours.
@@ -54,16 +54,9 @@ pub(crate) fn service(service: &types::Service) -> ObservedService {
         desired: count(service.desired_count()),
         running: count(service.running_count()),
         pending: count(service.pending_count()),
-        circuit_breaker: configuration.and_then(|c| c.deployment_circuit_breaker()).map_or(
-            CircuitBreaker {
-                enabled: false,
-                rolls_back: false,
-            },
-            |breaker| CircuitBreaker {
-                enabled: breaker.enable(),
-                rolls_back: breaker.enable() && breaker.rollback(),
-            },
-        ),
+        circuit_breaker: configuration
+            .and_then(|c| c.deployment_circuit_breaker())
+            .map_or(CircuitBreaker::OFF, circuit_breaker),
         minimum_healthy_percent: configuration
             .and_then(|c| c.minimum_healthy_percent())
             .map_or(DEFAULT_MINIMUM_PERCENT, count),
@@ -83,6 +76,22 @@ pub(crate) fn service(service: &types::Service) -> ObservedService {
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>
 const DEFAULT_MINIMUM_PERCENT: u32 = 100;
 const DEFAULT_MAXIMUM_PERCENT: u32 = 200;
+
+fn circuit_breaker(breaker: &types::DeploymentCircuitBreaker) -> CircuitBreaker {
+    let threshold = breaker.threshold_configuration().map(|threshold| {
+        let value = count(threshold.value());
+        match threshold.r#type().as_str() {
+            "COUNT" => BreakerThreshold::Count(value),
+            "UNBOUNDED_PERCENT" => BreakerThreshold::UnboundedPercent(value),
+            _ => BreakerThreshold::BoundedPercent(value),
+        }
+    });
+    CircuitBreaker {
+        enabled: breaker.enable(),
+        rolls_back: breaker.enable() && breaker.rollback(),
+        threshold: threshold.unwrap_or(BreakerThreshold::DEFAULT),
+    }
+}
 
 /// The controller ECS is not yet rolling: its newer strategies run under it as well.
 fn controller(service: &types::Service) -> Controller {

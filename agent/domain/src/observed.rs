@@ -70,6 +70,42 @@ pub enum Scheduling {
 pub struct CircuitBreaker {
     pub enabled: bool,
     pub rolls_back: bool,
+    pub threshold: BreakerThreshold,
+}
+
+impl CircuitBreaker {
+    /// What a service has that says nothing about one.
+    pub const OFF: Self = Self {
+        enabled: false,
+        rolls_back: false,
+        threshold: BreakerThreshold::DEFAULT,
+    };
+}
+
+/// `thresholdConfiguration`: how many failed tasks trip the breaker.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentCircuitBreaker.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerThreshold {
+    /// Percent of desired, at least 3 tasks and at most 200.
+    BoundedPercent(u32),
+    /// Percent of desired.
+    UnboundedPercent(u32),
+    Count(u32),
+}
+
+impl BreakerThreshold {
+    /// ECS's default.
+    pub const DEFAULT: Self = Self::BoundedPercent(50);
+
+    /// The number of tasks, for a service that is to have `desired`.
+    pub fn tasks(self, desired: u32) -> u32 {
+        let percent = |percent: u32| desired.saturating_mul(percent).div_ceil(100);
+        match self {
+            Self::BoundedPercent(value) => percent(value).clamp(3, 200),
+            Self::UnboundedPercent(value) => percent(value).max(1),
+            Self::Count(count) => count.max(1),
+        }
+    }
 }
 
 /// One ECS service.

@@ -22,8 +22,8 @@ pub enum CallError {
     /// The agent's role may not do this.
     #[error("access denied: {message}")]
     Denied { message: String },
-    /// AWS asked for patience; nothing was done.
-    #[error("throttled: {message}")]
+    /// AWS asked for patience, or could not be reached; nothing was done.
+    #[error("not now: {message}")]
     Throttled { message: String },
     /// No answer, or one that says nothing: a write may or may not have been applied.
     #[error("no answer from AWS: {message}")]

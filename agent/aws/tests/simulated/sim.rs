@@ -1,6 +1,6 @@
 //! A simulated account, and what its control API says.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use aws_sim::{Handle, Simulator, world::seed::Seed};
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ impl Sim {
         let handle = Simulator::start(seed, "127.0.0.1:0".parse().unwrap(), SPEED)
             .await
             .unwrap();
+        let recorded = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire"));
+        handle.record_wire(Some(recorded)).unwrap();
         let settings = AwsSettings {
             endpoint_url: Some(handle.url()),
             region: REGION.to_owned(),
@@ -53,6 +55,12 @@ impl Sim {
         };
         let aws = Aws::connect(settings, &Seams::system()).await.unwrap();
         Self { handle, aws }
+    }
+
+    /// The way into an account that nobody answers for any more.
+    pub async fn stop(self) -> Aws {
+        self.handle.stop().await;
+        self.aws
     }
 
     /// A call of the control API.

@@ -69,6 +69,17 @@ async fn a_write_whose_answer_is_lost_is_unknown_and_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_write_that_reached_nobody_was_not_applied() {
+    let sim = Sim::start().await;
+    let running = sim.aws.service(&main_cluster(), "orders").await.unwrap().unwrap();
+    let aws = sim.stop().await;
+    let answer = aws
+        .update_service(&main_cluster(), "orders", &running.task_definition)
+        .await;
+    assert!(matches!(answer, Err(CallError::Throttled { .. })), "{answer:?}");
+}
+
+#[tokio::test]
 async fn requests_of_an_operation_carry_its_id() {
     let sim = Sim::start().await;
     let at = main_cluster();

@@ -54,13 +54,12 @@ pub fn is_pull_failure(task: &StoppedTask) -> bool {
     pull(&task.reason) || task.containers.iter().any(|container| pull(&container.reason))
 }
 
-/// With a circuit breaker, three times what trips it at ECS's defaults (half of
-/// desired, 3 to 200): whoever gets that far has evaded it. Without one, five
-/// deaths, or as many as there should be tasks.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>
+/// With a circuit breaker, three times what trips it: whoever gets that far has
+/// evaded it. Without one, five deaths, or as many as there should be tasks.
 fn limit(service: &ObservedService, desired: u32) -> u32 {
-    if service.circuit_breaker.enabled {
-        desired.div_ceil(2).clamp(3, 200) * 3
+    let breaker = service.circuit_breaker;
+    if breaker.enabled {
+        breaker.threshold.tasks(desired).saturating_mul(3)
     } else {
         desired.clamp(5, 200)
     }

@@ -42,7 +42,15 @@ impl Targets<'_> {
         for link in linked {
             let health = groups.iter().find(|(group, _)| *group == link.target_group);
             let health = health.map_or(&[][..], |(_, health)| health);
-            unhealthy.extend(ours.iter().filter_map(|id| complaint(link, id, health)));
+            let mut ids: Vec<&String> = ours.iter().collect();
+            ids.sort_unstable();
+            for of_one in ids.chunk_by(|a, b| a == b) {
+                unhealthy.extend(
+                    of_one
+                        .first()
+                        .and_then(|id| complaint(link, id, of_one.len(), health)),
+                );
+            }
         }
         if unhealthy.is_empty() {
             TargetsState::Healthy
@@ -52,15 +60,14 @@ impl Targets<'_> {
     }
 }
 
-/// A target counts as healthy when one of its entries is: an instance that hosts
-/// several tasks has one entry per host port, and of those only the ports of
-/// draining tasks may be anything else.
-fn complaint(link: &LinkedTargetGroup, id: &str, health: &[TargetHealth]) -> Option<String> {
+/// An instance hosts as many tasks of ours as its id is there, and has one entry
+/// for each of their host ports; those of other tasks are draining.
+fn complaint(link: &LinkedTargetGroup, id: &str, tasks: usize, health: &[TargetHealth]) -> Option<String> {
     let of_task = || health.iter().filter(|target| target.target == id);
-    if of_task().any(|target| target.state == "healthy") {
+    if of_task().filter(|target| target.state == "healthy").count() >= tasks {
         return None;
     }
-    match of_task().find(|target| target.state != "draining") {
+    match of_task().find(|target| !matches!(target.state.as_str(), "draining" | "healthy")) {
         Some(target) if target.reason.is_empty() => Some(format!("{id}:{} is {}", target.port, target.state)),
         Some(target) => Some(format!(
             "{id}:{} is {} ({})",

@@ -51,8 +51,8 @@ fn web() -> FargateService {
             },
         ],
         network: Network {
-            subnets: vec![text("subnet-0a"), text("subnet-0b")],
-            security_groups: vec![text("sg-0a")],
+            subnets: vec![text("subnet-0a0000000000000aa"), text("subnet-0b0000000000000bb")],
+            security_groups: vec![text("sg-0c0000000000000cc")],
             assign_public_ip: false,
         },
         load_balancers: vec![LoadBalancer {

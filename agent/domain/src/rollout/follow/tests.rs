@@ -1,7 +1,7 @@
 //! The verdict matrix: the situations of other tools' bug reports, each with what is true.
 
 use super::*;
-use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
+use crate::observed::{BreakerThreshold, CircuitBreaker, LinkedTargetGroup, TargetHealth};
 use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
 
 /// Running targets of ours, and the health in each group.
@@ -157,7 +157,7 @@ fn a_breaker_that_gives_up_without_rollback_is_a_failure() {
     let mut case = case(vec![failed]);
     case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
         enabled: true,
-        rolls_back: false,
+        ..CircuitBreaker::OFF
     };
     assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
 
@@ -236,10 +236,7 @@ fn a_stack_that_claims_to_be_done_is_not_believed_against_its_service() {
 fn tasks_that_start_and_die_below_the_breakers_sight_end_the_rollout() {
     // aws/copilot-cli#1879 and #1369: endless waits on a crash-looping task
     let mut case = case(vec![rolling("d2", "orders:2")]);
-    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
-        enabled: false,
-        rolls_back: false,
-    };
+    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker::OFF;
     let deaths = |count: i64| {
         (0..count)
             .map(|n| exited(&format!("t{n}"), "orders:2", 1, 10 + n))
@@ -254,6 +251,10 @@ fn tasks_that_start_and_die_below_the_breakers_sight_end_the_rollout() {
     assert_eq!(case.phase(), Some(Phase::Replacing));
     case.stopped = deaths(9);
     assert_eq!(case.reason(), Some(Reason::CrashLooping));
+    // As much more as the service's own threshold says.
+    case.service.as_mut().unwrap().circuit_breaker.threshold = BreakerThreshold::Count(4);
+    assert_eq!(case.phase(), Some(Phase::Replacing));
+    case.service.as_mut().unwrap().circuit_breaker.threshold = BreakerThreshold::DEFAULT;
     // Tasks of the old revision, of before our start, and stopped on purpose do not count.
     case.stopped = deaths(9);
     for task in &mut case.stopped[..3] {
@@ -269,10 +270,7 @@ fn tasks_that_start_and_die_below_the_breakers_sight_end_the_rollout() {
 #[test]
 fn an_image_that_cannot_be_pulled_is_called_so() {
     let mut case = case(vec![rolling("d2", "orders:2")]);
-    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker {
-        enabled: false,
-        rolls_back: false,
-    };
+    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker::OFF;
     case.stopped = (0..5)
         .map(|n| {
             let mut task = exited(&format!("t{n}"), "orders:2", 1, 10 + n);
@@ -333,6 +331,36 @@ fn targets_are_asked_for_at_completion_and_must_be_healthy() {
         };
         assert!(unhealthy[0].starts_with("10.0.0.2:8080 is"), "{unhealthy:?}");
     }
+}
+
+#[test]
+fn tasks_that_share_an_instance_each_need_a_healthy_target() {
+    // Bridge networking: a target is an instance and a host port.
+    let mut case = case(vec![stable("d2", "orders:2")]);
+    let link = LinkedTargetGroup {
+        target_group: "tg".to_owned(),
+        container: "app".to_owned(),
+        port: 8080,
+    };
+    case.service.as_mut().unwrap().load_balancers = vec![link];
+    let target = |port, state: &str| TargetHealth {
+        target: "i-1".to_owned(),
+        port,
+        state: state.to_owned(),
+        reason: String::new(),
+    };
+    let mut with = |health: Vec<TargetHealth>| {
+        let ours = vec!["i-1".to_owned(), "i-1".to_owned()];
+        case.targets = Some((ours, vec![("tg".to_owned(), health)]));
+        case.succeeds()
+    };
+    assert!(with(vec![
+        target(1, "healthy"),
+        target(2, "healthy"),
+        target(3, "draining")
+    ]));
+    assert!(!with(vec![target(1, "healthy"), target(2, "initial")]));
+    assert!(!with(vec![target(1, "healthy"), target(3, "draining")]));
 }
 
 #[test]
