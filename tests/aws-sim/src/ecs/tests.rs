@@ -470,3 +470,165 @@ fn the_same_requests_at_the_same_times_give_the_same_world() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn minimum_and_maximum_healthy_percent_bound_every_moment_of_a_rollout() {
+    for (least, most, fewest, highest) in [(50, 100, 1, 2), (100, 150, 2, 3), (100, 200, 2, 4)] {
+        let mut shop = Shop::open();
+        let percents = json!({"minimumHealthyPercent": least, "maximumPercent": most});
+        let input = json!({"cluster": "main", "service": "orders", "deploymentConfiguration": percents});
+        shop.call("UpdateService", input);
+        shop.update_orders("1.0.0");
+        let mut seen = Vec::new();
+        while shop.service("orders")["deployments"][0]["rolloutState"] == "IN_PROGRESS" {
+            let service = shop.service("orders");
+            let running = service["runningCount"].as_i64().unwrap();
+            seen.push((running, running + service["pendingCount"].as_i64().unwrap()));
+            shop.pass(0.25);
+        }
+        assert_eq!(
+            seen.iter().map(|(running, _)| *running).min(),
+            Some(fewest),
+            "{least}/{most}"
+        );
+        assert_eq!(
+            seen.iter().map(|(_, all)| *all).max(),
+            Some(highest),
+            "{least}/{most}"
+        );
+    }
+}
+
+#[test]
+fn percents_that_leave_no_room_deadlock_a_rollout() {
+    let mut shop = Shop::open();
+    let percents = json!({"minimumHealthyPercent": 100, "maximumPercent": 100});
+    let input = json!({"cluster": "main", "service": "orders", "deploymentConfiguration": percents});
+    shop.call("UpdateService", input);
+    shop.update_orders("1.0.0");
+    shop.pass(3_600.0);
+    let service = shop.service("orders");
+    assert_eq!(service["deployments"][0]["rolloutState"], "IN_PROGRESS");
+    assert_eq!(service["deployments"][0]["runningCount"], 0);
+    assert_eq!(service["runningCount"], 2);
+}
+
+#[test]
+fn a_breaker_follows_its_own_threshold() {
+    let mut shop = Shop::open();
+    let breaker = json!({"enable": true, "rollback": false,
+        "thresholdConfiguration": {"type": "COUNT", "value": 6}});
+    let input = json!({"cluster": "main", "service": "orders",
+        "deploymentConfiguration": {"deploymentCircuitBreaker": breaker}});
+    shop.call("UpdateService", input);
+    shop.update_orders("1.3.0");
+    let service = shop.settle("orders");
+    assert_eq!(service["deployments"][0]["rolloutState"], "FAILED");
+    assert_eq!(service["deployments"][0]["failedTasks"], 6);
+    assert_eq!(service["runningCount"], 2);
+    assert_eq!(shop.service_deployments("orders")[0]["status"], "STOPPED");
+}
+
+#[test]
+fn an_inactive_revision_cannot_be_rolled_back_to() {
+    let mut shop = Shop::open();
+    shop.call("DeregisterTaskDefinition", json!({"taskDefinition": "orders:1"}));
+    let template = shop.call("DescribeTaskDefinition", json!({"taskDefinition": "orders:1"}));
+    let mut next = json!({"family": "orders", "networkMode": "bridge"});
+    next["containerDefinitions"] = template["taskDefinition"]["containerDefinitions"].clone();
+    next["containerDefinitions"][0]["image"] = json!(Shop::image("shop/orders", "1.3.0"));
+    next["volumes"] = template["taskDefinition"]["volumes"].clone();
+    shop.call("RegisterTaskDefinition", next);
+    let input = json!({"cluster": "main", "service": "orders", "taskDefinition": "orders"});
+    shop.call("UpdateService", input);
+    let service = shop.settle("orders");
+    assert_eq!(service["deployments"][0]["rolloutState"], "FAILED");
+    assert!(!has(&shop.events("orders"), "rolling back"));
+}
+
+#[test]
+fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
+    let cases = [
+        (
+            "executionRoleArn",
+            json!("arn:aws:iam::111111111111:role/gone"),
+            "ECS was unable to assume the role",
+        ),
+        (
+            "secrets",
+            json!([{"name": "A", "valueFrom": "arn:aws:secretsmanager:eu-west-1:111111111111:secret:gone-aaaaaa"}]),
+            "ResourceInitializationError: unable to pull secrets",
+        ),
+        (
+            "logConfiguration",
+            json!({"logDriver": "awslogs", "options": {"awslogs-group": "/gone", "awslogs-region": REGION}}),
+            "ResourceInitializationError: failed to validate logger args",
+        ),
+    ];
+    for (member, value, words) in cases {
+        let mut shop = Shop::open();
+        let image = Shop::image("shop/orders", "1.0.0");
+        let mut definition = json!({
+            "family": "x", "containerDefinitions": [{"name": "a", "image": image, "memory": 64}],
+        });
+        if member == "executionRoleArn" {
+            definition[member] = value;
+        } else {
+            definition["containerDefinitions"][0][member] = value;
+        }
+        shop.call("RegisterTaskDefinition", definition);
+        let create = json!({"cluster": "main", "serviceName": "x", "taskDefinition": "x", "desiredCount": 1});
+        shop.call("CreateService", create);
+        shop.pass(10.0);
+        let stopped = shop.stopped_tasks("x");
+        let reason = stopped[0]["stoppedReason"].as_str().unwrap().to_owned();
+        assert!(reason.starts_with(words), "{reason}");
+        assert_eq!(stopped[0]["stopCode"], "TaskFailedToStart");
+    }
+}
+
+#[test]
+fn a_moved_tag_does_not_change_what_a_deployment_was_pinned_to() {
+    let mut shop = Shop::open();
+    shop.update_orders("1.0.0");
+    let broken = json!({"repository": "shop/orders", "tag": "1.0.0", "behaviour": "crash"});
+    shop.0.images.add(serde_json::from_value(broken).unwrap());
+    assert_eq!(
+        shop.settle("orders")["deployments"][0]["rolloutState"],
+        "COMPLETED"
+    );
+    let force = json!({"cluster": "main", "service": "orders", "forceNewDeployment": true});
+    shop.call("UpdateService", force);
+    shop.settle("orders");
+    assert_eq!(
+        shop.service_deployments("orders")[0]["status"],
+        "ROLLBACK_SUCCESSFUL"
+    );
+}
+
+#[test]
+fn a_missing_key_is_what_crashes_web_1_1_0() {
+    let mut shop = Shop::open();
+    shop.create_web("1.1.0", SUBNET).unwrap();
+    assert_eq!(shop.settle("web")["deployments"][0]["rolloutState"], "FAILED");
+    let found = shop.call("DescribeTaskDefinition", json!({"taskDefinition": "web"}));
+    let mut next = found["taskDefinition"].clone();
+    for computed in [
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+    ] {
+        next.as_object_mut().unwrap().shift_remove(computed);
+    }
+    next["containerDefinitions"][0]["environment"] = json!([{"name": "DB_POOL", "value": "10"}]);
+    shop.call("RegisterTaskDefinition", next);
+    shop.call(
+        "UpdateService",
+        json!({"cluster": "main", "service": "web", "taskDefinition": "web"}),
+    );
+    assert_eq!(shop.settle("web")["deployments"][0]["rolloutState"], "COMPLETED");
+}

@@ -104,6 +104,26 @@ async fn every_arrival_is_in_the_effect_log_refused_ones_too() {
 }
 
 #[tokio::test]
+async fn a_repeated_client_token_is_deduplicated_and_said_to_be() {
+    let simulator = start().await;
+    let address = simulator.address();
+    let create = json!({"cluster": "main", "serviceName": "twin", "taskDefinition": "orders",
+        "desiredCount": 1, "clientToken": "token-1"});
+    assert_eq!(
+        ecs(address, "CreateService", create.clone()).await.unwrap().0,
+        200
+    );
+    assert_eq!(ecs(address, "CreateService", create).await.unwrap().0, 200);
+    let log = effects(address).await;
+    assert_eq!(
+        (&log[0]["disposition"], &log[1]["disposition"]),
+        (&json!("applied"), &json!("deduplicated"))
+    );
+    assert_eq!(log[1]["token"], "token-1");
+    simulator.stop().await;
+}
+
+#[tokio::test]
 async fn a_breakpoint_holds_one_arrival_and_nobody_else() {
     let simulator = start().await;
     let address = simulator.address();
