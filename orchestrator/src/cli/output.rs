@@ -184,6 +184,45 @@ mod tests {
     use super::*;
     use crate::cli::exit::Place;
 
+    #[derive(Clone, Default)]
+    struct Written(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+
+    impl Written {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.borrow().clone()).unwrap()
+        }
+    }
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_script_reads_json_and_nothing_else() {
+        let (data, talk) = (Written::default(), Written::default());
+        let mut console = Console::of_writers(Format::Json, Box::new(data.clone()), Box::new(talk.clone()));
+        console.talk("working").unwrap();
+        console.in_place(&["1/2 running".to_owned()]).unwrap();
+        let project = towline_proto::orchestrator::v1::Project {
+            name: "shop".to_owned(),
+            ..Default::default()
+        };
+        console
+            .message("Project", &project, |_| "a table".to_owned())
+            .unwrap();
+        console.fault(&Fault::local("too late"));
+        let json: serde_json::Value = serde_json::from_str(&data.text()).unwrap();
+        assert_eq!(json["name"], "shop");
+        assert!(talk.text().starts_with("working\n"));
+        assert!(talk.text().contains("too late"));
+    }
+
     #[test]
     fn a_line_in_place_never_wraps() {
         assert_eq!(fitting("\x1b[31mrolling\x1b[0m back", 80), "rolling back");
