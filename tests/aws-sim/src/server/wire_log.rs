@@ -89,8 +89,10 @@ impl WireLog {
         let Some(open) = open.as_mut() else {
             return;
         };
+        // One write a line: several simulators of one process share the file.
+        let line = format!("{exchange}\n");
         if let Some(file) = &mut open.file
-            && let Err(error) = writeln!(file, "{exchange}")
+            && let Err(error) = file.write_all(line.as_bytes())
         {
             tracing::warn!(%error, "an exchange was not recorded");
         }
