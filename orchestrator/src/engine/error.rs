@@ -67,7 +67,7 @@ pub enum EngineError {
         hint: String,
     },
     /// gRPC `INTERNAL`: our own fault or the disk's; the log has the whole chain.
-    #[error("the orchestrator could not do it: {0:#}")]
+    #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
 

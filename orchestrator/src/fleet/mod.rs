@@ -218,7 +218,7 @@ impl Fleet {
                     newer
                 });
                 if taken {
-                    tracing::info!(agent = %name, generation, "connected");
+                    tracing::debug!(agent = %name, generation, "connected");
                     self.greet(name, generation);
                 }
             }
@@ -235,7 +235,7 @@ impl Fleet {
                     current
                 });
                 if taken {
-                    tracing::warn!(agent = %name, generation, reason, "offline");
+                    tracing::debug!(agent = %name, generation, reason, "offline");
                     self.note_offline(name, at, reason);
                 }
             }

@@ -1,5 +1,5 @@
-//! Faults that the kill tests plant: dying right before or right after a
-//! chosen commit. They act under the cargo feature `planted-faults` only.
+//! Faults that the kill tests plant: a process dies right before or right after
+//! a chosen commit, this one or another. They act under the cargo feature `planted-faults` only.
 //!
 //! A commit is named by what it makes true and by how many commits came before
 //! it, `operation_intended@2`. Counting begins with the first release that this
@@ -15,39 +15,42 @@ pub enum Side {
     After,
 }
 
-/// Where the process dies.
+/// Where a process dies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrashAt {
     /// `operation_intended@2`, as the commit log has it.
     pub commit: String,
     pub side: Side,
+    /// Another process than this one: an agent's.
+    pub pid: Option<i32>,
 }
 
 /// What a test plants in the store. The default plants nothing.
 #[derive(Clone, Debug, Default)]
 pub struct PlantedFaults {
-    /// SIGKILL of this process at the first commit of this name.
+    /// SIGKILL at the first commit of this name.
     pub crash_at: Option<CrashAt>,
     /// A file that gets one line per commit, its name, after it is made.
     pub commit_log: Option<PathBuf>,
 }
 
 impl PlantedFaults {
-    /// Reads `COMMIT:before` or `COMMIT:after`, as the hidden flag `--planted-crash` has it.
+    /// Reads `COMMIT:before` or `COMMIT:after`, and `:PID` of another process
+    /// behind it, as the hidden flag `--planted-crash` has it.
     pub fn parse_crash(text: &str) -> Result<CrashAt, String> {
-        let refuse = || format!("{text:?} is not COMMIT@N:before or COMMIT@N:after");
-        let (commit, side) = text.split_once(':').ok_or_else(refuse)?;
-        let side = match side {
-            "before" => Side::Before,
-            "after" => Side::After,
+        let refuse = || format!("{text:?} is not COMMIT@N:before or COMMIT@N:after, with or without :PID");
+        let mut parts = text.split(':');
+        let commit = parts.next().filter(|commit| commit.contains('@')).ok_or_else(refuse)?;
+        let side = match parts.next() {
+            Some("before") => Side::Before,
+            Some("after") => Side::After,
             _ => return Err(refuse()),
         };
-        if !commit.contains('@') {
-            return Err(refuse());
-        }
+        let pid = parts.next().map(str::parse).transpose().map_err(|_| refuse())?;
         Ok(CrashAt {
             commit: commit.to_owned(),
             side,
+            pid,
         })
     }
 }
@@ -57,8 +60,10 @@ pub(super) mod acting {
     use std::{
         fs::OpenOptions,
         io::{self, Write as _},
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     };
+
+    use rustix::process::{Pid, Signal, getpid, kill_process};
 
     use super::{PlantedFaults, Side};
     use crate::store::CommitPoint;
@@ -69,6 +74,8 @@ pub(super) mod acting {
         faults: PlantedFaults,
         /// Commits since the first release was created, without progress; commits come one at a time.
         made: AtomicUsize,
+        /// The other process was killed: its number may belong to somebody else by now.
+        killed: AtomicBool,
     }
 
     impl Crasher {
@@ -76,6 +83,7 @@ pub(super) mod acting {
             Self {
                 faults,
                 made: AtomicUsize::new(0),
+                killed: AtomicBool::new(false),
             }
         }
 

@@ -75,6 +75,7 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
             .iter()
             .all(|cell| cell.release == "1.0.0" && cell.images["app"] == ":1.0.0")
     );
+    drop(world.stop().await);
 }
 
 #[tokio::test]

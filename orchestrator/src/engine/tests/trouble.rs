@@ -154,6 +154,7 @@ async fn what_an_agent_tells_after_the_deadline_is_appended_and_changes_no_verdi
         status[0].environments[0].cells[0].release, "1.0.0",
         "it runs there after all"
     );
+    world.log_explains_state().await;
 }
 
 #[tokio::test]
@@ -191,6 +192,7 @@ async fn a_cancel_waits_for_an_agent_that_is_offline_and_is_shown_as_not_confirm
     dev.finish(&id, Verdict::Cancelled, "cancelled");
     let (_, settled) = world.settled("1.0.0", 0).await;
     assert_eq!(settled.outcome, Some(DeploymentState::Cancelled));
+    world.log_explains_state().await;
 }
 
 #[tokio::test]

@@ -16,11 +16,12 @@ use towline_link::{
 
 use super::agent::{Call, FakeAgent};
 use crate::{
+    domain::deployment::{Deployment, Event},
     engine::{
         AgentMode, Caller, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings, Enrolled,
         EventView, Invitation, NewRelease, ReleaseView, Role, SettledView, WatchItem,
     },
-    store::StoreSettings,
+    store::{StoreSettings, deployments::deployment},
 };
 
 /// Longer than anything in a test takes.
@@ -113,8 +114,39 @@ impl World {
         }
     }
 
+    /// Whatever happened: each stored deployment is the fold of its log.
+    pub async fn log_explains_state(&self) {
+        let mut view = self.engine.0.store.read().await.expect("a view");
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM deployments")
+            .fetch_all(&mut *view)
+            .await
+            .expect("ids");
+        for id in ids {
+            let payloads: Vec<String> =
+                sqlx::query_scalar("SELECT payload FROM events WHERE deployment = ?1 ORDER BY cursor")
+                    .bind(&id)
+                    .fetch_all(&mut *view)
+                    .await
+                    .expect("a log");
+            let events = payloads
+                .iter()
+                .map(|payload| serde_json::from_str(payload).expect("an event"));
+            let events: Vec<Event> = events.collect();
+            let id = id.parse().expect("an id");
+            let stored = deployment(&mut view, id)
+                .await
+                .expect("a row")
+                .expect("a deployment");
+            assert_eq!(
+                Deployment::fold(id, &events).expect("a legal log"),
+                stored.deployment
+            );
+        }
+    }
+
     /// Stops the orchestrator.
     pub async fn stop(self) -> Stopped {
+        self.log_explains_state().await;
         self.engine.0.store.let_go();
         self.stop.cancel();
         self.running.await.expect("an end");
