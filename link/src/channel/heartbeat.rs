@@ -38,7 +38,7 @@ pub(super) async fn keep(channel: LinkChannel, timing: LinkTiming) {
             () = link.became_busy() => {}
             () = clock.sleep(wake.saturating_duration_since(now)) => {}
         }
-        link.end_if_silent(&timing);
+        link.end_if_silent(&timing, wake.max(now));
         if pending.is_none() && clock.instant() >= link.next_check(&timing, last_check) {
             last_check = clock.instant();
             pending = Some(check());

@@ -40,6 +40,8 @@ struct Monitor {
     end: Mutex<Option<LinkEnd>>,
 }
 
+const OVERSLEPT: Duration = Duration::from_secs(2);
+
 struct Activity {
     last_received: Instant,
     open_calls: usize,
@@ -143,10 +145,14 @@ impl LinkHandle {
         self.0.busy_changed.notified().await;
     }
 
-    /// Ends the link when its deadline has passed.
-    pub(crate) fn end_if_silent(&self, timing: &LinkTiming) {
+    /// Ends the link when its deadline has passed. Who looks much later than it
+    /// `meant` to was asleep itself (a suspended machine, a starved process):
+    /// that is no silence of the peer, whose bytes may lie unread.
+    pub(crate) fn end_if_silent(&self, timing: &LinkTiming, meant: Instant) {
         let now = self.0.clock.instant();
-        if now >= self.deadline(timing) {
+        if now > meant + OVERSLEPT {
+            lock(&self.0.activity).last_received = now;
+        } else if now >= self.deadline(timing) {
             let last = lock(&self.0.activity).last_received;
             self.finish(EndReason::Silent(now.duration_since(last)));
         }

@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
+    time::Instant,
 };
 use tokio_rustls::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -37,21 +38,20 @@ enum Transport {
 /// Ends the connection when nothing arrives for too long.
 struct Watchdog {
     timing: LinkTiming,
+    next: Instant,
     tick: BoxFuture<'static, ()>,
 }
 
 impl Watchdog {
     fn new(clock: Clock, timing: LinkTiming) -> Self {
+        // Often enough to add little to the limit.
+        let every = (timing.busy_limit / 18).max(Duration::from_millis(5));
         Self {
-            tick: tick(clock, timing),
             timing,
+            next: clock.instant() + every,
+            tick: Box::pin(async move { clock.sleep(every).await }),
         }
     }
-}
-
-fn tick(clock: Clock, timing: LinkTiming) -> BoxFuture<'static, ()> {
-    let every = (timing.busy_limit / 18).max(Duration::from_millis(5));
-    Box::pin(async move { clock.sleep(every).await })
 }
 
 impl LinkStream {
@@ -114,8 +114,8 @@ impl LinkStream {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(watchdog) = &mut self.watchdog {
             while watchdog.tick.as_mut().poll(cx).is_ready() {
-                self.peer.link.end_if_silent(&watchdog.timing);
-                watchdog.tick = tick(self.peer.link.clock(), watchdog.timing);
+                self.peer.link.end_if_silent(&watchdog.timing, watchdog.next);
+                *watchdog = Watchdog::new(self.peer.link.clock(), watchdog.timing);
             }
         }
         match self.ended.as_mut().poll(cx) {
