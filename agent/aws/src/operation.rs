@@ -22,6 +22,11 @@ pub async fn in_operation<F: Future>(operation_id: &str, future: F) -> F::Output
     OPERATION.scope(operation_id.to_owned(), future).await
 }
 
+/// The operation that the caller runs in.
+pub(crate) fn current() -> Option<String> {
+    OPERATION.try_with(Clone::clone).ok()
+}
+
 /// Puts the header on requests, before they are signed.
 #[derive(Debug)]
 pub(crate) struct OperationHeader;
@@ -38,7 +43,7 @@ impl Intercept for OperationHeader {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Ok(value) = OPERATION.try_with(|id| format!("Operation={id}")) {
+        if let Some(value) = current().map(|id| format!("Operation={id}")) {
             context.request_mut().headers_mut().try_insert(HEADER, value)?;
         }
         Ok(())

@@ -16,13 +16,21 @@ use towline_link::seams::Clock;
 
 use crate::Aws;
 use crate::ecs::SERVICES_A_CALL;
+use crate::operation;
 
 /// How long a first asker waits for others to join its round.
 const COALESCE: Duration = Duration::from_millis(20);
 
 type Observation = Answer<Option<ObservedService>>;
 /// Who waits for a service's next observation, by the service's name.
-type Askers = BTreeMap<String, Vec<oneshot::Sender<Observation>>>;
+type Askers = BTreeMap<String, Vec<Asker>>;
+
+#[derive(Debug)]
+struct Asker {
+    /// The operation that asks.
+    operation: Option<String>,
+    answer: oneshot::Sender<Observation>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Poller {
@@ -52,8 +60,12 @@ impl Poller {
 
     /// The service as the next round sees it.
     pub(crate) async fn next(&self, aws: &Aws, at: &ClusterRef, name: &str) -> Observation {
-        let (sender, receiver) = oneshot::channel();
-        if self.enqueue(at, name, sender) {
+        let (answer, receiver) = oneshot::channel();
+        let asker = Asker {
+            operation: operation::current(),
+            answer,
+        };
+        if self.enqueue(at, name, asker) {
             let (poller, aws, at) = (self.clone(), aws.clone(), at.clone());
             self.rounds.spawn(async move { poller.serve(&aws, &at).await });
         }
@@ -65,7 +77,7 @@ impl Poller {
     }
 
     /// True when nobody serves the cluster yet.
-    fn enqueue(&self, at: &ClusterRef, name: &str, asker: oneshot::Sender<Observation>) -> bool {
+    fn enqueue(&self, at: &ClusterRef, name: &str, asker: Asker) -> bool {
         let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = clusters.entry(at.clone()).or_default();
         queue.askers.entry(name.to_owned()).or_default().push(asker);
@@ -97,7 +109,7 @@ impl Poller {
         let queue = clusters.get_mut(at)?;
         // Who stopped waiting is not asked for.
         queue.askers.retain(|_, waiting| {
-            waiting.retain(|asker| !asker.is_closed());
+            waiting.retain(|asker| !asker.answer.is_closed());
             !waiting.is_empty()
         });
         if queue.askers.is_empty() {
@@ -112,7 +124,11 @@ impl Poller {
 async fn round(aws: &Aws, at: &ClusterRef, mut askers: Askers) {
     let names: Vec<String> = askers.keys().cloned().collect();
     for names in names.chunks(SERVICES_A_CALL) {
-        let answer = aws.describe_services(at, names).await;
+        let call = aws.describe_services(at, names);
+        let answer = match common_operation(&askers, names) {
+            Some(operation) => operation::in_operation(&operation, call).await,
+            None => call.await,
+        };
         for name in names {
             let of_service = answer
                 .as_ref()
@@ -120,8 +136,21 @@ async fn round(aws: &Aws, at: &ClusterRef, mut askers: Askers) {
                 .map_err(Clone::clone);
             for asker in askers.remove(name).unwrap_or_default() {
                 // An asker that is gone needs no answer.
-                let _ = asker.send(of_service.clone());
+                let _ = asker.answer.send(of_service.clone());
             }
         }
     }
+}
+
+/// A call that serves one operation alone is told to AWS as that operation's.
+fn common_operation(askers: &Askers, names: &[String]) -> Option<String> {
+    let mut operations = names
+        .iter()
+        .filter_map(|name| askers.get(name))
+        .flatten()
+        .map(|asker| &asker.operation);
+    let first = operations.next()?.clone()?;
+    operations
+        .all(|other| other.as_ref() == Some(&first))
+        .then_some(first)
 }

@@ -90,6 +90,13 @@ async fn requests_of_an_operation_carry_its_id() {
     sim.aws.stack(REGION, "none").await.unwrap();
     let arrival = sim.arrivals("DescribeServices").await.pop().unwrap();
     assert_eq!(arrival["operation"], "6f1c2b1e-57a4-4b62-9f6e-1f0f4a1d2c3b");
+    // A round of the poller that serves one operation alone is that operation's as well.
+    let look = sim.aws.next_service(&at, "orders");
+    towline_agent_aws::in_operation("0b7e9d2a-57a4-4b62-9f6e-1f0f4a1d2c3b", look)
+        .await
+        .unwrap();
+    let arrival = sim.arrivals("DescribeServices").await.pop().unwrap();
+    assert_eq!(arrival["operation"], "0b7e9d2a-57a4-4b62-9f6e-1f0f4a1d2c3b");
     let outside = sim.arrivals("DescribeStacks").await.pop().unwrap();
     assert_eq!(outside.get("operation"), None);
 }
