@@ -11,7 +11,7 @@ use crate::{
         deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
         lifecycle::{self, NoPromotion},
         name::{DeploymentId, EnvironmentName, ReleaseVersion},
-        project::ApproverRole,
+        project::{ApproverRole, Lifecycle},
         release::{self, ChoiceFault, Release},
     },
     store::{
@@ -75,16 +75,16 @@ impl Engine {
         version: &str,
         environment: Option<&str>,
     ) -> Result<DeploymentView, EngineError> {
-        let environment: Option<EnvironmentName> = environment
-            .map(|name| name.parse().map_err(|_| no_environment(project, name)))
-            .transpose()?;
         let mut tx = self.0.store.begin().await?;
         let stored = find_release(tx.connection(), project, version).await?;
         let lifecycle = self.lifecycle_of(tx.connection(), &stored.release).await?;
+        let environment: Option<EnvironmentName> = environment
+            .map(|name| name.parse().map_err(|_| no_environment(&lifecycle, name)))
+            .transpose()?;
         let deployments = deployments_of(tx.connection(), stored.number).await?;
         let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
         let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
-            .map_err(|why| no_promotion(project, version, why))?;
+            .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
         let by = Author::Operator(caller.operator.to_string());
         let created = self.create_deployment(&mut tx, &stored, &stop, by).await?;
         self.commit_and_act(tx, project, CommitPoint::DeploymentCreated)
@@ -209,17 +209,19 @@ pub(super) async fn find_deployment(
     })
 }
 
-fn no_environment(project: &str, environment: &str) -> EngineError {
+fn no_environment(lifecycle: &Lifecycle, environment: &str) -> EngineError {
+    let there = lifecycle.phases.iter().flat_map(|phase| &phase.environments);
+    let there: Vec<&str> = there.map(EnvironmentName::as_str).collect();
     EngineError::NotFound {
         what: "environment",
-        name: format!("{environment} in the lifecycle of the release (project {project})"),
-        hint: "the project file lists the environments and, in its lifecycles, their order".to_owned(),
+        name: format!("{environment} in the release's lifecycle"),
+        hint: format!("the release goes through: {}", there.join(", ")),
     }
 }
 
-fn no_promotion(project: &str, version: &str, why: NoPromotion) -> EngineError {
+fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoPromotion) -> EngineError {
     match why {
-        NoPromotion::NotInLifecycle { environment } => no_environment(project, environment.as_str()),
+        NoPromotion::NotInLifecycle { environment } => no_environment(lifecycle, environment.as_str()),
         NoPromotion::Waits(waiting_on) => EngineError::NotReady {
             waiting_on: waiting_on.to_string(),
             hint: format!("`towline watch {version} --project {project}` shows how far it is"),
