@@ -63,7 +63,10 @@ impl Shared {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the simulator's own edge to the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the simulator's own edge to the machine's clock"
+    )]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
