@@ -56,18 +56,9 @@ impl Orchestrator {
     /// Opens the store, the CA and the orchestrator's own certificate, listens,
     /// and goes on with what was under way. When it returns, callers are served.
     pub async fn start(config: &Config, seams: Seams, planted: PlantedFaults) -> anyhow::Result<Self> {
-        let now = seams.clock.now();
-        let ca = Ca::load(&config.ca_dir())?;
-        if *ca.trust_domain() != config.trust_domain {
-            bail!(
-                "the CA in {} is of trust domain {}, and {} says {}\nhint: the trust domain is fixed by the CA; correct the file",
-                config.ca_dir().display(),
-                ca.trust_domain(),
-                config.dir.join(crate::config::FILE).display(),
-                config.trust_domain
-            );
-        }
-        let credentials = Credentials::load(&config.credentials_dir(), now).map_err(own_certificate)?;
+        let ca = own_ca(config)?;
+        let credentials =
+            Credentials::load(&config.credentials_dir(), seams.clock.now()).map_err(own_certificate)?;
         let counters = Counters::default();
         // The port first: a second `serve` on the same directory says that, and touches nothing.
         let acceptor = Acceptor::bind(
@@ -249,6 +240,20 @@ fn public_address(config: &Config, listening: SocketAddr) -> String {
         Some(host) => format!("{host}:{}", listening.port()),
         None => config.public_address.clone(),
     }
+}
+
+fn own_ca(config: &Config) -> anyhow::Result<Ca> {
+    let ca = Ca::load(&config.ca_dir())?;
+    if *ca.trust_domain() != config.trust_domain {
+        bail!(
+            "the CA in {} is of trust domain {}, and {} says {}\nhint: the trust domain is fixed by the CA; correct the file",
+            config.ca_dir().display(),
+            ca.trust_domain(),
+            config.dir.join(crate::config::FILE).display(),
+            config.trust_domain
+        );
+    }
+    Ok(ca)
 }
 
 fn own_certificate(error: CredentialsError) -> anyhow::Error {
