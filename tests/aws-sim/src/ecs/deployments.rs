@@ -237,6 +237,16 @@ pub fn roll_back(
     shown
 }
 
+/// A rollback that StopServiceDeployment asked for is under way at the next step.
+pub fn begin_requested_rollback(service: &mut Service, now: SimTime) {
+    for record in &mut service.service_deployments {
+        if record.status == ServiceDeploymentStatus::RollbackRequested {
+            record.status = ServiceDeploymentStatus::RollbackInProgress;
+            record.updated = now;
+        }
+    }
+}
+
 /// Marks the PRIMARY's rollout FAILED; it starts no more tasks. Returns its service deployment.
 pub fn fail(service: &mut Service, now: SimTime, failure: &str) -> String {
     let Some(primary) = service.primary_mut() else {

@@ -211,6 +211,24 @@ fn revision_view(service: &Service, revision: &ServiceRevision) -> Value {
     view
 }
 
+/// Whether the service deployment is the one that goes on, and is no rollback yet.
+fn may_be_stopped(service: &Service, arn: &str) -> bool {
+    let is_current = service
+        .primary()
+        .is_some_and(|primary| primary.service_deployment == arn && !primary.is_rollback);
+    let goes_on = |record: &ServiceDeployment| {
+        matches!(
+            record.status,
+            ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress
+        )
+    };
+    is_current
+        && service
+            .service_deployments
+            .iter()
+            .any(|record| record.arn == arn && goes_on(record))
+}
+
 pub fn stop(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
     let arn = text(input, "serviceDeploymentArn").unwrap_or_default().to_owned();
     let key = region
@@ -232,17 +250,7 @@ pub fn stop(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Val
         ));
     }
     let service = &region.ecs.services[&key];
-    let is_current = service
-        .primary()
-        .is_some_and(|primary| primary.service_deployment == arn && !primary.is_rollback);
-    let stoppable = service.service_deployments.iter().any(|record| {
-        record.arn == arn
-            && matches!(
-                record.status,
-                ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress
-            )
-    });
-    if !is_current || !stoppable {
+    if !may_be_stopped(service, &arn) {
         return Err(AwsError::client(
             "ConflictException",
             "The service deployment is not in progress and cannot be stopped.",
@@ -265,6 +273,9 @@ pub fn stop(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Val
     );
     if let Some(primary) = service.primary_mut() {
         primary.reason = format!("ECS deployment stopped by user: rolling back to deploymentId {shown}.");
+    }
+    if let Some(record) = service.service_deployment_mut(&arn) {
+        record.status = ServiceDeploymentStatus::RollbackRequested;
     }
     events::add(
         region,

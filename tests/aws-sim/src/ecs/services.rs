@@ -107,29 +107,7 @@ fn blank(
             "TaskDefinition cannot be null or empty.",
         ));
     }
-    let daemon = settings.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON");
-    let desired = match number(input, "desiredCount") {
-        Some(count) if count < 0 => return Err(invalid("desiredCount cannot be negative.")),
-        Some(_) if daemon => {
-            return Err(invalid(
-                "The daemon scheduling strategy does not support a desired count for services.",
-            ));
-        }
-        Some(count) => count,
-        None if daemon => {
-            let instances = region
-                .ecs
-                .clusters
-                .get(cluster)
-                .map_or(0, |one| one.instances.len());
-            i64::try_from(instances).unwrap_or(0)
-        }
-        None => {
-            return Err(invalid(
-                "DesiredCount cannot be null for services with the REPLICA scheduling strategy.",
-            ));
-        }
-    };
+    let desired = desired_count(region, input, cluster, &settings)?;
     Ok(Service {
         name: name.to_owned(),
         arn: region.arn("ecs", &format!("service/{cluster}/{name}")),
@@ -157,6 +135,30 @@ fn blank(
         start_failures: 0,
         last_placement_event: None,
     })
+}
+
+/// How many tasks the service wants: as given, or one per instance for a daemon.
+fn desired_count(
+    region: &Region,
+    input: &Value,
+    cluster: &str,
+    settings: &Map<String, Value>,
+) -> Result<i64, AwsError> {
+    let daemon = settings.get("schedulingStrategy").and_then(Value::as_str) == Some("DAEMON");
+    match number(input, "desiredCount") {
+        Some(count) if count < 0 => Err(invalid("desiredCount cannot be negative.")),
+        Some(_) if daemon => Err(invalid(
+            "The daemon scheduling strategy does not support a desired count for services.",
+        )),
+        Some(count) => Ok(count),
+        None if daemon => {
+            let cluster = region.ecs.clusters.get(cluster);
+            Ok(cluster.map_or(0, |one| i64::try_from(one.instances.len()).unwrap_or(0)))
+        }
+        None => Err(invalid(
+            "DesiredCount cannot be null for services with the REPLICA scheduling strategy.",
+        )),
+    }
 }
 
 fn fill_defaults(settings: &mut Map<String, Value>) {

@@ -35,7 +35,7 @@ pub struct Limiter {
     limits: Limits,
     buckets: BTreeMap<(String, String), ecs::Buckets>,
     /// ECS before each of the latest writes, by when it was replaced.
-    pub history: BTreeMap<(String, String), VecDeque<(SimTime, ecs::Ecs)>>,
+    history: BTreeMap<(String, String), VecDeque<(SimTime, ecs::Ecs)>>,
 }
 
 /// States that are remembered per account and region.
@@ -63,6 +63,27 @@ impl Limiter {
         };
         let place = (arrival.account.clone(), arrival.region.clone());
         self.buckets.entry(place).or_default().take(bucket, at)
+    }
+
+    /// Remembers what ECS was before a write.
+    fn remember(&mut self, arrival: &Arrival, now: SimTime, ecs: &ecs::Ecs) {
+        let place = (arrival.account.clone(), arrival.region.clone());
+        let history = self.history.entry(place).or_default();
+        history.push_back((now, ecs.clone()));
+        if history.len() > REMEMBERED {
+            history.pop_front();
+        }
+    }
+
+    /// The oldest remembered state that was still true `ms` ago.
+    fn old_state(&self, arrival: &Arrival, now: SimTime, ms: u64) -> Option<ecs::Ecs> {
+        let age = i64::try_from(ms).unwrap_or(i64::MAX);
+        let place = (arrival.account.clone(), arrival.region.clone());
+        self.history
+            .get(&place)?
+            .iter()
+            .find(|(replaced, _)| now.since_ms(*replaced) <= age)
+            .map(|(_, state)| state.clone())
     }
 }
 
@@ -194,19 +215,14 @@ fn apply(
         return refuse(shared, request, seq, &ecs::concurrent_registration());
     }
     let region = world.region(&arrival.account, &arrival.region);
-    let place = (arrival.account.clone(), arrival.region.clone());
     let is_ecs = arrival.service == "ecs";
     let reads = Kind::of(&arrival.action) == Kind::Read;
     if is_ecs && !reads && shared.faults.may_be_stale() {
-        let history = limiter.history.entry(place.clone()).or_default();
-        history.push_back((now, region.ecs.clone()));
-        while history.len() > REMEMBERED {
-            history.pop_front();
-        }
+        limiter.remember(arrival, now, &region.ecs);
     }
     let old = stale_ms
         .filter(|_| is_ecs && reads)
-        .and_then(|ms| old_state(limiter.history.get(&place)?, now, ms));
+        .and_then(|ms| limiter.old_state(arrival, now, ms));
     let ctx = CallContext {
         now,
         caller_arn: format!("arn:aws:sts::{}:assumed-role/aws-sim/caller", arrival.account),
@@ -237,15 +253,6 @@ fn apply(
         }
         Err(error) => refuse(shared, request, seq, &error),
     }
-}
-
-/// The oldest remembered state that was still true `ms` ago.
-fn old_state(history: &VecDeque<(SimTime, ecs::Ecs)>, now: SimTime, ms: u64) -> Option<ecs::Ecs> {
-    let age = i64::try_from(ms).unwrap_or(i64::MAX);
-    history
-        .iter()
-        .find(|(replaced, _)| now.since_ms(*replaced) <= age)
-        .map(|(_, state)| state.clone())
 }
 
 /// Calls the service; the body of its answer.

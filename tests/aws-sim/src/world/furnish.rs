@@ -231,36 +231,41 @@ fn furnish_load_balancing(region: &mut Region, contents: &Contents) -> Result<()
         );
     }
     for balancer in &contents.load_balancers {
-        let arn = region.arn(
-            "elasticloadbalancing",
-            &format!("loadbalancer/app/{}/{}", balancer.name, balancer.id),
-        );
-        let group = region
-            .elb
-            .target_groups
-            .values_mut()
-            .find(|group| group.name == balancer.target_group)
-            .ok_or_else(|| anyhow!("load balancer {}: no such target group", balancer.name))?;
-        group.load_balancer = Some(arn.clone());
-        let (target_group, vpc) = (group.arn.clone(), group.vpc.clone());
-        let zone = |id: &String| {
-            let subnet = region.network.subnets.iter().find(|subnet| subnet.id == *id);
-            (
-                id.clone(),
-                subnet.map(|subnet| subnet.zone.clone()).unwrap_or_default(),
-            )
-        };
-        region.elb.load_balancers.push(LoadBalancer {
-            name: balancer.name.clone(),
-            arn,
-            vpc,
-            port: balancer.port,
-            target_group,
-            subnets: balancer.subnets.iter().map(zone).collect(),
-            security_groups: balancer.security_groups.clone(),
-            created: region.stepped,
-        });
+        furnish_load_balancer(region, balancer)?;
     }
+    Ok(())
+}
+
+fn furnish_load_balancer(region: &mut Region, balancer: &SeedLoadBalancer) -> Result<()> {
+    let arn = region.arn(
+        "elasticloadbalancing",
+        &format!("loadbalancer/app/{}/{}", balancer.name, balancer.id),
+    );
+    let group = region
+        .elb
+        .target_groups
+        .values_mut()
+        .find(|group| group.name == balancer.target_group)
+        .ok_or_else(|| anyhow!("load balancer {}: no such target group", balancer.name))?;
+    group.load_balancer = Some(arn.clone());
+    let (target_group, vpc) = (group.arn.clone(), group.vpc.clone());
+    let zone = |id: &String| {
+        let subnet = region.network.subnets.iter().find(|subnet| subnet.id == *id);
+        (
+            id.clone(),
+            subnet.map(|subnet| subnet.zone.clone()).unwrap_or_default(),
+        )
+    };
+    region.elb.load_balancers.push(LoadBalancer {
+        name: balancer.name.clone(),
+        arn,
+        vpc,
+        port: balancer.port,
+        target_group,
+        subnets: balancer.subnets.iter().map(zone).collect(),
+        security_groups: balancer.security_groups.clone(),
+        created: region.stepped,
+    });
     Ok(())
 }
 

@@ -77,46 +77,61 @@ fn tasks_on<'a>(region: &'a Region, instance: &'a ContainerInstance) -> impl Ite
     })
 }
 
-fn instance(region: &mut Region, service: &Service, definition: &TaskDefinition) -> Result<Place, String> {
-    let reservations: Vec<(i64, i64)> = definition.containers().map(reservation).collect();
-    let cpu: i64 = reservations.iter().map(|(cpu, _)| cpu).sum();
-    let memory: i64 = reservations.iter().map(|(_, memory)| memory).sum();
-    let ports = fixed_ports(definition);
-    let instances = region
-        .ecs
-        .clusters
-        .get(&service.cluster)
-        .map(|cluster| &cluster.instances);
-    let mut best: Option<(usize, i64, &ContainerInstance)> = None;
-    let mut closest: Option<(&ContainerInstance, &str)> = None;
-    for instance in instances.into_iter().flatten() {
-        let free = free_resources(region, instance);
+/// What the tasks of a definition need of an instance.
+struct Need {
+    cpu: i64,
+    memory: i64,
+    ports: Vec<i64>,
+}
+
+impl Need {
+    fn of(definition: &TaskDefinition) -> Self {
+        let (cpu, memory) = definition
+            .containers()
+            .map(reservation)
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Self {
+            cpu,
+            memory,
+            ports: fixed_ports(definition),
+        }
+    }
+
+    /// What an instance lacks, in the words of ECS's event.
+    fn lack(&self, region: &Region, instance: &ContainerInstance) -> Option<&'static str> {
+        let (cpu, memory) = free_resources(region, instance);
         let taken = tasks_on(region, instance)
             .flat_map(|task| &task.containers)
             .flat_map(|container| &container.bindings)
-            .any(|(_, host_port, _)| ports.contains(host_port));
-        let lack = if taken {
+            .any(|(_, host_port, _)| self.ports.contains(host_port));
+        if taken {
             Some("is already using a port required by your task")
-        } else if free.1 < memory {
+        } else if memory < self.memory {
             Some("has insufficient memory available")
-        } else if free.0 < cpu {
+        } else if cpu < self.cpu {
             Some("has insufficient CPU units available")
         } else {
             None
-        };
-        match lack {
-            Some(lack) => closest = Some((instance, lack)),
-            None => {
-                let same = tasks_on(region, instance)
-                    .filter(|task| task.service == service.name)
-                    .count();
-                if best.is_none_or(|(fewest, most, _)| (same, -free.1) < (fewest, -most)) {
-                    best = Some((same, free.1, instance));
-                }
-            }
         }
     }
-    if let Some((_, _, instance)) = best {
+}
+
+/// The instance with room that has the fewest tasks of the service, then the most memory.
+fn instance(region: &Region, service: &Service, definition: &TaskDefinition) -> Result<Place, String> {
+    let need = Need::of(definition);
+    let cluster = region.ecs.clusters.get(&service.cluster);
+    let instances: Vec<&ContainerInstance> = cluster.into_iter().flat_map(|one| &one.instances).collect();
+    let load = |instance: &ContainerInstance| {
+        let same = tasks_on(region, instance)
+            .filter(|task| task.service == service.name)
+            .count();
+        (same, -free_resources(region, instance).1)
+    };
+    let fit = instances
+        .iter()
+        .filter(|instance| need.lack(region, instance).is_none())
+        .min_by_key(|instance| load(instance));
+    if let Some(instance) = fit {
         return Ok(Place::Instance {
             arn: instance.arn.clone(),
             ec2_id: instance.ec2_id.clone(),
@@ -124,6 +139,9 @@ fn instance(region: &mut Region, service: &Service, definition: &TaskDefinition)
             zone: instance.zone.clone(),
         });
     }
+    let closest = instances
+        .last()
+        .and_then(|instance| Some((instance, need.lack(region, instance)?)));
     let why = match closest {
         Some((instance, lack)) => format!(
             "The closest matching (container-instance {}) {lack}.",

@@ -27,6 +27,7 @@ pub fn reconcile(region: &mut Region, service: &mut Service, now: SimTime) {
     health::give_up_on_unhealthy(region, service, now);
     breaker::judge(region, service, now);
     breaker::trip(region, service, now);
+    deployments::begin_requested_rollback(service, now);
     if service.status == ServiceStatus::Draining {
         drain(region, service, now);
         return;
