@@ -1,7 +1,7 @@
 //! The AWS account of the agent: its credentials must be there, and of the
 //! account that the configuration expects.
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use towline_agent_aws::{Aws, AwsSettings};
 use towline_link::seams::Seams;
 
@@ -21,8 +21,10 @@ pub(crate) async fn connect(config: &Config, seams: &Seams) -> anyhow::Result<Aw
     if let Some(region) = config.aws.regions.first() {
         settings.region.clone_from(&region.name);
     }
-    let aws = Aws::connect(settings, seams).await.with_context(|| {
-        "cannot tell the AWS account\nhint: the AWS SDK looks for credentials in the environment, in ~/.aws, and in the role of the task or instance"
+    let aws = Aws::connect(settings, seams).await.map_err(|error| {
+        anyhow!(
+            "cannot tell the AWS account: {error}\nhint: the AWS SDK looks for credentials in the environment, in ~/.aws, and in the role of the task or instance"
+        )
     })?;
     if let Some(expected) = &config.account
         && expected != aws.account_id()

@@ -1,6 +1,6 @@
 //! Log lines on standard error.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt as _};
 
 use crate::cli::LogFormat;
@@ -11,8 +11,11 @@ use crate::cli::LogFormat;
 ///
 /// `filter` is no filter.
 pub fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| {
-        format!("cannot read the log filter {filter:?}\nhint: a level (info) or target=level,…")
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        anyhow!(
+            "cannot read the log filter {filter:?}: {error}
+hint: a level (info), or target=level,… (towline_link=debug,info)"
+        )
     })?;
     let lines = fmt::Subscriber::builder()
         .with_env_filter(filter)

@@ -70,22 +70,30 @@ impl Agent {
     pub async fn start(self) -> anyhow::Result<Running> {
         let Self { config, seams, proxy } = self;
         let credentials = load_identity(&config, &seams)?;
+        let counters = Counters::default();
+        // The port first: it is the cheapest to be wrong about. Nobody is let in before the account is known.
+        let acceptor = match &config.listen {
+            Some(listen) => {
+                let settings = AcceptSettings::default();
+                let bound = Acceptor::bind(&seams, &listen.address, &credentials, settings, counters.clone());
+                Some(bound.await?)
+            }
+            None => None,
+        };
         let aws = crate::account::connect(&config, &seams).await?;
         let config = Arc::new(config);
-        let stopping = CancellationToken::new();
-        let operations = Operations::new(seams.clone(), stopping);
-        let counters = Counters::default();
+        let operations = Operations::new(seams.clone(), CancellationToken::new());
         let (streams, incoming) = incoming(WAITING_CONNECTIONS);
         let doors = Doors {
             config: &config,
             seams: &seams,
             credentials: &credentials,
-            counters: &counters,
             streams,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let listen = doors.open(proxy).await?;
+        let listen = acceptor.map(|acceptor| doors.accept(acceptor));
+        doors.dial(proxy);
         let running = Running {
             listen,
             counters: counters.clone(),
@@ -116,43 +124,30 @@ struct Doors<'a> {
     config: &'a Config,
     seams: &'a Seams,
     credentials: &'a Credentials,
-    counters: &'a Counters,
     streams: mpsc::Sender<LinkStream>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Doors<'_> {
-    async fn open(&self, proxy: Option<String>) -> anyhow::Result<Option<SocketAddr>> {
-        // The port first: when it is taken, nothing else has begun.
-        let listening = match &self.config.listen {
-            Some(listen) => Some(self.listen(&listen.address).await?),
-            None => None,
+    /// Keeps the link to the orchestrator, for an agent that polls.
+    fn dial(&self, proxy: Option<String>) {
+        let Some(address) = &self.config.orchestrator else {
+            return;
         };
-        if let Some(address) = &self.config.orchestrator {
-            let dialer = PollingDialer {
-                seams: self.seams.clone(),
-                credentials: self.credentials.clone(),
-                address: address.clone(),
-                proxy,
-                timing: LinkTiming::default(),
-                streams: self.streams.clone(),
-            };
-            self.tasks.spawn(dialer.run(self.stop.clone()));
-        }
-        Ok(listening)
+        let dialer = PollingDialer {
+            seams: self.seams.clone(),
+            credentials: self.credentials.clone(),
+            address: address.clone(),
+            proxy,
+            timing: LinkTiming::default(),
+            streams: self.streams.clone(),
+        };
+        self.tasks.spawn(dialer.run(self.stop.clone()));
     }
 
-    async fn listen(&self, address: &str) -> anyhow::Result<SocketAddr> {
-        let settings = AcceptSettings::default();
-        let acceptor = Acceptor::bind(
-            self.seams,
-            address,
-            self.credentials,
-            settings,
-            self.counters.clone(),
-        )
-        .await?;
+    /// Lets callers in, for an agent that listens.
+    fn accept(&self, acceptor: Acceptor) -> SocketAddr {
         let local = acceptor.local_address();
         let (accepted, mut connections) = mpsc::channel(WAITING_CONNECTIONS);
         self.tasks.spawn(acceptor.run(accepted, self.stop.clone()));
@@ -167,7 +162,7 @@ impl Doors<'_> {
                 }
             }
         });
-        Ok(local)
+        local
     }
 }
 

@@ -2,13 +2,13 @@
 //! that can go wrong on this machine is looked at before the token is used up.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use towline_link::{
     join::{self, Enrolled, JoinKind, JoinToken},
     seams::Seams,
@@ -209,14 +209,15 @@ fn region_and_cluster(text: &str) -> Result<(String, String), String> {
 /// Makes the directory and proves that files can be made in it.
 fn make_writable(dir: &Path) -> anyhow::Result<()> {
     let hint = "hint: run as the agent's user, or name another directory with --dir";
+    let failed = |what: &str, error: io::Error| anyhow!("cannot {what} {}: {error}\n{hint}", dir.display());
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .with_context(|| format!("cannot make {}\n{hint}", dir.display()))?;
+        .map_err(|error| failed("make", error))?;
     let probe = dir.join(".probe");
-    fs::write(&probe, b"").with_context(|| format!("cannot write in {}\n{hint}", dir.display()))?;
-    fs::remove_file(&probe).with_context(|| format!("cannot remove {}", probe.display()))
+    fs::write(&probe, b"").map_err(|error| failed("write in", error))?;
+    fs::remove_file(&probe).map_err(|error| failed("clean up in", error))
 }
 
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -6,6 +6,8 @@ mod fault;
 mod file;
 mod render;
 mod span;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -223,7 +223,13 @@ async fn a_cancelled_creation_leaves_nothing() {
     let after = describe(&mut client, "web").await;
     assert!(after.stack.is_none(), "{after:#?}");
     let events = to_the_end(client.deploy_fargate_service(deploy_web(SECOND, "1.0.0")).await).await;
-    assert_eq!(finished(&events).verdict(), Verdict::Succeeded, "{:#?}\n{}", told(&events), world.log());
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
 }
 
 #[tokio::test]

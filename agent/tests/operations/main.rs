@@ -10,5 +10,6 @@
 )]
 
 mod fargate;
+mod start;
 mod update;
 mod world;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 use tonic::{Response, Status};
 use towline_link::{
-    ca::{Ca, CaError, certificate_request},
+    ca::{Ca, certificate_request},
     channel::LinkChannel,
     credentials::Credentials,
     dial::{Destination, Protocol, dial},
@@ -62,10 +62,12 @@ impl World {
         let sim = Simulator::start(seed, loopback, speed)
             .await
             .expect("the simulator starts");
+        let recorded = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire"));
+        sim.record_wire(Some(recorded)).expect("the wire is recorded");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = format!("127.0.0.1:{}", free_port());
         let seams = Seams::system();
-        identities(directory.path(), &seams).expect("identities");
+        identities(directory.path(), &seams);
         let config = format!(
             "name = \"dev\"\naccount = \"{ACCOUNT}\"\n\
              [listen]\naddress = \"{address}\"\nnames = [\"127.0.0.1\"]\n\
@@ -93,14 +95,11 @@ impl World {
             .append(true)
             .open(self.directory.path().join("agent.log"))
             .expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_towline-agent"))
+        let child = self
+            .program(ACCOUNT)
             .arg("serve")
             .arg("--dir")
             .arg(self.directory.path())
-            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
-            .env("AWS_SECRET_ACCESS_KEY", "simulated")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -124,6 +123,38 @@ impl World {
         let pid = rustix::process::Pid::from_child(&agent);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
         agent.wait().expect("the agent is gone").success()
+    }
+
+    /// The agent's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs the program to its end with the credentials of an account: exit code
+    /// and all that it said.
+    pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>, account: &str) -> (i32, String) {
+        let output = self
+            .program(account)
+            .args(arguments)
+            .arg("--dir")
+            .arg(self.path())
+            .output();
+        let output = output.expect("the program runs");
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap_or(-1),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
+    fn program(&self, account: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_towline-agent"));
+        command
+            .env("AWS_ACCESS_KEY_ID", account)
+            .env("AWS_SECRET_ACCESS_KEY", "simulated")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null());
+        command
     }
 
     /// What the agent has logged.
@@ -240,25 +271,33 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn identities(directory: &Path, seams: &Seams) -> Result<(), CaError> {
+fn identities(directory: &Path, seams: &Seams) {
     let now = seams.clock.now();
-    let ca = Ca::create("test".parse().expect("a trust domain"), now)?;
+    let ca = Ca::create("test".parse().expect("a trust domain"), now).expect("a CA");
     let callers = [
         ("identity", Identity::Agent("dev".parse().expect("a name"))),
         ("orchestrator", Identity::Orchestrator),
         ("ann", Identity::Operator("ann".parse().expect("a name"))),
     ];
     for (place, identity) in callers {
-        let request = certificate_request()?;
-        let names = ["127.0.0.1".to_owned()];
-        let chain = ca.issue(&request.request_pem, &identity, &names, now, VALIDITY)?;
-        let credentials = Credentials::from_pem(place, &request.key_pem, &chain, ca.certificate_pem(), now);
-        credentials
-            .expect("they fit")
-            .save(&directory.join(place))
-            .expect("saved");
+        write_identity(&ca, &directory.join(place), &identity, now);
     }
-    Ok(())
+}
+
+/// An identity of a CA of its own, made at `then` and good for an hour.
+pub fn identity_of(directory: &Path, identity: &Identity, then: jiff::Timestamp) {
+    let ca = Ca::create("test".parse().expect("a trust domain"), then).expect("a CA");
+    write_identity(&ca, directory, identity, then);
+}
+
+fn write_identity(ca: &Ca, directory: &Path, identity: &Identity, now: jiff::Timestamp) {
+    let request = certificate_request().expect("a key");
+    let names = ["127.0.0.1".to_owned()];
+    let chain = ca
+        .issue(&request.request_pem, identity, &names, now, VALIDITY)
+        .expect("issued");
+    let credentials = Credentials::from_pem("test", &request.key_pem, &chain, ca.certificate_pem(), now);
+    credentials.expect("they fit").save(directory).expect("saved");
 }
 
 /// An update of `orders` to a tag.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use towline_agent_domain::{
     fargate::{
         Template, ValidService,
-        stack::{ExpectedStack, StackDecision, decide},
+        stack::{ExpectedStack, OurTrace, StackDecision, decide},
     },
     observed::{ClusterRef, StackEvent},
     outside::Account,
@@ -200,7 +200,7 @@ impl<A: Account> Deploy<'_, A> {
 
     /// Nothing was written before the deadline, or the stack is still under way.
     async fn past_deadline(&mut self, observation: &Observation) -> Ending {
-        let written = self.progress.executed || self.follower.is_some();
+        let written = self.progress.executed || observation.trace != OurTrace::None;
         match &observation.stack {
             Some(stack) if written => self.too_late(stack).await,
             _ => interruption::before_the_write(Interruption::Deadline, "the stack was not changed"),

@@ -1,0 +1,91 @@
+use std::{path::Path, time::Duration};
+
+use towline_agent_domain::policy::Permission;
+
+use super::*;
+
+const WHOLE: &str = r#"
+name = "dev"
+account = "111111111111"
+identity = "keys"
+[orchestrator]
+address = "towline.example:8443"
+[listen]
+address = "0.0.0.0:8444"
+names = ["dev.example"]
+[aws]
+endpoint_url = "http://127.0.0.1:4566"
+cloudformation_role = "arn:aws:iam::111111111111:role/cfn"
+tags = { team = "shop" }
+[[aws.regions]]
+name = "eu-west-1"
+clusters = ["main", "batch"]
+[timing]
+poll = "100ms"
+settle = "2s"
+default_deadline = "1h 30m"
+[[operators]]
+name = "ann"
+allow = ["read", "deploy"]
+"#;
+
+fn parse_text(text: &str) -> Result<Config, Vec<Fault>> {
+    Config::parse(text, Path::new("/etc/towline-agent"))
+}
+
+#[test]
+fn everything_that_can_be_said_is_heard() {
+    let config = parse_text(WHOLE).unwrap();
+    assert_eq!(config.identity, Path::new("/etc/towline-agent/keys"));
+    assert_eq!(config.timing.poll, Duration::from_millis(100));
+    assert_eq!(config.timing.default_deadline, Duration::from_secs(5400));
+    assert!(config.aws.serves("eu-west-1", "batch"));
+    assert!(!config.aws.serves("eu-west-1", "other"));
+    assert!(config.operators.allows("ann", Permission::Deploy));
+    assert!(!config.operators.allows("bob", Permission::Read));
+}
+
+#[test]
+fn all_faults_come_at_once_with_their_places() {
+    let text = "name = \"Dev\"\naccount = \"12\"\n[aws]\n[timing]\npoll = \"soon\"\n";
+    let faults = parse_text(text).unwrap_err();
+    let places: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
+    assert!(places.contains(&(1, 8)), "the name: {faults:#?}");
+    assert!(places.contains(&(2, 11)), "the account: {faults:#?}");
+    assert!(places.contains(&(5, 8)), "the duration: {faults:#?}");
+    let all: String = faults.iter().map(|f| format!("{f}\n")).collect();
+    assert!(all.contains("neither [orchestrator] nor [listen]"), "{all}");
+    assert!(all.contains("names no region"), "{all}");
+}
+
+#[test]
+fn a_typing_error_is_pointed_at() {
+    let faults = parse_text(&WHOLE.replace("settle", "setle")).unwrap_err();
+    assert_eq!((faults[0].line, faults[0].column), (19, 1));
+    assert!(faults[0].message.contains("setle"), "{}", faults[0]);
+    assert!(faults[0].hint.is_some());
+}
+
+#[test]
+fn what_join_writes_is_what_serve_reads() {
+    let listen = Listen {
+        address: "0.0.0.0:8444".into(),
+        names: vec!["a \"quoted\" name".into()],
+    };
+    let regions = [ServedRegion {
+        name: "eu-west-1".into(),
+        clusters: vec!["main".into()],
+    }];
+    let draft = Draft {
+        name: "dev",
+        account: Some("111111111111"),
+        orchestrator: Some("towline.example:8443"),
+        listen: Some(&listen),
+        endpoint_url: None,
+        regions: &regions,
+    };
+    let config = parse_text(&draft.render()).unwrap();
+    assert_eq!(config.listen, Some(listen));
+    assert_eq!(config.aws.regions, regions);
+    assert!(config.operators.allows("ann", Permission::Read));
+}
