@@ -128,11 +128,7 @@ impl Engine {
     }
 
     async fn resume(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
-        let agent = &stored.planned.agent;
-        let same = self
-            .incarnation_of(agent)
-            .is_some_and(|now| now == stored.incarnation);
-        if same {
+        if self.is_same_incarnation(&stored) {
             let request = agent::WatchOperationRequest {
                 operation_id: stored.planned.id.to_string(),
                 after_sequence: stored.last_sequence,
@@ -162,7 +158,11 @@ impl Engine {
         let id = stored.planned.id;
         let request = agent::WatchOperationRequest {
             operation_id: id.to_string(),
-            after_sequence: stored.last_sequence,
+            after_sequence: if self.is_same_incarnation(&stored) {
+                stored.last_sequence
+            } else {
+                0
+            },
         };
         match client.watch_operation(request).await {
             Ok(answer) => {
@@ -285,8 +285,12 @@ impl Engine {
         self.0.fleet.client(&stored.planned.agent.as_str().parse().ok()?)
     }
 
-    fn incarnation_of(&self, agent: &crate::domain::name::AgentName) -> Option<String> {
-        self.0.fleet.incarnation(&agent.as_str().parse().ok()?)
+    /// The agent has not been started anew since it told of the operation.
+    fn is_same_incarnation(&self, stored: &StoredOperation) -> bool {
+        let agent = stored.planned.agent.as_str().parse().ok();
+        agent
+            .and_then(|agent| self.0.fleet.incarnation(&agent))
+            .is_some_and(|now| now == stored.incarnation)
     }
 }
 

@@ -12,6 +12,10 @@ use crate::store::releases::projects_in_motion;
 /// When a project is looked at again whose round failed (the disk is full, ...).
 const AFTER_A_FAULT: Duration = Duration::from_secs(2);
 
+/// The time of day may jump while a sleep goes on (a machine that was
+/// suspended, a clock that was set): no deadline is missed by more than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
 impl Engine {
     /// The run loop: returns when `stop` is cancelled and what ran has been let
     /// go (it is re-attached at the next start), or with the error that ends it.
@@ -92,9 +96,12 @@ impl Engine {
 
     async fn next_timer(&self) {
         let next = lock(&self.0.timers).values().min().copied();
-        match next {
-            Some(at) => self.0.seams.clock.sleep_until(at).await,
-            None => std::future::pending().await,
+        let Some(at) = next else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            () = self.0.seams.clock.sleep_until(at) => {}
+            () = self.0.seams.clock.sleep(LONGEST_SLEEP) => {}
         }
     }
 }

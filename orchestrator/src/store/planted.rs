@@ -40,7 +40,10 @@ impl PlantedFaults {
     pub fn parse_crash(text: &str) -> Result<CrashAt, String> {
         let refuse = || format!("{text:?} is not COMMIT@N:before or COMMIT@N:after, with or without :PID");
         let mut parts = text.split(':');
-        let commit = parts.next().filter(|commit| commit.contains('@')).ok_or_else(refuse)?;
+        let commit = parts
+            .next()
+            .filter(|commit| commit.contains('@'))
+            .ok_or_else(refuse)?;
         let side = match parts.next() {
             Some("before") => Side::Before,
             Some("after") => Side::After,
@@ -120,10 +123,15 @@ pub(super) mod acting {
         }
 
         fn die_if(&self, name: &str, side: Side) {
-            let planted = self.faults.crash_at.as_ref();
-            if planted.is_some_and(|at| at.commit == name && at.side == side) {
-                let _ =
-                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let Some(at) = &self.faults.crash_at else {
+                return;
+            };
+            if at.commit != name || at.side != side || self.killed.swap(true, Ordering::SeqCst) {
+                return;
+            }
+            let victim = at.pid.map_or(Some(getpid()), Pid::from_raw);
+            if let Some(victim) = victim {
+                let _ = kill_process(victim, Signal::KILL);
             }
         }
     }
