@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -71,6 +72,27 @@ pub fn refuse_existing(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Makes the place for a context and its credentials, before anything is done
+/// that could not be done again.
+pub fn make_place(path: &Path) -> Result<(), Fault> {
+    let credentials = credentials_for(path);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&credentials)
+        .and_then(|()| try_to_write(&credentials))
+        .map_err(|error| {
+            Fault::local(format!("cannot write to {}: {error}", credentials.display()))
+                .hint("use a file in another directory: --config FILE (or TOWLINE_CONFIG)")
+        })
+}
+
+/// Finds out whether a directory can be written to.
+fn try_to_write(dir: &Path) -> io::Result<()> {
+    let probe = dir.join(".probe");
+    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))
+}
+
 /// Writes the context; `credentials` is named relative to the file if it lies beside it.
 pub fn save(path: &Path, address: &str, credentials: &Path) -> Result<(), Fault> {
     let parent = path.parent().unwrap_or(Path::new("."));
@@ -105,6 +127,16 @@ mod tests {
         fs::rename(&file, moved.join("cli.toml")).unwrap();
         let context = load(&moved.join("cli.toml")).unwrap();
         assert_eq!(context.credentials, moved.join("cli-credentials"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_to_is_said_before_a_token_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("not-a-directory");
+        fs::write(&file, "").unwrap();
+        let fault = make_place(&file.join("cli.toml")).unwrap_err();
+        assert!(fault.what.contains("not-a-directory"), "{}", fault.what);
+        assert!(fault.hint.unwrap().contains("--config"));
     }
 
     #[test]

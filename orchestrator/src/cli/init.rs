@@ -49,6 +49,7 @@ impl Init {
         alone(async {
             let context_file = context::path(global)?;
             context::refuse_existing(&context_file)?;
+            context::make_place(&context_file)?;
             let founding = Founding {
                 dir: self.dir,
                 listen: self.listen,

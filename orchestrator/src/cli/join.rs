@@ -47,6 +47,7 @@ impl Join {
                 fault.hint("--replace replaces it; --config FILE makes another one beside it")
             })?;
         }
+        context::make_place(&file)?;
         let enrolled = enrol(&Seams::system(), &token, &[], None)
             .await
             .map_err(fault_of_enrol)?;
