@@ -10,10 +10,9 @@ use towline_tests::{
     sim::{Effect, Hold},
     steps::{Step, effects_of, steps},
     wait_for,
-    world::{Options, World, repository},
+    world::{AGENT_PID, Options, World, repository},
 };
 
-const AGENT: &str = "dev";
 const VERSION: &str = "1.0.0";
 const SIDES: [Hold; 2] = [Hold::Before, Hold::After];
 
@@ -24,6 +23,7 @@ enum Victim {
 }
 
 struct Rig {
+    agent: &'static str,
     world: World,
     reference: Vec<Effect>,
     kills: BTreeMap<String, usize>,
@@ -31,15 +31,16 @@ struct Rig {
 
 impl Rig {
     /// An installation with both kinds of service, and the run that nobody kills.
-    fn start() -> Self {
+    fn start(agent: &'static str) -> Self {
         let mut world = World::start(Options {
-            agents: vec![AGENT],
+            agents: vec![agent],
             speed: 60,
             ..Options::default()
         });
-        world.apply_file(&repository().join("tests/projects/both-kinds.yaml"));
+        world.apply_file(&repository().join(format!("tests/projects/both-kinds-{agent}.yaml")));
         world.take_snapshot();
         let mut rig = Self {
+            agent,
             world,
             reference: Vec::new(),
             kills: BTreeMap::new(),
@@ -97,7 +98,7 @@ impl Rig {
         format!(
             "--- orchestrator\n{}\n--- agent\n{}\n--- effects\n{:#?}",
             self.world.orchestrator_log(),
-            self.world.agent_log(AGENT),
+            self.world.agent_log(self.agent),
             effects_of(&self.effects())
         )
     }
@@ -134,9 +135,9 @@ impl Rig {
         let id = breakpoint.id().to_owned();
         match victim {
             Victim::Agent => {
-                self.world.kill_agent(AGENT);
+                self.world.kill_agent(self.agent);
                 self.world.sim.breakpoint(&id).release_dropped();
-                self.world.start_agent(AGENT);
+                self.world.start_agent(self.agent);
             }
             Victim::Orchestrator => {
                 self.world.kill_orchestrator();
@@ -158,18 +159,30 @@ impl Rig {
             .expect("every phase begins with a write")
     }
 
-    /// Kills the orchestrator at a commit of its own.
-    fn kill_at_commit(&mut self, commit: &str, side: &str) {
-        let what = format!("orchestrator killed {side} {commit}");
-        self.restore(vec!["--planted-crash".to_owned(), format!("{commit}:{side}")]);
+    /// Kills `victim` at a commit of the orchestrator.
+    fn kill_at_commit(&mut self, commit: &str, side: &str, victim: Victim) {
+        let what = format!("{victim:?} killed {side} {commit}");
+        let planted = match victim {
+            Victim::Orchestrator => format!("{commit}:{side}"),
+            Victim::Agent => format!("{commit}:{side}:{AGENT_PID}"),
+        };
+        self.restore(vec!["--planted-crash".to_owned(), planted]);
         let created = self.create();
-        let died = wait_for(&what, Duration::from_secs(60), || {
-            let orchestrator = self.world.orchestrator.as_mut().expect("it was started");
-            orchestrator.ended()
+        let died = wait_for(&what, Duration::from_secs(60), || match victim {
+            Victim::Orchestrator => self.world.orchestrator.as_mut()?.ended(),
+            Victim::Agent => self.world.agent_program(self.agent)?.ended(),
         });
         assert!(!died.success(), "{what}: it ended by itself");
-        self.world.kill_orchestrator();
-        self.world.start_orchestrator();
+        match victim {
+            Victim::Orchestrator => {
+                self.world.kill_orchestrator();
+                self.world.start_orchestrator();
+            }
+            Victim::Agent => {
+                self.world.kill_agent(self.agent);
+                self.world.start_agent(self.agent);
+            }
+        }
         if created.code != 0 {
             // Not acknowledged: a person does it again, and may find it done.
             self.create();
@@ -189,8 +202,8 @@ impl Rig {
     }
 }
 
-fn every_arrival(victim: Victim) {
-    let mut rig = Rig::start();
+fn every_arrival(agent: &'static str, victim: Victim) {
+    let mut rig = Rig::start(agent);
     let steps = steps(&rig.reference);
     assert!(steps.iter().filter(|step| step.write).count() >= 4, "{steps:#?}");
     for step in &steps {
@@ -199,39 +212,53 @@ fn every_arrival(victim: Victim) {
         }
     }
     let names: Vec<String> = steps.iter().map(Step::name).collect();
-    rig.report(&format!("{victim:?}, arrivals"), &names, SIDES.len());
+    rig.report(&format!("{victim:?} ({agent}), arrivals"), &names, SIDES.len());
     rig.world.stop();
 }
 
-#[test]
-fn the_agent_killed_at_every_arrival() {
-    every_arrival(Victim::Agent);
-}
-
-#[test]
-fn the_orchestrator_killed_at_every_arrival() {
-    every_arrival(Victim::Orchestrator);
-}
-
-#[test]
-fn the_orchestrator_killed_at_every_commit() {
-    let mut rig = Rig::start();
+fn every_commit(agent: &'static str, victim: Victim) {
+    let mut rig = Rig::start(agent);
     let log = rig.world.path().join("commits");
     rig.restore(vec!["--planted-commit-log".to_owned(), log.display().to_string()]);
     rig.create().expect_code(0);
     rig.settle("the reference");
     let mut commits: Vec<String> = Vec::new();
     for line in fs::read_to_string(&log).unwrap().lines() {
-        if !line.is_empty() && !commits.contains(&line.to_owned()) {
+        if !commits.iter().any(|commit| commit == line) {
             commits.push(line.to_owned());
         }
     }
     assert!(commits.len() >= 6, "{commits:?}");
     for commit in &commits {
         for side in ["before", "after"] {
-            rig.kill_at_commit(commit, side);
+            rig.kill_at_commit(commit, side, victim);
         }
     }
-    rig.report("orchestrator, commits", &commits, 2);
+    rig.report(&format!("{victim:?} ({agent}), commits"), &commits, 2);
     rig.world.stop();
+}
+
+#[test]
+fn the_polling_agent_killed_at_every_arrival() {
+    every_arrival("dev", Victim::Agent);
+}
+
+#[test]
+fn the_listening_agent_killed_at_every_arrival() {
+    every_arrival("staging", Victim::Agent);
+}
+
+#[test]
+fn the_orchestrator_killed_at_every_arrival() {
+    every_arrival("dev", Victim::Orchestrator);
+}
+
+#[test]
+fn the_orchestrator_killed_at_every_commit() {
+    every_commit("dev", Victim::Orchestrator);
+}
+
+#[test]
+fn the_agent_killed_at_every_commit() {
+    every_commit("dev", Victim::Agent);
 }

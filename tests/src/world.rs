@@ -39,6 +39,9 @@ pub const AGENTS: [AgentPlan; 3] = [
     },
 ];
 
+/// Stands for the process id of the first agent in an argument of `towline serve`.
+pub const AGENT_PID: &str = "AGENT-PID";
+
 /// One agent of the installation.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentPlan {
@@ -255,11 +258,21 @@ impl World {
         let mut command = self.towline(["serve", "--dir"]);
         command
             .arg(self.orchestrator_directory())
-            .args(&self.options.serve_arguments);
+            .args(self.serve_arguments());
         self.narrate(&command, true);
         let mut program = Program::start("towline serve", command, &log);
         program.wait_for_line("serving on", from);
         self.orchestrator = Some(program);
+    }
+
+    fn serve_arguments(&self) -> Vec<String> {
+        let first = self.agents.iter().find_map(|agent| agent.program.as_ref());
+        let pid = first.map_or_else(String::new, |program| program.pid().to_string());
+        self.options
+            .serve_arguments
+            .iter()
+            .map(|argument| argument.replace(AGENT_PID, &pid))
+            .collect()
     }
 
     /// Other arguments for the next `towline serve`.
@@ -402,8 +415,8 @@ impl World {
                 fs::remove_file(path).expect("a log can be removed");
             }
         }
-        self.start_orchestrator();
         names.iter().for_each(|name| self.start_agent(name));
+        self.start_orchestrator();
         self.wait_for_agents();
     }
 
@@ -413,6 +426,11 @@ impl World {
             .iter()
             .find(|agent| agent.plan.name == name)
             .expect("an agent of this name has joined")
+    }
+
+    /// The process of an agent, when it was started.
+    pub fn agent_program(&mut self, name: &str) -> Option<&mut Program> {
+        self.agent_mut(name).program.as_mut()
     }
 
     fn agent_mut(&mut self, name: &str) -> &mut Agent {
