@@ -3,8 +3,8 @@
 //! Best effort: a log that cannot be read is said, and is no reason to lose the verdict.
 
 use towline_agent_domain::{
-    observed::{StackEvent, StoppedTask, TaskDefinition, TaskDefinitionArn},
-    outside::Account,
+    observed::{LoggedLine, StackEvent, StoppedTask, TaskDefinition, TaskDefinitionArn},
+    outside::{Account, Answer},
     rollout::diagnosis::{
         ContainerLog, Diagnosis, Findings, LogSource, diagnose, log_source, telling_containers,
     },
@@ -72,20 +72,15 @@ impl DeadLogs {
         }
         self.looks += 1;
         let last_look = self.looks == LOOKS;
-        let aws = &surroundings.aws;
-        let definition = match &self.definition {
-            Some(definition) => definition,
-            None => match aws.task_definition(region, &revision.0).await {
-                Ok(definition) => self.definition.insert(definition),
-                Err(error) => {
-                    let message = format!("cannot describe {revision}: {error}");
-                    return waits_or_tells(handle, last_look, &message);
-                }
-            },
+        let definition = match self.definition(surroundings, region, revision).await {
+            Ok(definition) => definition,
+            Err(error) => {
+                return waits_or_tells(handle, last_look, &format!("cannot describe {revision}: {error}"));
+            }
         };
         let mut waits = false;
         for (task, container) in unread {
-            let Some(source) = log_source(definition, container, &task.id) else {
+            let Some(source) = log_source(&definition, container, &task.id) else {
                 continue;
             };
             let LogSource {
@@ -93,18 +88,13 @@ impl DeadLogs {
                 group,
                 stream,
             } = &source;
-            match aws.last_log_lines(region, group, stream, LINES).await {
+            match surroundings
+                .aws
+                .last_log_lines(region, group, stream, LINES)
+                .await
+            {
                 Ok(lines) if lines.is_empty() => waits = true,
-                Ok(lines) => {
-                    for line in &lines {
-                        handle.emit(Event::LogLine(wire::log_line(&task.id, container, line)));
-                    }
-                    self.read.push(ContainerLog {
-                        task: task.id.clone(),
-                        container: container.to_owned(),
-                        lines,
-                    });
-                }
+                Ok(lines) => self.keep(handle, task, container, lines),
                 Err(error) => {
                     let message = format!("cannot read log stream {stream} of {group}: {error}");
                     waits |= waits_or_tells(handle, last_look, &message);
@@ -112,6 +102,30 @@ impl DeadLogs {
             }
         }
         waits && !last_look
+    }
+
+    fn keep(&mut self, handle: &Handle, task: &StoppedTask, container: &str, lines: Vec<LoggedLine>) {
+        for line in &lines {
+            handle.emit(Event::LogLine(wire::log_line(&task.id, container, line)));
+        }
+        self.read.push(ContainerLog {
+            task: task.id.clone(),
+            container: container.to_owned(),
+            lines,
+        });
+    }
+
+    async fn definition<A: Account>(
+        &mut self,
+        surroundings: &Surroundings<A>,
+        region: &str,
+        revision: &TaskDefinitionArn,
+    ) -> Answer<TaskDefinition> {
+        if let Some(definition) = &self.definition {
+            return Ok(definition.clone());
+        }
+        let read = surroundings.aws.task_definition(region, &revision.0).await?;
+        Ok(self.definition.insert(read).clone())
     }
 }
 

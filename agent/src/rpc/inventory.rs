@@ -1,7 +1,12 @@
 //! What the agent is, and what runs in its account.
 
 use tonic::Status;
-use towline_agent_domain::{fargate, observed::ObservedService, outside::Account, policy::Permission};
+use towline_agent_domain::{
+    fargate,
+    observed::{ClusterRef, ObservedService, Stack},
+    outside::Account,
+    policy::Permission,
+};
 use towline_proto::agent::v1 as proto;
 
 use super::{
@@ -56,26 +61,10 @@ impl<A: Account> Agent<A> {
         violations.check()?;
         self.check_account(&request.account)?;
         let at = cluster_ref(&request.region, &request.cluster);
-        let aws = &self.surroundings.aws;
-        let name = &request.service;
-        let read_service = async {
-            aws.service(&at, name)
-                .await
-                .map_err(|error| failure::status(&format!("describe service {name}"), &error))
-        };
-        let read_stack = async {
-            let stack = match request.stack.as_str() {
-                "" => return Ok(None),
-                DEFAULT_STACK => fargate::stack_name(&at.cluster, name),
-                other => other.to_owned(),
-            };
-            aws.stack(&at.region, &stack)
-                .await
-                .map_err(|error| failure::status(&format!("describe stack {stack}"), &error))
-        };
-        let (service, stack) = futures_util::try_join!(read_service, read_stack)?;
-        // One that was deleted is as good as none.
-        let stack = stack.filter(|stack| stack.status != "DELETE_COMPLETE");
+        let (service, stack) = futures_util::try_join!(
+            self.read_service(&at, &request.service),
+            self.read_stack(&at, &request.service, &request.stack),
+        )?;
         let expected = proto::ExpectedState {
             task_definition: service.as_ref().map(runs).unwrap_or_default(),
             deployment_id: service
@@ -99,6 +88,24 @@ impl<A: Account> Agent<A> {
             stack: stack.as_ref().map(wire::stack),
             expected: Some(expected),
         })
+    }
+
+    async fn read_service(&self, at: &ClusterRef, name: &str) -> Result<Option<ObservedService>, Status> {
+        let service = self.surroundings.aws.service(at, name).await;
+        service.map_err(|error| failure::status(&format!("describe service {name}"), &error))
+    }
+
+    /// The stack that was asked for; one that was deleted is as good as none.
+    async fn read_stack(&self, at: &ClusterRef, service: &str, asked: &str) -> Result<Option<Stack>, Status> {
+        let name = match asked {
+            "" => return Ok(None),
+            DEFAULT_STACK => fargate::stack_name(&at.cluster, service),
+            other => other.to_owned(),
+        };
+        match self.surroundings.aws.stack(&at.region, &name).await {
+            Ok(stack) => Ok(stack.filter(|stack| stack.status != "DELETE_COMPLETE")),
+            Err(error) => Err(failure::status(&format!("describe stack {name}"), &error)),
+        }
     }
 
     /// The services of one cluster, by name.
@@ -132,7 +139,7 @@ impl<A: Account> Agent<A> {
 
     async fn described(
         &self,
-        at: &towline_agent_domain::observed::ClusterRef,
+        at: &ClusterRef,
         service: &ObservedService,
     ) -> Result<proto::ServiceDescription, Status> {
         let reference = runs(service);

@@ -102,64 +102,46 @@ impl<A: Account> Deploy<'_, A> {
 
     /// Judges the service that the stack claims to have made. `good` is the reason of a success.
     async fn service_agrees(&mut self, observation: &Observation, good: Reason) -> Result<Ending, Ending> {
-        let revision = observation
-            .stack
-            .as_ref()
-            .and_then(task_definition_of)
-            .or_else(|| self.our_revision());
-        let Some(revision) = revision else {
+        let said = observation.stack.as_ref().and_then(task_definition_of);
+        let Some(revision) = said.or_else(|| self.our_revision()) else {
             let summary = format!(
                 "stack {} does not say which revision it made",
                 self.order.stack_name
             );
-            return Err(Ending::new(Reason::Unknown, summary)
-                .hint("look at the stack's outputs; was its template replaced?"));
+            let hint = "look at the stack's outputs; was its template replaced?";
+            return Err(Ending::new(Reason::Unknown, summary).hint(hint));
         };
-        let known = self
-            .follower
-            .as_ref()
-            .is_some_and(|f| f.ours.task_definition == revision);
-        if !known {
-            self.follow_revision(revision);
-        }
-        let Some(follower) = &mut self.follower else {
-            return Err(Ending::new(Reason::Unknown, "the service is not followed"));
-        };
+        let follower = self.follower_of(revision);
         loop {
-            return match follower.run().await? {
+            match follower.run().await? {
                 Followed::Succeeded { deployment_id } if good == Reason::Unchanged => {
-                    let summary = format!(
-                        "service {} runs {} as wanted already; nothing was changed",
-                        follower.service(),
-                        follower.ours.task_definition
-                    );
-                    Ok(Ending::new(good, summary).output("deployment_id", deployment_id))
+                    let (service, revision) = (follower.service(), &follower.ours.task_definition);
+                    let summary =
+                        format!("service {service} runs {revision} as wanted already; nothing was changed");
+                    return Ok(Ending::new(good, summary).output("deployment_id", deployment_id));
                 }
-                Followed::Succeeded { deployment_id } => Ok(conclude::succeeded(follower, &deployment_id)),
+                Followed::Succeeded { deployment_id } => {
+                    return Ok(conclude::succeeded(follower, &deployment_id));
+                }
                 Followed::Ended { reason, summary } => {
-                    self.handle
-                        .step(Step::Rollout, StepState::Failed, summary.clone());
-                    Ok(conclude::ended(follower, reason, &summary).await)
+                    let handle = follower.handle();
+                    handle.step(Step::Rollout, StepState::Failed, summary.clone());
+                    return Ok(conclude::ended(follower, reason, &summary).await);
                 }
+                // The stack is done: there is no update any more that could be cancelled.
                 Followed::Interrupted {
                     by: Interruption::Cancel(_),
                     ..
-                } => {
-                    // The stack is done: there is no update any more that could be cancelled.
-                    self.handle.take_cancel();
-                    continue;
-                }
+                } => follower.handle().take_cancel(),
                 Followed::Interrupted {
                     by: Interruption::Deadline,
                     ..
                 } => {
-                    let summary = format!(
-                        "the stack is complete, and the deadline came before service {} was stable",
-                        follower.service()
-                    );
-                    Ok(conclude::ended(follower, Reason::DeadlineExceeded, &summary).await)
+                    let summary =
+                        "the stack is complete, and the deadline came before its service was stable";
+                    return Ok(conclude::ended(follower, Reason::DeadlineExceeded, summary).await);
                 }
-            };
+            }
         }
     }
 
@@ -185,7 +167,7 @@ impl<A: Account> Deploy<'_, A> {
         if self.follower.is_none() {
             // After a restart the revision is in the events, and its dead tasks still show.
             if let Some(revision) = self.our_revision() {
-                self.follow_revision(revision);
+                self.follower_of(revision);
             }
         }
         let events: Vec<_> = self.our_events().cloned().collect();

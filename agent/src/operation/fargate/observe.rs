@@ -231,32 +231,36 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// Looks at the service while the stack is under way, so that its tasks and
     /// events are told as they happen. The verdict waits for the stack.
     pub(super) async fn look_at_service(&mut self) -> Result<Turn, Ending> {
-        if self.follower.is_none()
-            && let Some(revision) = self.our_revision()
-        {
-            self.follow_revision(revision);
-        }
-        match &mut self.follower {
-            // The poller's pace is the pause.
-            Some(follower) => follower.look_next().await.map(|()| Turn::Again),
-            None => Ok(Turn::Pause),
+        match (self.our_revision(), &self.follower) {
+            (None, None) => Ok(Turn::Pause),
+            (Some(revision), None) => self.look_next(revision).await,
+            (_, Some(follower)) => {
+                let revision = follower.ours.task_definition.clone();
+                self.look_next(revision).await
+            }
         }
     }
 
-    pub(super) fn follow_revision(&mut self, task_definition: TaskDefinitionArn) {
-        let detail = format!("{task_definition} in service {}", self.order.service_name());
-        self.handle.step(Step::Rollout, StepState::Started, detail);
-        let ours = OurDeployment {
-            id: None,
-            task_definition,
-        };
-        let order = self.order;
-        self.follower = Some(Follower::new(
-            self.surroundings,
-            self.handle,
-            &order.at,
-            order.service_name(),
-            ours,
-        ));
+    async fn look_next(&mut self, revision: TaskDefinitionArn) -> Result<Turn, Ending> {
+        // The poller's pace is the pause.
+        self.follower_of(revision).look_next().await.map(|()| Turn::Again)
+    }
+
+    /// The eyes on the service for this revision; new ones when it is another than before.
+    pub(super) fn follower_of(&mut self, task_definition: TaskDefinitionArn) -> &mut Follower<'a, A> {
+        let same = |follower: &Follower<'_, A>| follower.ours.task_definition == task_definition;
+        if !self.follower.as_ref().is_some_and(same) {
+            let detail = format!("{task_definition} in service {}", self.order.service_name());
+            self.handle.step(Step::Rollout, StepState::Started, detail);
+            self.follower = None;
+        }
+        let (surroundings, handle, order) = (self.surroundings, self.handle, self.order);
+        self.follower.get_or_insert_with(|| {
+            let ours = OurDeployment {
+                id: None,
+                task_definition,
+            };
+            Follower::new(surroundings, handle, &order.at, order.service_name(), ours)
+        })
     }
 }
