@@ -13,7 +13,7 @@ const SECOND: &str = "22222222-2222-4222-8222-222222222222";
 const THIRD: &str = "33333333-3333-4333-8333-333333333333";
 const REGISTRY: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 
-fn deploy_web(id: &str, tag: &str) -> DeployFargateServiceRequest {
+pub fn deploy_web(id: &str, tag: &str) -> DeployFargateServiceRequest {
     DeployFargateServiceRequest {
         region: REGION.into(),
         cluster: CLUSTER.into(),

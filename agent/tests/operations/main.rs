@@ -10,6 +10,7 @@
 )]
 
 mod fargate;
+mod kills;
 mod start;
 mod update;
 mod world;
