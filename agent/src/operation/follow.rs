@@ -155,14 +155,14 @@ impl<'a, A: Account> Follower<'a, A> {
         self.see(service).await
     }
 
-    /// The next look at the service, at the pace of the agent's poller; an
-    /// interruption comes before it.
-    pub(super) async fn look_next(&mut self) -> Result<(), Ending> {
+    /// The next look at the service, at the pace of the agent's poller. `None`: an
+    /// interruption came before it.
+    pub(super) async fn look_next(&mut self) -> Result<Option<RolloutJudgement>, Ending> {
         let handle = self.handle;
-        if let Ok(service) = handle.unless_interrupted(self.read_next_service()).await {
-            self.see(service?).await?;
+        match handle.unless_interrupted(self.read_next_service()).await {
+            Ok(service) => self.see(service?).await.map(Some),
+            Err(_) => Ok(None),
         }
-        Ok(())
     }
 
     async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {

@@ -9,24 +9,24 @@ pub(super) fn status(what: &str, error: &CallError) -> Status {
     let (code, reason, hint) = match error {
         CallError::Refused { .. } => (
             Code::FailedPrecondition,
-            "aws_refused",
+            "AWS_REFUSED",
             "the words of AWS name the cause",
         ),
         CallError::Missing { .. } => (
             Code::NotFound,
-            "not_found",
+            "NOT_FOUND",
             "compare the name, the region and the cluster with AWS",
         ),
         // PERMISSION_DENIED would say that the caller may not: it is the agent that may not.
         CallError::Denied { .. } => (
             Code::FailedPrecondition,
-            "access_denied",
+            "ACCESS_DENIED",
             "the agent's IAM role needs this permission",
         ),
-        CallError::Throttled { .. } => (Code::ResourceExhausted, "throttled", "try again in a moment"),
+        CallError::Throttled { .. } => (Code::ResourceExhausted, "THROTTLED", "try again in a moment"),
         CallError::Unknown { .. } => (
             Code::Unavailable,
-            "aws_unreachable",
+            "AWS_UNREACHABLE",
             "try again; the agent's log has more",
         ),
     };

@@ -95,7 +95,7 @@ impl<A: Account> Agent<A> {
             Begun::Started(operation) | Begun::Attached(operation) => Ok(operation),
             Begun::Conflict => Err(Fault::new(
                 Code::AlreadyExists,
-                "operation_conflict",
+                "OPERATION_CONFLICT",
                 format!("operation {id} exists on this agent, and was asked to do something else"),
             )
             .hint("an operation's id belongs to one request; use a new id for another")
@@ -112,7 +112,7 @@ impl<A: Account> Agent<A> {
         }
         Err(Fault::new(
             Code::FailedPrecondition,
-            "stale_epoch",
+            "STALE_EPOCH",
             format!("this request is of epoch {epoch}, and the agent has served epoch {seen}"),
         )
         .hint("another orchestrator has taken over; this one must not go on")
@@ -156,7 +156,7 @@ impl<A: Account> Agent<A> {
         id.and_then(|id| self.operations.get(id)).ok_or_else(|| {
             Fault::new(
                 Code::NotFound,
-                "operation_not_found",
+                "OPERATION_NOT_FOUND",
                 format!("this incarnation of the agent knows no operation {text}"),
             )
             .hint("send the operation again: the agent finds in the account what was done and goes on from there")
@@ -166,7 +166,7 @@ impl<A: Account> Agent<A> {
 }
 
 fn going_away() -> Status {
-    Fault::new(Code::Unavailable, "agent_stopping", "the agent is stopping")
+    Fault::new(Code::Unavailable, "AGENT_STOPPING", "the agent is stopping")
         .hint("send the operation again when it is back: it goes on from what the account shows")
         .into_status()
 }

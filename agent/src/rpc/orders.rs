@@ -176,7 +176,7 @@ impl<A: Account> Agent<A> {
         let agent = &self.config.name;
         Err(Fault::new(
             Code::FailedPrecondition,
-            "wrong_account",
+            "WRONG_ACCOUNT",
             format!("agent {agent} is in account {own}, and the request means account {meant}"),
         )
         .hint("correct the target's account, or name the agent that lives in that account")

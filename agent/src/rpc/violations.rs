@@ -36,6 +36,6 @@ impl Violations {
 }
 
 fn bad_request(message: String) -> Fault {
-    Fault::new(Code::InvalidArgument, "invalid_request", message)
+    Fault::new(Code::InvalidArgument, "INVALID_REQUEST", message)
         .hint("every fault of the request is listed as a field violation")
 }

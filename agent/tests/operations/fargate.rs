@@ -3,7 +3,7 @@
 use serde_json::json;
 use towline_proto::agent::v1::{
     CancelMode, CancelOperationRequest, ContainerSpec, DeployFargateServiceRequest, FargateServiceSpec,
-    NetworkSpec, OperationContext, Verdict, operation_event::Event,
+    LoadBalancerSpec, NetworkSpec, OperationContext, PortSpec, Verdict, operation_event::Event,
 };
 
 use crate::world::{ACCOUNT, CLUSTER, REGION, World, describe, finished, to_the_end, told, update_orders};
@@ -346,4 +346,46 @@ async fn a_crash_that_was_rolled_back_while_the_agent_was_down_is_explained() {
         world.writes(SECOND).await,
         ["CreateChangeSet", "ExecuteChangeSet"]
     );
+}
+
+fn behind_load_balancer(mut request: DeployFargateServiceRequest) -> DeployFargateServiceRequest {
+    let service = request.service.as_mut().unwrap();
+    service.containers[0].ports = vec![PortSpec {
+        container_port: 8080,
+        ..Default::default()
+    }];
+    service.load_balancers = vec![LoadBalancerSpec {
+        container: "web".into(),
+        port: 8080,
+        target_group: format!(
+            "arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/web/73e2d6bc24d8a067"
+        ),
+    }];
+    request
+}
+
+#[tokio::test]
+async fn targets_that_do_not_answer_are_a_failed_release() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let good = behind_load_balancer(deploy_web(FIRST, "1.0.0"));
+    let events = to_the_end(client.deploy_fargate_service(good).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let bad = behind_load_balancer(deploy_web(SECOND, "1.3.0"));
+    let events = to_the_end(client.deploy_fargate_service(bad).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Failed, "rolled_back"),
+        "{:#?}",
+        told(&events)
+    );
+    let cause = &end.diagnosis.as_ref().unwrap().root_cause;
+    assert!(cause.contains("health check"), "{cause}");
 }

@@ -13,13 +13,17 @@ use crate::{
 const ID: &str = "11111111-1111-4111-8111-111111111111";
 
 enum Wanted {
-    Update(UpdateServiceRequest),
-    Fargate(DeployFargateServiceRequest),
+    Update(Box<UpdateServiceRequest>),
+    Fargate(Box<DeployFargateServiceRequest>),
 }
 
 impl Wanted {
     fn update(tag: &str) -> Self {
-        Self::Update(update_orders(ID, tag))
+        Self::Update(Box::new(update_orders(ID, tag)))
+    }
+
+    fn deploy(tag: &str) -> Self {
+        Self::Fargate(Box::new(deploy_web(ID, tag)))
     }
 
     fn service(&self) -> &'static str {
@@ -43,8 +47,8 @@ impl Wanted {
     async fn send(&self, world: &World) {
         let mut client = world.orchestrator().await;
         match self {
-            Self::Update(request) => drop(client.update_service(request.clone()).await.unwrap()),
-            Self::Fargate(request) => drop(client.deploy_fargate_service(request.clone()).await.unwrap()),
+            Self::Update(request) => drop(client.update_service(*request.clone()).await.unwrap()),
+            Self::Fargate(request) => drop(client.deploy_fargate_service(*request.clone()).await.unwrap()),
         }
     }
 
@@ -55,12 +59,12 @@ impl Wanted {
             Self::Update(request) => {
                 let mut request = request.clone();
                 request.context.as_mut().unwrap().repeated_send = true;
-                to_the_end(client.update_service(request).await).await
+                to_the_end(client.update_service(*request).await).await
             }
             Self::Fargate(request) => {
                 let mut request = request.clone();
                 request.context.as_mut().unwrap().repeated_send = true;
-                to_the_end(client.deploy_fargate_service(request).await).await
+                to_the_end(client.deploy_fargate_service(*request).await).await
             }
         };
         let end = finished(&events);
@@ -134,7 +138,7 @@ async fn a_crashing_update() {
 async fn a_good_creation() {
     let writes = ["CreateChangeSet", "ExecuteChangeSet"];
     sweep(
-        || Wanted::Fargate(deploy_web(ID, "1.0.0")),
+        || Wanted::deploy("1.0.0"),
         &writes,
         Verdict::Succeeded,
         "completed",
@@ -146,7 +150,7 @@ async fn a_good_creation() {
 async fn a_crashing_creation() {
     let writes = ["CreateChangeSet", "ExecuteChangeSet"];
     sweep(
-        || Wanted::Fargate(deploy_web(ID, "1.1.0")),
+        || Wanted::deploy("1.1.0"),
         &writes,
         Verdict::Failed,
         "create_rolled_back",

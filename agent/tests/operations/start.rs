@@ -20,7 +20,8 @@ async fn a_port_in_use_is_one_clear_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_another_account_are_refused() {
-    let world = World::start(1.0).await;
+    let mut world = World::start(1.0).await;
+    world.kill_agent();
     let (code, said) = world.run(["serve"], "999999999999");
     assert_eq!(code, 1);
     assert!(said.contains("expects account 111111111111"), "{said}");

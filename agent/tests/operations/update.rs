@@ -106,7 +106,7 @@ async fn the_same_id_attaches_and_another_payload_is_refused() {
         .await
         .unwrap_err();
     assert_eq!(other.code(), Code::AlreadyExists);
-    assert_eq!(Details::of(&other).reason.as_deref(), Some("operation_conflict"));
+    assert_eq!(Details::of(&other).reason.as_deref(), Some("OPERATION_CONFLICT"));
     let second = to_the_end(client.update_service(update_orders(FIRST, "1.1.0")).await).await;
     let first = to_the_end(first).await;
     assert_eq!(first, second, "both see all events");
@@ -294,7 +294,7 @@ async fn faults_of_a_request_come_all_at_once_and_another_account_is_refused() {
     request.account = "999999999999".into();
     let status = client.update_service(request).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
-    assert_eq!(Details::of(&status).reason.as_deref(), Some("wrong_account"));
+    assert_eq!(Details::of(&status).reason.as_deref(), Some("WRONG_ACCOUNT"));
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn an_older_epoch_is_fenced_off() {
     request.context.as_mut().unwrap().epoch = 6;
     let status = client.update_service(request).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
-    assert_eq!(Details::of(&status).reason.as_deref(), Some("stale_epoch"));
+    assert_eq!(Details::of(&status).reason.as_deref(), Some("STALE_EPOCH"));
 }
 
 #[tokio::test]

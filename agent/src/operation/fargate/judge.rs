@@ -156,11 +156,14 @@ impl<A: Account> Deploy<'_, A> {
                 | StackStatus::UpdateRollbackCompleteCleanupInProgress
         );
         let summary = format!("the deadline came while stack {} was {status}", stack.name);
-        match (going_back, self.was_cancelled()) {
-            (true, false) => self.explained(Reason::RolledBack, summary).await,
-            _ => self.explained(Reason::DeadlineExceeded, summary).await,
-        }
-        .output("stack_id", stack.id.clone())
+        let (reason, summary) = match (going_back && !self.was_cancelled(), self.progress.hopeless.take()) {
+            (true, _) => (Reason::RolledBack, summary),
+            (false, Some((reason, words))) => (reason, format!("{summary}: {words}")),
+            (false, None) => (Reason::DeadlineExceeded, summary),
+        };
+        self.explained(reason, summary)
+            .await
+            .output("stack_id", stack.id.clone())
     }
 
     async fn explained(&mut self, reason: Reason, summary: String) -> Ending {

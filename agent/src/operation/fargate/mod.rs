@@ -92,6 +92,8 @@ struct Progress {
     deleting: bool,
     /// A person said stop, and the stack is being taken back.
     undoing: bool,
+    /// What the service's rollout came to, while CloudFormation still waits for it.
+    hopeless: Option<(Reason, String)>,
     /// The log group that this operation's creation made.
     log_group: Option<String>,
 }

@@ -9,9 +9,10 @@ use towline_agent_domain::{
     },
     observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn},
     outside::{Account, CallError},
-    rollout::follow::OurDeployment,
+    rollout::follow::{OurDeployment, RolloutJudgement},
+    verdict::{Reason, Verdict},
 };
-use towline_proto::agent::v1::{Step, StepState, operation_event::Event};
+use towline_proto::agent::v1::{Severity, Step, StepState, operation_event::Event};
 
 use super::{Deploy, Ending, Turn};
 use crate::{operation::follow::Follower, wire};
@@ -243,7 +244,27 @@ impl<'a, A: Account> Deploy<'a, A> {
 
     async fn look_next(&mut self, revision: TaskDefinitionArn) -> Result<Turn, Ending> {
         // The poller's pace is the pause.
-        self.follower_of(revision).look_next().await.map(|()| Turn::Again)
+        let judged = self.follower_of(revision).look_next().await?;
+        let hopeless = match judged {
+            Some(RolloutJudgement::Ended { reason, summary }) if reason.verdict() == Verdict::Failed => {
+                Some((reason, summary))
+            }
+            _ => None,
+        };
+        // A roll-back CloudFormation sees for itself in a moment; these it never does.
+        if let (Some((reason @ (Reason::CrashLooping | Reason::CannotPullImage), summary)), None) =
+            (&hopeless, &self.progress.hopeless)
+        {
+            let message = format!("{summary}; CloudFormation does not give up yet");
+            self.handle.finding(
+                Severity::Warning,
+                reason.as_str(),
+                message,
+                "cancel it, or wait for the deadline",
+            );
+        }
+        self.progress.hopeless = hopeless;
+        Ok(Turn::Again)
     }
 
     /// The eyes on the service for this revision; new ones when it is another than before.
