@@ -5,14 +5,14 @@ use std::{fmt, io, path::PathBuf};
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read {}: {source}\nhint: {}", path.display(), hint_for(source))]
-    Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: {error}\nhint: {}", path.display(), hint_for(error))]
+    Unreadable { path: PathBuf, error: io::Error },
     #[error("{}", show(path, faults))]
     Faults { path: PathBuf, faults: Vec<Fault> },
 }
 
-fn hint_for(source: &io::Error) -> &'static str {
-    match source.kind() {
+fn hint_for(error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::NotFound => {
             "`towline-agent join TOKEN --serves REGION/CLUSTER` writes it; --dir names another directory"
         }

@@ -120,13 +120,13 @@ pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, Vec<Fault>> 
         planted: file.planted,
         name: match name {
             Some(name) => name,
-            None => return Err(check.faults),
+            None => return Err(check.in_order()),
         },
     };
     if check.faults.is_empty() {
         Ok(config)
     } else {
-        Err(check.faults)
+        Err(check.in_order())
     }
 }
 
@@ -151,6 +151,11 @@ struct Check<'t> {
 }
 
 impl Check<'_> {
+    fn in_order(mut self) -> Vec<Fault> {
+        self.faults.sort_by_key(|fault| (fault.line, fault.column));
+        self.faults
+    }
+
     fn fault(&mut self, at: Range<usize>, message: impl Into<String>, hint: Option<&str>) {
         let (line, column) = line_and_column(self.text, at.start);
         self.faults.push(Fault {

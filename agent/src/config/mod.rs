@@ -134,9 +134,9 @@ impl Config {
     /// The file is missing or unreadable, is no TOML, or says something that cannot be: all faults at once.
     pub fn load(directory: &Path) -> Result<Self, ConfigError> {
         let path = directory.join(FILE_NAME);
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable {
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::Unreadable {
             path: path.clone(),
-            source,
+            error,
         })?;
         Self::parse(&text, directory).map_err(|faults| ConfigError::Faults { path, faults })
     }

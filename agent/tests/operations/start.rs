@@ -72,3 +72,16 @@ async fn a_token_is_looked_at_before_anything_is_written() {
     assert_eq!(code, 1);
     assert!(said.contains("no join token") && said.contains("hint:"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_configuration_says_how_to_get_one() {
+    let world = World::start(1.0).await;
+    std::fs::remove_file(world.path().join("agent.toml")).unwrap();
+    let (code, said) = world.run(["serve"], ACCOUNT);
+    assert_eq!(code, 1);
+    assert!(said.contains("agent.toml"), "{said}");
+    assert!(
+        said.trim_end().ends_with("--dir names another directory"),
+        "the hint comes last: {said}"
+    );
+}
