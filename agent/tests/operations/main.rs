@@ -10,6 +10,7 @@
 )]
 
 mod fargate;
+mod inventory;
 mod kills;
 mod start;
 mod update;
