@@ -37,6 +37,8 @@ impl AgentRpc {
             | Self::WatchOperation
             | Self::GetOperation
             | Self::ListOperations
+            | Self::PlanFargateService
+            | Self::GetFargateTemplate
             | Self::DescribeService
             | Self::ListServices => AgentAccess::Read,
             Self::DeployFargateService | Self::UpdateService | Self::CancelOperation => AgentAccess::Deploy,
@@ -51,6 +53,7 @@ impl OrchestratorRpc {
             Self::GetProject
             | Self::ListProjects
             | Self::GetStatus
+            | Self::GetServiceTemplate
             | Self::GetRelease
             | Self::ListReleases
             | Self::WatchRelease
@@ -58,9 +61,11 @@ impl OrchestratorRpc {
             | Self::ListDeployments
             | Self::ListAgents
             | Self::GetCaller => OrchestratorAccess::AnyRole,
-            Self::ApplyProject | Self::CreateRelease | Self::PromoteRelease | Self::CancelDeployment => {
-                OrchestratorAccess::Deploy
-            }
+            Self::ApplyProject
+            | Self::PlanService
+            | Self::CreateRelease
+            | Self::PromoteRelease
+            | Self::CancelDeployment => OrchestratorAccess::Deploy,
             Self::ApproveDeployment => OrchestratorAccess::Approve,
             Self::InviteAgent | Self::InviteOperator | Self::ListOperators => OrchestratorAccess::Administer,
             Self::Enrol => OrchestratorAccess::JoinToken,

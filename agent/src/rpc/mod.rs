@@ -265,6 +265,20 @@ impl<A: Account> AgentService for AgentRpcs<A> {
         Ok(Response::new(proto::CancelOperationResponse {}))
     }
 
+    async fn plan_fargate_service(
+        &self,
+        _request: Request<proto::PlanFargateServiceRequest>,
+    ) -> Result<Response<proto::PlanFargateServiceResponse>, Status> {
+        Err(Status::unimplemented("planning is not built yet"))
+    }
+
+    async fn get_fargate_template(
+        &self,
+        _request: Request<proto::GetFargateTemplateRequest>,
+    ) -> Result<Response<proto::GetFargateTemplateResponse>, Status> {
+        Err(Status::unimplemented("printing a template is not built yet"))
+    }
+
     async fn describe_service(
         &self,
         request: Request<proto::DescribeServiceRequest>,

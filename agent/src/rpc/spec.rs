@@ -15,7 +15,7 @@ pub(super) fn fargate_service(
     violations: &mut Violations,
 ) -> FargateService {
     let network = wire.network.clone().unwrap_or_default();
-    let rollout = wire.rollout.unwrap_or_default();
+    let rollout = wire.rollout.clone().unwrap_or_default();
     FargateService {
         name: wire.name.clone(),
         stack_name: given(&wire.stack_name),

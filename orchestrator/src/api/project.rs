@@ -56,6 +56,20 @@ impl ProjectService for Api {
         }))
     }
 
+    async fn get_service_template(
+        &self,
+        _request: Request<pb::GetServiceTemplateRequest>,
+    ) -> Result<Response<pb::GetServiceTemplateResponse>, Status> {
+        Err(Status::unimplemented("printing a template is not built yet"))
+    }
+
+    async fn plan_service(
+        &self,
+        _request: Request<pb::PlanServiceRequest>,
+    ) -> Result<Response<pb::PlanServiceResponse>, Status> {
+        Err(Status::unimplemented("planning is not built yet"))
+    }
+
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,

@@ -36,6 +36,7 @@ pub fn request(
                 service: Some(fargate_spec(payload)),
                 context: Some(context),
                 expected,
+                ..agent::DeployFargateServiceRequest::default()
             }))
         }
         Payload::Update(payload) => OperationRequest::Update(Box::new(agent::UpdateServiceRequest {
@@ -105,6 +106,7 @@ fn fargate_spec(payload: &FargatePayload) -> agent::FargateServiceSpec {
                 container: linked.container.to_string(),
                 port: linked.port.into(),
                 target_group: linked.target_group.clone(),
+                listener_rule: None,
             })
             .collect(),
         desired_count: payload.desired_count,
@@ -113,8 +115,10 @@ fn fargate_spec(payload: &FargatePayload) -> agent::FargateServiceSpec {
         rollout: Some(agent::RolloutSpec {
             minimum_healthy_percent: payload.rollout.minimum_healthy_percent,
             maximum_percent: payload.rollout.maximum_percent,
+            ..agent::RolloutSpec::default()
         }),
         tags: payload.tags.clone().into_iter().collect(),
+        ..agent::FargateServiceSpec::default()
     }
 }
 
@@ -135,6 +139,7 @@ fn container(container: &FargateContainer) -> agent::ContainerSpec {
                     Protocol::Udp => agent::PortProtocol::Udp,
                 }
                 .into(),
+                ..agent::PortSpec::default()
             })
             .collect(),
         environment: container.environment.clone().into_iter().collect(),
@@ -156,6 +161,7 @@ fn container(container: &FargateContainer) -> agent::ContainerSpec {
         essential: Some(container.essential),
         entry_point: container.entry_point.clone(),
         command: container.command.clone(),
+        ..agent::ContainerSpec::default()
     }
 }
 
