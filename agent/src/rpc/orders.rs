@@ -54,6 +54,15 @@ impl<A: Account> Agent<A> {
                 None
             }
         };
+        for (asked, field) in [
+            (request.adopt, "adopt"),
+            (request.force, "force"),
+            (!request.plan_hash.is_empty(), "plan_hash"),
+        ] {
+            if asked {
+                violations.add(field, "is not supported yet by this agent; leave it out");
+            }
+        }
         violations.check()?;
         self.check_account(&request.account)?;
         let (Some(id), Some(service)) = (id, service) else {

@@ -2,6 +2,8 @@
 //! wire cannot express wrongly is copied; what it can (numbers of enums) is told
 //! as a violation of its field.
 
+mod unsupported;
+
 use towline_agent_domain::fargate::spec::{
     Architecture, Condition, Container, Dependency, FargateService, LoadBalancer, Network, Port, Protocol,
 };
@@ -14,6 +16,7 @@ pub(super) fn fargate_service(
     wire: &proto::FargateServiceSpec,
     violations: &mut Violations,
 ) -> FargateService {
+    unsupported::refuse(wire, violations);
     let network = wire.network.clone().unwrap_or_default();
     let rollout = wire.rollout.clone().unwrap_or_default();
     FargateService {
