@@ -360,6 +360,7 @@ fn behind_load_balancer(mut request: DeployFargateServiceRequest) -> DeployFarga
         target_group: format!(
             "arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/web/73e2d6bc24d8a067"
         ),
+        ..Default::default()
     }];
     request
 }

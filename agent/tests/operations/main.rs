@@ -10,6 +10,7 @@
 )]
 
 mod fargate;
+mod faults;
 mod inventory;
 mod kills;
 mod start;
