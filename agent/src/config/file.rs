@@ -13,6 +13,11 @@ use super::{AwsConfig, Config, Fault, Listen, ServedRegion, Timing, span::line_a
 /// Shortest time between two looks at a rollout: ECS refills 20 reads a second for a whole account.
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
 
+/// Where the roles that a stack makes lie, when the file does not say.
+const USUAL_ROLE_PATH: &str = "/towline/";
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
+const LONGEST_ROLE_PATH: usize = 512;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -54,6 +59,7 @@ struct AwsTable {
     regions: Vec<RegionTable>,
     cloudformation_role: Option<Spanned<String>>,
     permissions_boundary: Option<Spanned<String>>,
+    role_path: Option<Spanned<String>>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
 }
@@ -228,8 +234,26 @@ impl Check<'_> {
             endpoint_url: table.endpoint_url.map(Spanned::into_inner),
             cloudformation_role: table.cloudformation_role.map(|arn| self.iam_arn("role", arn)),
             permissions_boundary: table.permissions_boundary.map(|arn| self.iam_arn("policy", arn)),
+            role_path: match table.role_path {
+                Some(path) => self.role_path(path),
+                None => USUAL_ROLE_PATH.to_owned(),
+            },
             tags: table.tags,
         }
+    }
+
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
+    fn role_path(&mut self, path: Spanned<String>) -> String {
+        let value = path.get_ref();
+        let slashes = value.starts_with('/') && value.ends_with('/') && !value.contains("//");
+        if !slashes || value.len() > LONGEST_ROLE_PATH || !value.bytes().all(|b| b.is_ascii_graphic()) {
+            self.fault(
+                path.span(),
+                format!("role_path {value:?} is no IAM path"),
+                Some("it begins and ends with a slash, for example \"/towline/\""),
+            );
+        }
+        path.into_inner()
     }
 
     fn regions(&mut self, tables: Vec<RegionTable>) -> Vec<ServedRegion> {

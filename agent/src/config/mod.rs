@@ -64,6 +64,8 @@ pub struct AwsConfig {
     pub cloudformation_role: Option<String>,
     /// The permissions boundary of roles that a stack makes.
     pub permissions_boundary: Option<String>,
+    /// The IAM path of roles that a stack makes; begins and ends with a slash.
+    pub role_path: String,
     /// Tags that the account demands on everything that is made.
     pub tags: BTreeMap<String, String>,
 }

@@ -57,6 +57,7 @@ impl Draft<'_> {
         line(format_args!(
             "# cloudformation_role = \"arn:aws:iam::…\"    # the role that CloudFormation acts with\n\
              # permissions_boundary = \"arn:aws:iam::…\"   # of the roles that a stack makes\n\
+             # role_path = \"/towline/\"                     # of the roles that a stack makes\n\
              # tags = {{ team = \"shop\" }}                # on everything that is made\n"
         ));
         for region in self.regions {

@@ -16,6 +16,7 @@ names = ["dev.example"]
 [aws]
 endpoint_url = "http://127.0.0.1:4566"
 cloudformation_role = "arn:aws:iam::111111111111:role/cfn"
+role_path = "/made/by/towline/"
 tags = { team = "shop" }
 [[aws.regions]]
 name = "eu-west-1"
@@ -41,6 +42,7 @@ fn everything_that_can_be_said_is_heard() {
     assert_eq!(config.timing.default_deadline, Duration::from_secs(5400));
     assert!(config.aws.serves("eu-west-1", "batch"));
     assert!(!config.aws.serves("eu-west-1", "other"));
+    assert_eq!(config.aws.role_path, "/made/by/towline/");
     assert!(config.operators.allows("ann", Permission::Deploy));
     assert!(!config.operators.allows("bob", Permission::Read));
 }
@@ -59,9 +61,18 @@ fn all_faults_come_at_once_with_their_places() {
 }
 
 #[test]
+fn a_role_path_has_its_slashes() {
+    let faults = parse_text(&WHOLE.replace("/made/by/towline/", "towline")).unwrap_err();
+    assert_eq!((faults[0].line, faults[0].column), (13, 13));
+    assert!(faults[0].message.contains("is no IAM path"), "{}", faults[0]);
+    let unsaid = parse_text(&WHOLE.replace("role_path = \"/made/by/towline/\"\n", "")).unwrap();
+    assert_eq!(unsaid.aws.role_path, "/towline/");
+}
+
+#[test]
 fn a_typing_error_is_pointed_at() {
     let faults = parse_text(&WHOLE.replace("settle", "setle")).unwrap_err();
-    assert_eq!((faults[0].line, faults[0].column), (19, 1));
+    assert_eq!((faults[0].line, faults[0].column), (20, 1));
     assert!(faults[0].message.contains("setle"), "{}", faults[0]);
     assert!(faults[0].hint.is_some());
 }

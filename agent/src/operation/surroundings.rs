@@ -20,6 +20,8 @@ pub struct Surroundings<A> {
     /// The service role that CloudFormation acts with.
     pub cloudformation_role: Option<String>,
     pub permissions_boundary: Option<String>,
+    /// The IAM path of roles that a stack makes.
+    pub role_path: String,
     /// On everything that is made.
     pub tags: BTreeMap<String, String>,
     /// Region and family: ECS refuses two registrations in one family at a time.
@@ -37,6 +39,7 @@ impl<A> Surroundings<A> {
             timing: config.timing,
             cloudformation_role: config.aws.cloudformation_role.clone(),
             permissions_boundary: config.aws.permissions_boundary.clone(),
+            role_path: config.aws.role_path.clone(),
             tags: config.aws.tags.clone(),
             registrations: Lanes::default(),
             #[cfg(feature = "planted-faults")]
