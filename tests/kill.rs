@@ -1,7 +1,8 @@
 //! `kill -9` of the orchestrator and of the agent, right before and right after
 //! every arrival at AWS and every commit of one deployment with a service of
-//! each kind. Each run ends in the verdict and the effects of the run that
-//! nobody killed. Prints how many kills fell into each step; an empty one fails.
+//! each kind; and of the agent over a Fargate service's update, no-op and failing
+//! update. Each run ends in the verdict and the effects of the run that nobody
+//! killed. Prints how many kills fell into each step; an empty one fails.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -22,83 +23,141 @@ enum Victim {
     Orchestrator,
 }
 
-struct Rig {
+/// What is deployed while somebody is killed.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    /// The project file, without the agent's name.
+    project: &'static str,
     agent: &'static str,
+    /// What runs before: a release of these images, by image key.
+    base: Option<&'static [&'static str]>,
+    /// The images that are released.
+    images: &'static [&'static str],
+    /// How `towline watch` ends.
+    code: i32,
+}
+
+const BOTH_KINDS: Scenario = Scenario {
+    project: "both-kinds",
+    agent: "dev",
+    base: None,
+    images: &["web=1.0.0", "orders=1.0.0"],
+    code: 0,
+};
+
+const WEB: Scenario = Scenario {
+    project: "web",
+    base: Some(&["web=1.0.0"]),
+    ..BOTH_KINDS
+};
+
+/// How a run ended: verdict and reason of each operation.
+type Verdicts = Vec<(String, String, String)>;
+
+struct Rig {
+    scenario: Scenario,
     world: World,
+    /// The newest arrival before the release that is watched.
+    mark: u64,
     reference: Vec<Effect>,
+    verdicts: Verdicts,
     kills: BTreeMap<String, usize>,
 }
 
 impl Rig {
-    /// An installation with both kinds of service, and the run that nobody kills.
-    fn start(agent: &'static str) -> Self {
+    /// An installation, and the run that nobody kills.
+    fn start(scenario: Scenario) -> Self {
+        let agent = scenario.agent;
         let mut world = World::start(Options {
             agents: vec![agent],
             speed: 60,
             ..Options::default()
         });
-        world.apply_file(&repository().join(format!("tests/projects/both-kinds-{agent}.yaml")));
+        let project = scenario.project;
+        world.apply_file(&repository().join(format!("tests/projects/{project}-{agent}.yaml")));
         world.take_snapshot();
         let mut rig = Self {
-            agent,
+            scenario,
             world,
+            mark: 0,
             reference: Vec::new(),
+            verdicts: Vec::new(),
             kills: BTreeMap::new(),
         };
         rig.restore(Vec::new());
         rig.create();
-        rig.settle("the reference");
+        rig.watch("the reference");
         rig.reference = rig.effects();
+        rig.verdicts = rig.verdicts();
         rig
     }
 
+    /// Back to the beginning of the scenario.
     fn restore(&mut self, serve_arguments: Vec<String>) {
         self.world.set_serve_arguments(serve_arguments);
         self.world.restore_snapshot();
         self.world.set_serve_arguments(Vec::new());
+        if let Some(images) = self.scenario.base {
+            self.release("0.1.0", images).expect_code(0);
+            self.world.run(["watch", "0.1.0"]).expect_code(0);
+        }
+        self.mark = self.world.sim.last();
     }
 
     fn effects(&self) -> Vec<Effect> {
-        self.world
-            .sim
-            .effects(0)
-            .into_iter()
-            .filter(|effect| effect.operation.is_some())
-            .collect()
+        let mut effects = self.world.sim.effects(self.mark);
+        effects.retain(|effect| effect.operation.is_some());
+        effects
+    }
+
+    fn release(&self, version: &str, images: &[&str]) -> Ran {
+        let mut arguments = vec!["release", "create", "--version", version, "--no-wait"];
+        for image in images {
+            arguments.extend(["--image", image]);
+        }
+        self.world.run(arguments)
     }
 
     fn create(&self) -> Ran {
-        self.world.run([
-            "release",
-            "create",
-            "--version",
-            VERSION,
-            "--image",
-            "web=1.0.0",
-            "--image",
-            "orders=1.0.0",
-            "--no-wait",
-        ])
+        self.release(VERSION, self.scenario.images)
+    }
+
+    fn watch(&self, what: &str) {
+        let ran = self.world.run(["watch", VERSION]);
+        let (code, said) = (
+            ran.code,
+            format!("{}\n{}\n{}", ran.stdout, ran.stderr, self.logs()),
+        );
+        assert_eq!(code, self.scenario.code, "{what}: {said}");
+    }
+
+    fn verdicts(&self) -> Verdicts {
+        let shown = self
+            .world
+            .run(["release", "show", VERSION, "--output", "json"])
+            .expect_code(0)
+            .json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let deployments = shown["deployments"].as_array().expect("deployments").clone();
+        let operations = deployments
+            .iter()
+            .flat_map(|d| d["operations"].as_array().expect("operations").clone());
+        operations
+            .map(|o| (text(&o["service"]), text(&o["verdict"]), text(&o["reason"])))
+            .collect()
     }
 
     /// The release goes on to the verdict of the reference run.
     fn settle(&self, what: &str) {
-        let ran = self.world.run(["watch", VERSION]);
-        assert_eq!(
-            ran.code,
-            0,
-            "{what}: {}\n{}\n{}",
-            ran.stdout,
-            ran.stderr,
-            self.logs()
-        );
+        self.watch(what);
+        assert_eq!(self.verdicts(), self.verdicts, "{what}\n{}", self.logs());
     }
 
     fn logs(&self) -> String {
         format!(
             "--- orchestrator\n{}\n--- agent\n{}\n--- effects\n{:#?}",
             self.world.orchestrator_log(),
-            self.world.agent_log(self.agent),
+            self.world.agent_log(self.scenario.agent),
             effects_of(&self.effects())
         )
     }
@@ -135,9 +194,9 @@ impl Rig {
         let id = breakpoint.id().to_owned();
         match victim {
             Victim::Agent => {
-                self.world.kill_agent(self.agent);
+                self.world.kill_agent(self.scenario.agent);
                 self.world.sim.breakpoint(&id).release_dropped();
-                self.world.start_agent(self.agent);
+                self.world.start_agent(self.scenario.agent);
             }
             Victim::Orchestrator => {
                 self.world.kill_orchestrator();
@@ -170,7 +229,7 @@ impl Rig {
         let created = self.create();
         let died = wait_for(&what, Duration::from_secs(60), || match victim {
             Victim::Orchestrator => self.world.orchestrator.as_mut()?.ended(),
-            Victim::Agent => self.world.agent_program(self.agent)?.ended(),
+            Victim::Agent => self.world.agent_program(self.scenario.agent)?.ended(),
         });
         assert!(!died.success(), "{what}: it ended by itself");
         match victim {
@@ -179,8 +238,8 @@ impl Rig {
                 self.world.start_orchestrator();
             }
             Victim::Agent => {
-                self.world.kill_agent(self.agent);
-                self.world.start_agent(self.agent);
+                self.world.kill_agent(self.scenario.agent);
+                self.world.start_agent(self.scenario.agent);
             }
         }
         if created.code != 0 {
@@ -202,22 +261,29 @@ impl Rig {
     }
 }
 
-fn every_arrival(agent: &'static str, victim: Victim) {
-    let mut rig = Rig::start(agent);
+fn every_arrival(scenario: Scenario, victim: Victim, least_writes: usize) {
+    let mut rig = Rig::start(scenario);
     let steps = steps(&rig.reference);
-    assert!(steps.iter().filter(|step| step.write).count() >= 4, "{steps:#?}");
+    assert!(
+        steps.iter().filter(|step| step.write).count() >= least_writes,
+        "{steps:#?}"
+    );
     for step in &steps {
         for side in SIDES {
             rig.kill_at(step, side, victim);
         }
     }
     let names: Vec<String> = steps.iter().map(Step::name).collect();
-    rig.report(&format!("{victim:?} ({agent}), arrivals"), &names, SIDES.len());
+    rig.report(
+        &format!("{victim:?} ({}), arrivals", scenario.agent),
+        &names,
+        SIDES.len(),
+    );
     rig.world.stop();
 }
 
-fn every_commit(agent: &'static str, victim: Victim) {
-    let mut rig = Rig::start(agent);
+fn every_commit(victim: Victim) {
+    let mut rig = Rig::start(BOTH_KINDS);
     let log = rig.world.path().join("commits");
     rig.restore(vec!["--planted-commit-log".to_owned(), log.display().to_string()]);
     rig.create().expect_code(0);
@@ -234,31 +300,75 @@ fn every_commit(agent: &'static str, victim: Victim) {
             rig.kill_at_commit(commit, side, victim);
         }
     }
-    rig.report(&format!("{victim:?} ({agent}), commits"), &commits, 2);
+    rig.report(&format!("{victim:?}, commits"), &commits, 2);
     rig.world.stop();
 }
 
 #[test]
 fn the_polling_agent_killed_at_every_arrival() {
-    every_arrival("dev", Victim::Agent);
+    every_arrival(BOTH_KINDS, Victim::Agent, 4);
 }
 
 #[test]
 fn the_listening_agent_killed_at_every_arrival() {
-    every_arrival("staging", Victim::Agent);
+    every_arrival(
+        Scenario {
+            agent: "staging",
+            ..BOTH_KINDS
+        },
+        Victim::Agent,
+        4,
+    );
 }
 
 #[test]
 fn the_orchestrator_killed_at_every_arrival() {
-    every_arrival("dev", Victim::Orchestrator);
+    every_arrival(BOTH_KINDS, Victim::Orchestrator, 4);
 }
 
 #[test]
 fn the_orchestrator_killed_at_every_commit() {
-    every_commit("dev", Victim::Orchestrator);
+    every_commit(Victim::Orchestrator);
 }
 
 #[test]
 fn the_agent_killed_at_every_commit() {
-    every_commit("dev", Victim::Agent);
+    every_commit(Victim::Agent);
+}
+
+#[test]
+fn the_agent_killed_over_a_stack_update() {
+    every_arrival(
+        Scenario {
+            images: &["web=1.2.0"],
+            ..WEB
+        },
+        Victim::Agent,
+        2,
+    );
+}
+
+#[test]
+fn the_agent_killed_over_a_stack_that_needs_no_change() {
+    every_arrival(
+        Scenario {
+            images: &["web=1.0.0"],
+            ..WEB
+        },
+        Victim::Agent,
+        0,
+    );
+}
+
+#[test]
+fn the_agent_killed_over_a_stack_update_that_fails() {
+    every_arrival(
+        Scenario {
+            images: &["web=1.1.0"],
+            code: 3,
+            ..WEB
+        },
+        Victim::Agent,
+        2,
+    );
 }
