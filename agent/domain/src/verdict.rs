@@ -115,6 +115,16 @@ reasons! {
     StackInProgress = "stack_in_progress" => Errored,
     /// The stack can only be freed by a person.
     StackStuck = "stack_stuck" => Errored,
+    /// The stack vanished while it was followed.
+    StackGone = "stack_gone" => Errored,
+    /// The agent's role lost its rights while the change was followed; AWS carries on.
+    AccessLost = "access_lost" => Errored,
+    /// What would be done is not what was approved; nothing was changed.
+    PlanChanged = "plan_changed" => Errored,
+    /// Pre-flight found what would make the deployment fail; nothing was written.
+    PreflightFailed = "preflight_failed" => Errored,
+    /// CloudFormation cannot replace a resource that has a name; nothing was changed.
+    ReplacementImpossible = "replacement_impossible" => Errored,
     /// The template is too large for CloudFormation.
     TemplateTooLarge = "template_too_large" => Errored,
     /// The agent's role may not do this.
@@ -126,6 +136,10 @@ reasons! {
 
     /// Cancelled, and put back.
     Cancelled = "cancelled" => Cancelled,
+    /// A stack's update was cancelled; CloudFormation put back what ran before.
+    UpdateCancelled = "update_cancelled" => Cancelled,
+    /// A first creation was cancelled; its stack was deleted.
+    CreateCancelled = "create_cancelled" => Cancelled,
     /// Cancelled; ECS carries on and nobody follows.
     Detached = "detached" => Cancelled,
 }

@@ -39,7 +39,7 @@ impl<A: Account> Deploy<'_, A> {
                 summary,
             }) if self.was_cancelled() => {
                 self.handle.step(Step::Rollback, StepState::Done, summary.clone());
-                Ending::new(Reason::Cancelled, format!("cancelled; {summary}"))
+                Ending::new(Reason::UpdateCancelled, format!("cancelled; {summary}"))
             }
             Some(RolloutJudgement::Ended { reason, summary }) => self.explained(reason, summary).await,
             Some(RolloutJudgement::InProgress(_) | RolloutJudgement::Needs(_)) => Ending::new(
@@ -72,7 +72,7 @@ impl<A: Account> Deploy<'_, A> {
         }
         let summary = format!("cancelled; stack {name} was deleted before it was healthy");
         self.handle.step(Step::Rollback, StepState::Done, summary.clone());
-        Ok(Ending::new(Reason::Cancelled, summary))
+        Ok(Ending::new(Reason::CreateCancelled, summary))
     }
 
     /// The change set was empty; that may hide a service on another revision.
