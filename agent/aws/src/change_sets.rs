@@ -116,6 +116,22 @@ impl StackChanges for Aws {
         answer(call.send().await, &format!("stack {stack}")).map(drop)
     }
 
+    async fn continue_rollback(
+        &self,
+        region: &str,
+        stack: &str,
+        role_arn: Option<&str>,
+        token: &str,
+    ) -> Answer<()> {
+        let call = self
+            .cloudformation(region)
+            .continue_update_rollback()
+            .stack_name(stack)
+            .set_role_arn(role_arn.map(str::to_owned))
+            .client_request_token(token);
+        answer(call.send().await, &format!("stack {stack}")).map(drop)
+    }
+
     async fn delete_stack(&self, region: &str, stack: &str, token: &str) -> Answer<()> {
         let call = self
             .cloudformation(region)

@@ -27,6 +27,29 @@ impl Aws {
         self.inner.clients.ecs(region)
     }
 
+    async fn update(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+        force: Option<bool>,
+    ) -> Answer<ObservedService> {
+        let call = self
+            .ecs(&at.region)
+            .update_service()
+            .cluster(&at.cluster)
+            .service(service)
+            .task_definition(&task_definition.0)
+            .set_force_new_deployment(force)
+            .customize()
+            .config_override(sent_once());
+        let updated = answer(call.send().await, &format!("service {service}"))?;
+        updated
+            .service()
+            .map(observe::service)
+            .ok_or(call::incomplete("service"))
+    }
+
     /// DescribeServices for at most [`SERVICES_A_CALL`] names; who is MISSING is not in the answer.
     pub(crate) async fn describe_services(
         &self,
@@ -173,19 +196,16 @@ impl Ecs for Aws {
         service: &str,
         task_definition: &TaskDefinitionArn,
     ) -> Answer<ObservedService> {
-        let call = self
-            .ecs(&at.region)
-            .update_service()
-            .cluster(&at.cluster)
-            .service(service)
-            .task_definition(&task_definition.0)
-            .customize()
-            .config_override(sent_once());
-        let updated = answer(call.send().await, &format!("service {service}"))?;
-        updated
-            .service()
-            .map(observe::service)
-            .ok_or(call::incomplete("service"))
+        self.update(at, service, task_definition, None).await
+    }
+
+    async fn force_deployment(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> Answer<ObservedService> {
+        self.update(at, service, task_definition, Some(true)).await
     }
 
     async fn service_deployments(&self, at: &ClusterRef, service: &str) -> Answer<Vec<ServiceDeployment>> {

@@ -33,6 +33,11 @@ impl OperationId {
         format!("{}-delete", self.0)
     }
 
+    /// Marks the stack events of a roll-back that was stuck and is continued.
+    pub fn continue_token(self) -> String {
+        format!("{}-continue", self.0)
+    }
+
     /// Marks the stack events of a cancelled update.
     pub fn cancel_token(self) -> String {
         format!("{}-cancel", self.0)

@@ -81,6 +81,16 @@ pub trait Ecs: Send + Sync {
         task_definition: &TaskDefinitionArn,
     ) -> impl Future<Output = Answer<ObservedService>> + Send;
 
+    /// One UpdateService to this revision with forceNewDeployment: a new deployment
+    /// also when the service runs it already. Never repeated by itself. Returns the
+    /// service right after.
+    fn force_deployment(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> impl Future<Output = Answer<ObservedService>> + Send;
+
     /// The service's deployments that ECS keeps a record of, newest first, at most 100.
     fn service_deployments(
         &self,
@@ -194,6 +204,17 @@ pub trait StackChanges: Send + Sync {
         &self,
         region: &str,
         stack: &str,
+        token: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// ContinueUpdateRollback, without resources to skip: CloudFormation tries again
+    /// to take a failed update back. `token` becomes the ClientRequestToken of the
+    /// stack's events.
+    fn continue_rollback(
+        &self,
+        region: &str,
+        stack: &str,
+        role_arn: Option<&str>,
         token: &str,
     ) -> impl Future<Output = Answer<()>> + Send;
 
