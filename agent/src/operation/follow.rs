@@ -39,6 +39,8 @@ pub(super) struct Follower<'a, A> {
     /// AWS's time from which on what happens counts; known once our deployment was seen.
     since: Option<Timestamp>,
     misses: u32,
+    /// Events that the first look shows are of earlier rollouts.
+    skips_the_past: bool,
     stopped: Vec<StoppedTask>,
     told_tasks: HashSet<String>,
     told_events: HashSet<String>,
@@ -66,6 +68,7 @@ impl<'a, A: Account> Follower<'a, A> {
             ours,
             since: None,
             misses: 0,
+            skips_the_past: false,
             stopped: Vec::new(),
             told_tasks: HashSet::new(),
             told_events: HashSet::new(),
@@ -79,6 +82,11 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Our deployment is known to be gone already: no need to wait for it to show.
     pub(super) fn presume_gone(&mut self) {
         self.misses = follow::MISSES_BEFORE_GONE;
+    }
+
+    /// Nothing was changed: what the service shows already is no news of this operation.
+    pub(super) fn skip_the_past(&mut self) {
+        self.skips_the_past = true;
     }
 
     /// AWS's time from which on what happens counts.
@@ -302,6 +310,10 @@ impl<'a, A: Account> Follower<'a, A> {
             moved = true;
         }
         let Some(since) = self.since else { return moved };
+        if std::mem::take(&mut self.skips_the_past) {
+            let past = service.events.iter().map(|event| event.id.clone());
+            self.told_events.extend(past);
+        }
         for event in service.events.iter().rev().filter(|event| event.at >= since) {
             if self.told_events.insert(event.id.clone()) {
                 self.handle.emit(Event::ServiceEvent(wire::service_event(event)));

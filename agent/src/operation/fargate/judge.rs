@@ -112,6 +112,9 @@ impl<A: Account> Deploy<'_, A> {
             return Err(Ending::new(Reason::Unknown, summary).hint(hint));
         };
         let follower = self.follower_of(revision);
+        if good == Reason::Unchanged {
+            follower.skip_the_past();
+        }
         loop {
             match follower.run().await? {
                 Followed::Succeeded { deployment_id } if good == Reason::Unchanged => {
