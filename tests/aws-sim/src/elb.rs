@@ -2,15 +2,19 @@
 //! what is registered in them.
 //!
 //! Targets come and go with ECS tasks; their health follows from what the
-//! task's containers do.
+//! task's containers do. A target group is attached to a load balancer by a
+//! listener that forwards to it: [`listeners`] keeps both in step. The answers
+//! are in [`reads`].
+
+pub mod listeners;
+mod reads;
 
 use std::collections::BTreeMap;
 
-use crate::{
-    AwsError,
-    wire::query::{element, list, members, wrap},
-    world::{CallContext, Region, SimTime},
-};
+pub use listeners::{Condition, Listener, Rule};
+pub use reads::call;
+
+use crate::world::{Region, SimTime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
@@ -64,6 +68,10 @@ pub struct TargetGroup {
     pub name: String,
     pub arn: String,
     pub vpc: String,
+    /// HTTP, HTTPS, TCP ...
+    pub protocol: String,
+    /// HTTP1, HTTP2 or GRPC; of groups of application load balancers.
+    pub protocol_version: String,
     pub port: i64,
     pub target_type: String,
     pub path: String,
@@ -71,6 +79,9 @@ pub struct TargetGroup {
     pub healthy: u32,
     pub unhealthy: u32,
     pub deregistration_delay_s: f64,
+    /// For how long a new target gets less than its share.
+    pub slow_start_s: u32,
+    /// That of the listener that forwards to it.
     pub load_balancer: Option<String>,
     /// By id (IP address or instance) and port.
     pub targets: BTreeMap<(String, i64), Target>,
@@ -80,9 +91,9 @@ pub struct TargetGroup {
 pub struct LoadBalancer {
     pub name: String,
     pub arn: String,
+    /// `application` or `network`.
+    pub kind: String,
     pub vpc: String,
-    pub port: i64,
-    pub target_group: String,
     /// Subnet and zone.
     pub subnets: Vec<(String, String)>,
     pub security_groups: Vec<String>,
@@ -94,7 +105,16 @@ pub struct LoadBalancer {
 pub struct Elb {
     pub load_balancers: Vec<LoadBalancer>,
     /// By ARN.
+    pub listeners: BTreeMap<String, Listener>,
+    /// By ARN.
     pub target_groups: BTreeMap<String, TargetGroup>,
+}
+
+impl TargetGroup {
+    /// Of an application load balancer.
+    pub fn speaks_http(&self) -> bool {
+        self.protocol.starts_with("HTTP")
+    }
 }
 
 impl Elb {
@@ -157,213 +177,4 @@ pub fn step(region: &mut Region, now: SimTime) {
             }
         }
     }
-}
-
-/// One awsQuery action. The answer is the XML inside `<ActionResult>`.
-pub fn call(
-    region: &mut Region,
-    _ctx: &CallContext,
-    action: &str,
-    params: &BTreeMap<String, String>,
-) -> Result<String, AwsError> {
-    match action {
-        "DescribeTargetGroups" => describe_target_groups(region, params),
-        "DescribeTargetHealth" => describe_target_health(region, params),
-        "DescribeLoadBalancers" => describe_load_balancers(region, params),
-        "DescribeListeners" => describe_listeners(region, params),
-        "DescribeTags" => describe_tags(region, params),
-        _ => Err(AwsError::unknown_action(action)),
-    }
-}
-
-fn no_target_group() -> AwsError {
-    AwsError::client("TargetGroupNotFound", "One or more target groups not found")
-}
-
-fn no_load_balancer() -> AwsError {
-    AwsError::client("LoadBalancerNotFound", "One or more load balancers not found")
-}
-
-fn describe_target_groups(region: &Region, params: &BTreeMap<String, String>) -> Result<String, AwsError> {
-    let arns = list(params, "TargetGroupArns");
-    let names = list(params, "Names");
-    let groups = &region.elb.target_groups;
-    let unknown_arn = arns.iter().any(|arn| !groups.contains_key(arn));
-    let unknown_name = names
-        .iter()
-        .any(|name| !groups.values().any(|group| group.name == *name));
-    if unknown_arn || unknown_name {
-        return Err(no_target_group());
-    }
-    let balancer = params.get("LoadBalancerArn");
-    let chosen = groups
-        .values()
-        .filter(|group| arns.is_empty() || arns.contains(&group.arn))
-        .filter(|group| names.is_empty() || names.contains(&group.name))
-        .filter(|group| balancer.is_none() || group.load_balancer.as_ref() == balancer);
-    Ok(members("TargetGroups", chosen.map(target_group_xml)))
-}
-
-fn target_group_xml(group: &TargetGroup) -> String {
-    [
-        element("TargetGroupArn", &group.arn),
-        element("TargetGroupName", &group.name),
-        element("Protocol", "HTTP"),
-        element("Port", &group.port.to_string()),
-        element("VpcId", &group.vpc),
-        element("HealthCheckProtocol", "HTTP"),
-        element("HealthCheckPort", "traffic-port"),
-        element("HealthCheckEnabled", "true"),
-        element("HealthCheckIntervalSeconds", &group.interval_s.to_string()),
-        element("HealthCheckTimeoutSeconds", "2"),
-        element("HealthyThresholdCount", &group.healthy.to_string()),
-        element("UnhealthyThresholdCount", &group.unhealthy.to_string()),
-        element("HealthCheckPath", &group.path),
-        wrap("Matcher", &element("HttpCode", "200")),
-        members(
-            "LoadBalancerArns",
-            group
-                .load_balancer
-                .iter()
-                .map(|arn| crate::wire::query::escape(arn)),
-        ),
-        element("TargetType", &group.target_type),
-        element("ProtocolVersion", "HTTP1"),
-        element("IpAddressType", "ipv4"),
-    ]
-    .concat()
-}
-
-fn describe_target_health(region: &Region, params: &BTreeMap<String, String>) -> Result<String, AwsError> {
-    let group = params
-        .get("TargetGroupArn")
-        .and_then(|arn| region.elb.target_groups.get(arn))
-        .ok_or_else(no_target_group)?;
-    let described = group.targets.iter().map(|((id, port), target)| {
-        let port = port.to_string();
-        let mut health = element("State", target.state.word());
-        if let Some((reason, description)) = target.state.reason() {
-            health += &element("Reason", reason);
-            health += &element("Description", description);
-        }
-        wrap(
-            "Target",
-            &[
-                element("Id", id),
-                element("Port", &port),
-                element("AvailabilityZone", &target.zone),
-            ]
-            .concat(),
-        ) + &element("HealthCheckPort", &port)
-            + &wrap("TargetHealth", &health)
-    });
-    Ok(members("TargetHealthDescriptions", described))
-}
-
-fn describe_load_balancers(region: &Region, params: &BTreeMap<String, String>) -> Result<String, AwsError> {
-    let arns = list(params, "LoadBalancerArns");
-    let names = list(params, "Names");
-    let balancers = &region.elb.load_balancers;
-    let unknown_arn = arns.iter().any(|arn| !balancers.iter().any(|lb| lb.arn == *arn));
-    let unknown_name = names
-        .iter()
-        .any(|name| !balancers.iter().any(|lb| lb.name == *name));
-    if unknown_arn || unknown_name {
-        return Err(no_load_balancer());
-    }
-    let chosen = balancers
-        .iter()
-        .filter(|lb| arns.is_empty() || arns.contains(&lb.arn))
-        .filter(|lb| names.is_empty() || names.contains(&lb.name));
-    let region_name = &region.name;
-    Ok(members(
-        "LoadBalancers",
-        chosen.map(|lb| load_balancer_xml(lb, region_name)),
-    ))
-}
-
-fn load_balancer_xml(balancer: &LoadBalancer, region: &str) -> String {
-    let zones = balancer
-        .subnets
-        .iter()
-        .map(|(subnet, zone)| element("ZoneName", zone) + &element("SubnetId", subnet));
-    [
-        element("LoadBalancerArn", &balancer.arn),
-        element(
-            "DNSName",
-            &format!("internal-{}.{region}.elb.amazonaws.com", balancer.name),
-        ),
-        element("CanonicalHostedZoneId", "Z32O12XQLNTSW2"),
-        element("CreatedTime", &balancer.created.iso()),
-        element("LoadBalancerName", &balancer.name),
-        element("Scheme", "internal"),
-        element("VpcId", &balancer.vpc),
-        wrap("State", &element("Code", "active")),
-        element("Type", "application"),
-        members("AvailabilityZones", zones),
-        members(
-            "SecurityGroups",
-            balancer
-                .security_groups
-                .iter()
-                .map(|group| crate::wire::query::escape(group)),
-        ),
-        element("IpAddressType", "ipv4"),
-    ]
-    .concat()
-}
-
-fn describe_listeners(region: &Region, params: &BTreeMap<String, String>) -> Result<String, AwsError> {
-    let wanted = params.get("LoadBalancerArn");
-    let arns = list(params, "ListenerArns");
-    if let Some(wanted) = wanted
-        && !region.elb.load_balancers.iter().any(|lb| lb.arn == *wanted)
-    {
-        return Err(no_load_balancer());
-    }
-    let listeners = region
-        .elb
-        .load_balancers
-        .iter()
-        .filter(|lb| wanted.is_none_or(|arn| lb.arn == *arn))
-        .map(|lb| {
-            (
-                lb,
-                lb.arn.replace(":loadbalancer/", ":listener/") + "/f2f7dc8efc522ab2",
-            )
-        })
-        .filter(|(_, arn)| arns.is_empty() || arns.contains(arn))
-        .map(|(lb, arn)| {
-            [
-                element("ListenerArn", &arn),
-                element("LoadBalancerArn", &lb.arn),
-                element("Port", &lb.port.to_string()),
-                element("Protocol", "HTTP"),
-                members(
-                    "DefaultActions",
-                    [element("Type", "forward") + &element("TargetGroupArn", &lb.target_group)],
-                ),
-            ]
-            .concat()
-        });
-    Ok(members("Listeners", listeners))
-}
-
-fn describe_tags(region: &Region, params: &BTreeMap<String, String>) -> Result<String, AwsError> {
-    let arns = list(params, "ResourceArns");
-    let known = |arn: &String| {
-        region.elb.target_groups.contains_key(arn)
-            || region.elb.load_balancers.iter().any(|lb| lb.arn == *arn)
-    };
-    if let Some(unknown) = arns.iter().find(|arn| !known(arn)) {
-        return Err(if unknown.contains(":targetgroup/") {
-            no_target_group()
-        } else {
-            no_load_balancer()
-        });
-    }
-    let described = arns
-        .iter()
-        .map(|arn| element("ResourceArn", arn) + &members("Tags", std::iter::empty()));
-    Ok(members("TagDescriptions", described))
 }

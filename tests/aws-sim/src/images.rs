@@ -49,11 +49,18 @@ pub struct Image {
     /// A crash that does not happen when the container has this environment variable or secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless_environment: Option<String>,
+    /// The CPUs that it is built for, as OCI names them; more than one is an index.
+    #[serde(default = "Image::default_architectures")]
+    pub architectures: Vec<String>,
 }
 
 impl Image {
     fn default_registry() -> String {
         "ecr".to_owned()
+    }
+
+    fn default_architectures() -> Vec<String> {
+        vec!["amd64".to_owned()]
     }
 
     fn default_exit_code() -> i32 {

@@ -58,6 +58,8 @@ pub struct Region {
     pub network: ec2::Network,
     /// ARNs of secrets, and names or ARNs of parameters.
     pub secrets: Vec<String>,
+    /// Names of Systems Manager's parameters.
+    pub parameters: Vec<String>,
     /// The registries of the whole world.
     pub images: images::Registry,
     pub timing: Timing,
@@ -86,6 +88,7 @@ impl Region {
             elb: elb::Elb::default(),
             network: ec2::Network::default(),
             secrets: Vec::new(),
+            parameters: Vec::new(),
             images,
             timing,
             stepped: SimTime(now.0 - now.0.rem_euclid(STEP_MS)),

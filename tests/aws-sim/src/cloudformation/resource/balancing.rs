@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Handled, Made, Refusal, Wait, Wanted, handler_words};
 use crate::{
     cloudformation::{model::Resource, template::scalar},
-    elb::TargetGroup,
+    elb::{Condition, Rule, TargetGroup},
     world::{Region, SimTime},
 };
 
@@ -45,25 +45,26 @@ fn group(name: &str, arn: &str, wanted: &Wanted) -> TargetGroup {
         name: name.to_owned(),
         arn: arn.to_owned(),
         vpc: text("VpcId").unwrap_or_default(),
+        protocol: text("Protocol").unwrap_or_else(|| "HTTP".to_owned()),
+        protocol_version: text("ProtocolVersion").unwrap_or_else(|| "HTTP1".to_owned()),
         port: number("Port").map_or(80, i64::from),
         target_type: text("TargetType").unwrap_or_else(|| "instance".to_owned()),
         path: text("HealthCheckPath").unwrap_or_else(|| "/".to_owned()),
         interval_s: number("HealthCheckIntervalSeconds").map_or(30.0, f64::from),
         healthy: number("HealthyThresholdCount").unwrap_or(5),
         unhealthy: number("UnhealthyThresholdCount").unwrap_or(2),
-        deregistration_delay_s: deregistration_delay(wanted).unwrap_or(300.0),
+        deregistration_delay_s: attribute(wanted, "deregistration_delay.timeout_seconds").unwrap_or(300.0),
+        slow_start_s: attribute(wanted, "slow_start.duration_seconds").unwrap_or(0),
         load_balancer: None,
         targets: BTreeMap::new(),
     }
 }
 
-fn deregistration_delay(wanted: &Wanted) -> Option<f64> {
+fn attribute<T: std::str::FromStr>(wanted: &Wanted, key: &str) -> Option<T> {
     let attributes = wanted.properties.get("TargetGroupAttributes")?.as_array()?;
-    let is_delay = |attribute: &&Value| {
-        attribute.get("Key").and_then(Value::as_str) == Some("deregistration_delay.timeout_seconds")
-    };
-    let delay = attributes.iter().find(is_delay)?.get("Value").and_then(scalar)?;
-    delay.parse().ok()
+    let is_it = |attribute: &&Value| attribute.get("Key").and_then(Value::as_str) == Some(key);
+    let value = attributes.iter().find(is_it)?.get("Value").and_then(scalar)?;
+    value.parse().ok()
 }
 
 pub fn delete_target_group(region: &mut Region, now: SimTime, is: &Resource) -> Wait {
@@ -74,29 +75,20 @@ pub fn delete_target_group(region: &mut Region, now: SimTime, is: &Resource) -> 
 /// A rule that forwards: its target groups belong to the listener's load balancer from now on.
 pub fn create_rule(region: &mut Region, now: SimTime, wanted: &Wanted) -> Handled<Made> {
     let listener = wanted.text("ListenerArn").unwrap_or_default().to_owned();
-    let balancer = listener.replace(":listener/", ":loadbalancer/");
-    let balancer = region
-        .elb
-        .load_balancers
-        .iter()
-        .find(|found| balancer.starts_with(&found.arn));
-    let Some(balancer) = balancer.map(|found| found.arn.clone()) else {
-        let words = "One or more listeners not found (Service: ElasticLoadBalancingV2, Status Code: 400)";
-        return Err(Refusal::Failed(handler_words(region, words, "NotFound")));
-    };
-    for arn in forwarded_by(&wanted.properties) {
-        match region.elb.target_groups.get_mut(&arn) {
-            Some(group) => group.load_balancer = Some(balancer.clone()),
-            None => {
-                let words = format!(
-                    "Target group '{arn}' not found (Service: ElasticLoadBalancingV2, Status Code: 400)"
-                );
-                return Err(Refusal::Failed(handler_words(region, &words, "NotFound")));
-            }
-        }
-    }
     let unique = region.ids.hex("listener-rule", 16);
     let arn = format!("{}/{unique}", listener.replace(":listener/", ":listener-rule/"));
+    let rule = rule(&arn, &wanted.properties);
+    if let Err(refused) = region.elb.put_rule(&listener, rule) {
+        let words = format!(
+            "{} (Service: ElasticLoadBalancingV2, Status Code: {})",
+            refused.message, refused.http_status
+        );
+        let code = match refused.code.as_str() {
+            "PriorityInUse" => "AlreadyExists",
+            _ => "NotFound",
+        };
+        return Err(Refusal::Failed(handler_words(region, &words, code)));
+    }
     Ok(Made {
         attributes: BTreeMap::from([
             ("RuleArn".to_owned(), arn.clone()),
@@ -107,12 +99,32 @@ pub fn create_rule(region: &mut Region, now: SimTime, wanted: &Wanted) -> Handle
     })
 }
 
-pub fn delete_rule(region: &mut Region, now: SimTime, is: &Resource) -> Wait {
-    for arn in forwarded_by(&is.properties) {
-        if let Some(group) = region.elb.target_groups.get_mut(&arn) {
-            group.load_balancer = None;
-        }
+/// The rule of a template's properties.
+fn rule(arn: &str, properties: &Map<String, Value>) -> Rule {
+    let priority = properties.get("Priority").and_then(scalar);
+    let conditions = properties.get("Conditions").and_then(Value::as_array);
+    Rule {
+        arn: arn.to_owned(),
+        priority: priority.and_then(|text| text.parse().ok()).unwrap_or(0),
+        conditions: conditions.into_iter().flatten().map(condition).collect(),
+        target_groups: forwarded_by(properties),
     }
+}
+
+/// The values of a condition stand in itself or in the configuration of its field.
+fn condition(given: &Value) -> Condition {
+    let configured = ["HostHeaderConfig", "PathPatternConfig"]
+        .iter()
+        .find_map(|config| given.get(config)?.get("Values"));
+    let values = given.get("Values").or(configured).and_then(Value::as_array);
+    Condition {
+        field: given.get("Field").and_then(scalar).unwrap_or_default(),
+        values: values.into_iter().flatten().filter_map(scalar).collect(),
+    }
+}
+
+pub fn delete_rule(region: &mut Region, now: SimTime, is: &Resource) -> Wait {
+    region.elb.remove_rule(&is.physical_id);
     Wait::Until(now.plus_ms(2_000))
 }
 
