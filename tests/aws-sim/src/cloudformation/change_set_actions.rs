@@ -85,7 +85,8 @@ pub fn create(region: &mut Region, stacks: &mut Stacks, ctx: &CallContext, param
 
 pub fn describe(stacks: &Stacks, params: &Params) -> Answer {
     let (stack, change_set) = find(stacks, params)?;
-    render::change_set(stack, change_set, optional(params, "NextToken"))
+    let has_values = flag(params, "IncludePropertyValues");
+    render::change_set(stack, change_set, optional(params, "NextToken"), has_values)
 }
 
 pub fn list(stacks: &Stacks, params: &Params) -> Answer {

@@ -1,13 +1,16 @@
 //! What a blueprint would change in a stack: compared by templates and
 //! parameters, as CloudFormation does, never by what really runs.
 
+mod leaves;
+
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+pub use leaves::Leaf;
+use serde_json::{Map, Value, json};
 
 use super::{
     evaluate::{Lookup, Pseudo},
-    kind::Kind,
+    kind::{Kind, Recreation},
     model::{Blueprint, Resource, Stack},
     operation::step::changed,
     references::{self, Reference},
@@ -50,10 +53,14 @@ pub struct ResourceChange {
     pub logical_id: String,
     pub physical_id: Option<String>,
     pub kind: Kind,
-    pub is_replaced: bool,
+    pub replacement: Recreation,
     /// `Delete`, `Retain`, `ReplaceAndDelete`, `ReplaceAndRetain`, where one of them applies.
     pub policy_action: Option<&'static str>,
     pub details: Vec<Detail>,
+    /// `BeforeContext`: the resource as it is, as JSON.
+    pub before: Option<String>,
+    /// `AfterContext`: the resource as it will be, as JSON.
+    pub after: Option<String>,
 }
 
 /// Why and where a resource changes.
@@ -62,8 +69,32 @@ pub struct Detail {
     /// `Properties`, `Tags`, `Metadata`, `DeletionPolicy`, `UpdateReplacePolicy`.
     pub attribute: &'static str,
     pub property: Option<String>,
-    pub is_recreated: bool,
+    pub recreation: Recreation,
     pub source: Source,
+    /// The place inside, shown to those who ask for values.
+    pub leaf: Option<Leaf>,
+}
+
+impl Detail {
+    /// Whether the value is known before the change set is executed.
+    pub fn is_static(&self) -> bool {
+        matches!(self.source, Source::Parameter(_) | Source::Direct)
+    }
+
+    /// `/Properties/ContainerDefinitions/0/Image`.
+    pub fn path(&self) -> Option<String> {
+        let leaf = self.leaf.as_ref()?;
+        let property = match self.attribute {
+            "Tags" => Some("Tags"),
+            _ => self.property.as_deref(),
+        };
+        let place = match property {
+            Some(property) => format!("/Properties/{property}"),
+            None => format!("/{}", self.attribute),
+        };
+        let inside = leaf.path.iter().map(|part| format!("/{part}"));
+        Some(place + &inside.collect::<String>())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +128,7 @@ pub fn changes(stack: &Stack, wanted: &Blueprint, pseudo: &Pseudo) -> Result<Dif
         let change = change_of(stack, wanted, declaration, pseudo, &view)?;
         if change
             .as_ref()
-            .is_some_and(|c| c.action == Action::Add || c.is_replaced)
+            .is_some_and(|c| c.action == Action::Add || c.replacement != Recreation::Never)
         {
             view.later.insert(logical_id);
         }
@@ -153,14 +184,16 @@ fn change_of(
             logical_id: declaration.logical_id.clone(),
             physical_id: None,
             kind: declaration.kind,
-            is_replaced: false,
+            replacement: Recreation::Never,
             policy_action: None,
             details: Vec::new(),
+            before: None,
+            after: Some(context(&properties, declaration.metadata.as_ref())),
         }));
     };
     let details = details(stack, wanted, declaration, is, &properties, view);
-    let is_replaced = details.iter().any(|detail| detail.is_recreated);
-    let policy_action = is_replaced.then_some(match declaration.update_replace {
+    let replacement = replacement(&details);
+    let policy_action = (replacement != Recreation::Never).then_some(match declaration.update_replace {
         Policy::Delete => "ReplaceAndDelete",
         Policy::Retain | Policy::RetainExceptOnCreate => "ReplaceAndRetain",
     });
@@ -169,10 +202,37 @@ fn change_of(
         logical_id: is.logical_id.clone(),
         physical_id: Some(is.physical_id.clone()),
         kind: is.kind,
-        is_replaced,
+        replacement,
         policy_action,
         details,
+        before: Some(context(&is.properties, is.metadata.as_ref())),
+        after: Some(context(&properties, declaration.metadata.as_ref())),
     }))
+}
+
+/// A resource for certain when a value that is known now asks for it; perhaps
+/// when it depends on a value that only the execution brings.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html>
+fn replacement(details: &[Detail]) -> Recreation {
+    let certain = |detail: &Detail| detail.recreation == Recreation::Always && detail.is_static();
+    if details.iter().any(certain) {
+        Recreation::Always
+    } else if details
+        .iter()
+        .any(|detail| detail.recreation != Recreation::Never)
+    {
+        Recreation::Conditionally
+    } else {
+        Recreation::Never
+    }
+}
+
+fn context(properties: &Map<String, Value>, metadata: Option<&Value>) -> String {
+    let mut whole = json!({ "Properties": properties });
+    if let Some(metadata) = metadata {
+        whole["Metadata"] = metadata.clone();
+    }
+    whole.to_string()
 }
 
 fn details(
@@ -183,13 +243,18 @@ fn details(
     properties: &Map<String, Value>,
     view: &View<'_>,
 ) -> Vec<Detail> {
-    let mut details: Vec<Detail> = changed(&is.properties, properties)
-        .into_iter()
-        .map(|property| Detail {
+    let changed = changed(&is.properties, properties).into_iter();
+    let mut details: Vec<Detail> = changed
+        .flat_map(|property| {
+            let leaves = leaves::leaves(is.properties.get(&property), properties.get(&property));
+            leaves.into_iter().map(move |leaf| (property.clone(), leaf))
+        })
+        .map(|(property, leaf)| Detail {
             attribute: if property == "Tags" { "Tags" } else { "Properties" },
-            is_recreated: is.kind.is_replaced_by(&property),
-            source: source(stack, wanted, declaration, &property, view),
+            recreation: is.kind.recreation(&property),
+            source: source(stack, wanted, declaration, &property, &leaf, view),
             property: (property != "Tags").then_some(property),
+            leaf: Some(leaf),
         })
         .collect();
     let whole = [
@@ -206,8 +271,9 @@ fn details(
             details.push(Detail {
                 attribute,
                 property: None,
-                is_recreated: false,
+                recreation: Recreation::Never,
                 source: Source::Direct,
+                leaf: None,
             });
         }
     }
@@ -219,11 +285,13 @@ fn source(
     wanted: &Blueprint,
     declaration: &Declaration,
     property: &str,
+    leaf: &Leaf,
     view: &View<'_>,
 ) -> Source {
     let Some(value) = declaration.properties.get(property) else {
         return Source::Direct;
     };
+    let value = leaves::written(value, &leaf.path);
     let before = stack.blueprint.as_ref();
     for reference in references::of(value) {
         match reference {
@@ -258,11 +326,13 @@ fn removal(is: &Resource) -> ResourceChange {
         logical_id: is.logical_id.clone(),
         physical_id: Some(is.physical_id.clone()),
         kind: is.kind,
-        is_replaced: false,
+        replacement: Recreation::Never,
         policy_action: Some(match is.deletion {
             Policy::Delete => "Delete",
             Policy::Retain | Policy::RetainExceptOnCreate => "Retain",
         }),
         details: Vec::new(),
+        before: Some(context(&is.properties, is.metadata.as_ref())),
+        after: None,
     }
 }

@@ -1,6 +1,16 @@
 //! The resource types that this CloudFormation can make, and what AWS's
 //! resource reference says of each: properties, attributes, what replaces it.
 
+use serde_json::Value;
+
+/// `RequiresRecreation`; of a whole resource, `Replacement`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recreation {
+    Never,
+    Conditionally,
+    Always,
+}
+
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -80,13 +90,15 @@ impl Kind {
         }
     }
 
-    /// Whether a change of this property makes a new physical resource.
-    pub fn is_replaced_by(self, property: &str) -> bool {
-        match self {
+    /// Whether a change of this property makes a new physical resource: the
+    /// `createOnlyProperties` and `conditionalCreateOnlyProperties` of AWS's
+    /// own resource schemas.
+    pub fn recreation(self, property: &str) -> Recreation {
+        let always = match self {
             Self::Cluster => property == "ClusterName",
             Self::Service => matches!(
                 property,
-                "ServiceName" | "Cluster" | "LaunchType" | "Role" | "SchedulingStrategy"
+                "ServiceName" | "Cluster" | "Role" | "SchedulingStrategy"
             ),
             Self::TaskDefinition => property != "Tags",
             Self::LogGroup => property == "LogGroupName",
@@ -97,6 +109,21 @@ impl Kind {
                 "Name" | "Port" | "Protocol" | "ProtocolVersion" | "TargetType" | "VpcId" | "IpAddressType"
             ),
             Self::ListenerRule => property == "ListenerArn",
+        };
+        match (always, self, property) {
+            (true, ..) => Recreation::Always,
+            (_, Self::Service, "LaunchType") => Recreation::Conditionally,
+            _ => Recreation::Never,
+        }
+    }
+
+    /// Whether going from one value of the property to the other does so.
+    pub fn is_replaced_by(self, property: &str, before: Option<&Value>, after: Option<&Value>) -> bool {
+        match self.recreation(property) {
+            Recreation::Always => true,
+            Recreation::Never => false,
+            // From a launch type to capacity providers and back ECS goes in place.
+            Recreation::Conditionally => before.is_some() && after.is_some(),
         }
     }
 
@@ -163,9 +190,11 @@ const SERVICE: &[&str] = &[
     "EnableECSManagedTags",
     "EnableExecuteCommand",
     "ForceNewDeployment",
+    "GatewayConnectors",
     "HealthCheckGracePeriodSeconds",
     "LaunchType",
     "LoadBalancers",
+    "Monitoring",
     "NetworkConfiguration",
     "PlacementConstraints",
     "PlacementStrategies",

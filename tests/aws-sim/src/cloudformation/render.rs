@@ -1,9 +1,10 @@
 //! The answers' XML, member by member as the service model of
 //! CloudFormation (botocore's `cloudformation/2010-05-15`) names them.
 
+mod changes;
+
 use super::{
     change_set::ChangeSet,
-    diff::{Detail, ResourceChange, Source},
     model::{Blueprint, Event, Resource, Stack, Tags},
     operation::OnFailure,
     template::{Parameter, Template, invalid},
@@ -139,7 +140,12 @@ fn identity(resource: &Resource) -> String {
 ///
 /// # Errors
 /// `ValidationError` for a token that was never given.
-pub fn change_set(stack: &Stack, found: &ChangeSet, token: Option<&str>) -> Result<String, AwsError> {
+pub fn change_set(
+    stack: &Stack,
+    found: &ChangeSet,
+    token: Option<&str>,
+    has_values: bool,
+) -> Result<String, AwsError> {
     let start = token.map_or(Ok(0), |token| place(Some(token), found.changes.len()))?;
     let end = found.changes.len().min(start + CHANGES_ON_A_PAGE);
     let page = found.changes.get(start..end).unwrap_or_default();
@@ -164,7 +170,7 @@ pub fn change_set(stack: &Stack, found: &ChangeSet, token: Option<&str>) -> Resu
         query::wrap("RollbackConfiguration", ""),
         query::members("Capabilities", found.blueprint.capabilities.clone()),
         tags(Some(&found.blueprint.tags)),
-        query::members("Changes", page.iter().map(change)),
+        query::members("Changes", page.iter().map(|one| changes::change(one, has_values))),
         maybe("NextToken", next.as_deref()),
         query::element("IncludeNestedStacks", "false"),
         maybe("OnStackFailure", on_failure),
@@ -190,50 +196,6 @@ pub fn change_set_summaries(stack: &Stack) -> String {
         .concat()
     };
     query::members("Summaries", stack.change_sets.iter().map(summary))
-}
-
-fn change(change: &ResourceChange) -> String {
-    let mut scope: Vec<String> = Vec::new();
-    for detail in &change.details {
-        if !scope.iter().any(|known| known == detail.attribute) {
-            scope.push(detail.attribute.to_owned());
-        }
-    }
-    let is_modified = change.action == super::diff::Action::Modify;
-    let replacement = is_modified.then_some(if change.is_replaced { "True" } else { "False" });
-    let inner = [
-        maybe("PolicyAction", change.policy_action),
-        query::element("Action", change.action.word()),
-        query::element("LogicalResourceId", &change.logical_id),
-        maybe("PhysicalResourceId", change.physical_id.as_deref()),
-        query::element("ResourceType", change.kind.name()),
-        maybe("Replacement", replacement),
-        query::members("Scope", scope),
-        query::members("Details", change.details.iter().map(detail)),
-    ];
-    query::element("Type", "Resource") + &query::wrap("ResourceChange", &inner.concat())
-}
-
-fn detail(detail: &Detail) -> String {
-    let (evaluation, source, cause) = match &detail.source {
-        Source::Parameter(name) => ("Static", "ParameterReference", Some(name)),
-        Source::Resource(name) => ("Dynamic", "ResourceReference", Some(name)),
-        Source::ResourceAttribute(name) => ("Dynamic", "ResourceAttribute", Some(name)),
-        Source::Direct => ("Static", "DirectModification", None),
-    };
-    let recreation = if detail.is_recreated { "Always" } else { "Never" };
-    let target = [
-        query::element("Attribute", detail.attribute),
-        maybe("Name", detail.property.as_deref()),
-        query::element("RequiresRecreation", recreation),
-    ];
-    [
-        query::wrap("Target", &target.concat()),
-        query::element("Evaluation", evaluation),
-        query::element("ChangeSource", source),
-        maybe("CausingEntity", cause.map(String::as_str)),
-    ]
-    .concat()
 }
 
 /// GetTemplateSummary's answer.

@@ -85,7 +85,13 @@ fn change(
         return State::Over;
     }
     operation.touched.insert(is.logical_id.clone());
-    let is_replaced = changed.iter().any(|property| is.kind.is_replaced_by(property));
+    let is_replaced = changed.iter().any(|property| {
+        is.kind.is_replaced_by(
+            property,
+            is.properties.get(property),
+            wanted.properties.get(property),
+        )
+    });
     if let Some(name) = kept_name(&is, &wanted).filter(|_| is_replaced) {
         let words = format!(
             "CloudFormation cannot update a stack when a custom-named resource requires replacing. \
