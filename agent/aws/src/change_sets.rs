@@ -154,5 +154,6 @@ fn change(change: &types::ResourceChange) -> ResourceChange {
             .replacement()
             .map(|r| r.as_str().to_owned())
             .unwrap_or_default(),
+        ..ResourceChange::default()
     }
 }

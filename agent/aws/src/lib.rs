@@ -19,6 +19,7 @@ mod observe;
 mod operation;
 mod poller;
 mod stacks;
+mod surroundings;
 mod tasks;
 mod wire;
 

@@ -81,6 +81,18 @@ impl Stacks for Aws {
             Err(error) => Err(error),
         }
     }
+
+    async fn template_body(&self, region: &str, stack: &str) -> Answer<Option<String>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .get_template()
+            .stack_name(stack)
+            .template_stage(types::TemplateStage::Original);
+        let found = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
+        Ok(found.and_then(|found| found.template_body().map(str::to_owned)))
+    }
 }
 
 fn observed(stack: &types::Stack) -> Stack {
@@ -93,6 +105,11 @@ fn observed(stack: &types::Stack) -> Stack {
             .map(|status| status.as_str().to_owned())
             .unwrap_or_default(),
         status_reason: text(stack.stack_status_reason()),
+        parameters: stack
+            .parameters()
+            .iter()
+            .map(|parameter| (text(parameter.parameter_key()), text(parameter.parameter_value())))
+            .collect(),
         outputs: stack.outputs().iter().map(output).collect(),
         tags: stack
             .tags()

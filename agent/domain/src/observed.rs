@@ -6,6 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub mod surroundings;
+
 /// One ECS cluster of the agent's account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterRef {
@@ -301,6 +303,7 @@ pub struct Stack {
     /// CloudFormation's own word; `fargate::stack` parses it.
     pub status: String,
     pub status_reason: String,
+    pub parameters: Vec<(String, String)>,
     pub outputs: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
 }
@@ -337,14 +340,39 @@ pub struct ChangeSet {
     pub changes: Vec<ResourceChange>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceChange {
-    /// Add, Modify, Remove ...
+    /// Add, Modify, Remove, Import, Dynamic.
     pub action: String,
     pub logical_id: String,
+    pub physical_id: String,
     pub resource_type: String,
     /// True, False, Conditional; empty when not said.
     pub replacement: String,
+    /// Delete, Retain, Snapshot, ReplaceAndDelete, ReplaceAndRetain ...; empty when not said.
+    pub policy_action: String,
+    pub details: Vec<PropertyChange>,
+}
+
+/// One `Details` entry of a resource's change (DescribeChangeSet with property values).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PropertyChange {
+    /// Properties, Metadata, Tags, CreationPolicy, UpdatePolicy, DeletionPolicy, UpdateReplacePolicy.
+    pub attribute: String,
+    /// The property's name; empty for other attributes.
+    pub name: String,
+    /// `/Properties/DesiredCount`, where CloudFormation says.
+    pub path: String,
+    /// Never, Conditionally, Always.
+    pub requires_recreation: String,
+    /// Static, Dynamic: whether the new value is known before the change runs.
+    pub evaluation: String,
+    /// DirectModification, ParameterReference, ResourceReference, ResourceAttribute, Automatic.
+    pub source: String,
+    /// The parameter or resource that causes it; empty for a direct modification.
+    pub cause: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
 }
 
 impl ServiceStatus {

@@ -5,6 +5,10 @@ use std::future::Future;
 
 use serde_json::Value;
 
+mod surroundings;
+
+pub use surroundings::{Prerequisites, Surroundings};
+
 use crate::observed::{
     ChangeSet, ClusterRef, ObservedService, ServiceDeployment, Stack, StackEvent, StackResource, StoppedTask,
     TargetHealth, TaskDefinition, TaskDefinitionArn,
@@ -250,9 +254,20 @@ pub trait Stacks: Send + Sync {
         region: &str,
         stack: &str,
     ) -> impl Future<Output = Answer<Option<Value>>> + Send;
+
+    /// The stack's template as it was given (GetTemplate, TemplateStage Original),
+    /// JSON or YAML; `None` when the stack has none.
+    fn template_body(&self, region: &str, stack: &str)
+    -> impl Future<Output = Answer<Option<String>>> + Send;
 }
 
 /// All outside systems of one account.
-pub trait Account: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + 'static {}
+pub trait Account:
+    Ecs + Tasks + LoadBalancing + StackChanges + Stacks + Surroundings + Prerequisites + 'static
+{
+}
 
-impl<T: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + 'static> Account for T {}
+impl<T: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + Surroundings + Prerequisites + 'static> Account
+    for T
+{
+}

@@ -94,9 +94,10 @@ impl<A: Account> Agent<A> {
             region: at.region.clone(),
             cluster: at.cluster.clone(),
             permissions_boundary: surroundings.permissions_boundary.clone(),
+            role_path: surroundings.role_path.clone(),
             mandatory_tags: surroundings.tags.clone(),
         };
-        let template = fargate::template(&service, &facts).map_err(|error| {
+        let template = fargate::template(&service, &facts, &fargate::Choices::default()).map_err(|error| {
             let mut violations = Violations::default();
             violations.add("service", error.to_string());
             violations

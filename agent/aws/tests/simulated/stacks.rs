@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use towline_agent_domain::fargate::spec::{Container, FargateService, LoadBalancer, Network, Port, Protocol};
+use towline_agent_domain::fargate::spec::{Container, FargateService, Link, LoadBalancer, Network, Port, Protocol};
 use towline_agent_domain::fargate::stack::{
     StackDecision, StackOutcome, StackView, decide, task_definition_of, trace,
 };
 use towline_agent_domain::fargate::template::found_fingerprint;
-use towline_agent_domain::fargate::{AccountFacts, Template, stack_name, template, validate};
+use towline_agent_domain::fargate::{AccountFacts, Choices, Template, stack_name, template, validate};
 use towline_agent_domain::operation_id::OperationId;
 use towline_agent_domain::outside::{ChangeSetRequest, Ecs as _, StackChanges as _, Stacks as _};
 use towline_agent_domain::rollout::follow::{OurDeployment, RolloutJudgement};
@@ -25,6 +25,7 @@ fn web(tag: &str) -> Template {
             ports: vec![Port {
                 port: 8080,
                 protocol: Protocol::Tcp,
+                ..Port::default()
             }],
             secrets: BTreeMap::from([(
                 "DB".to_owned(),
@@ -40,9 +41,9 @@ fn web(tag: &str) -> Template {
         load_balancers: vec![LoadBalancer {
             container: "web".to_owned(),
             port: 8080,
-            target_group: format!(
+            link: Link::TargetGroup(format!(
                 "arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/web/73e2d6bc24d8a067"
-            ),
+            )),
         }],
         ..FargateService::default()
     };
@@ -52,9 +53,10 @@ fn web(tag: &str) -> Template {
         region: REGION.to_owned(),
         cluster: "main".to_owned(),
         permissions_boundary: None,
+        role_path: "/towline/".to_owned(),
         mandatory_tags: BTreeMap::new(),
     };
-    template(&validate(&service).unwrap(), &facts).unwrap()
+    template(&validate(&service).unwrap(), &facts, &Choices::default()).unwrap()
 }
 
 fn operation(n: u128) -> OperationId {
@@ -85,6 +87,7 @@ async fn deploy(sim: &Sim, wanted: &Template, id: OperationId) -> StackDecision 
             expected: None,
             repeated_send: false,
             settled: false,
+            ..StackView::default()
         });
         match decision {
             StackDecision::CreateChangeSet { creates_stack } => {

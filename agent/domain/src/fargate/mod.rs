@@ -5,14 +5,19 @@
 //! with the stack that the account shows. A stack that Towline did not make is
 //! never touched, and one that ever was healthy is never deleted.
 
+pub mod choices;
 mod cycle;
 mod name;
+pub mod plan;
+pub mod preflight;
+pub mod repair;
 pub mod spec;
 pub mod stack;
 pub mod template;
 mod validate;
 
+pub use choices::Choices;
 pub use name::{log_group_name, stack_name};
 pub use spec::FargateService;
-pub use template::{AccountFacts, Template, template};
+pub use template::{AccountFacts, Template, TemplateError, template};
 pub use validate::{ValidService, Violation, validate};

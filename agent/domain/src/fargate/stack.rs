@@ -9,16 +9,17 @@ mod tests;
 pub use status::{StackStatus, StatusKind};
 
 use crate::fargate::template::{OUTPUT_TASK_DEFINITION, SERVICE_TAG};
-use crate::observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn};
+use crate::observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn};
 use crate::operation_id::OperationId;
 use crate::rollout::follow::{JudgeOptions, RolloutJudgement, rolled_back};
 use crate::update::start::is_stable;
 use crate::verdict::{Reason, Refusal};
 
 /// What the stack's events say about this operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OurTrace {
     /// No event carries our token.
+    #[default]
     None,
     /// The stack's latest change is ours.
     Latest,
@@ -57,7 +58,7 @@ pub enum ExpectedStack {
 }
 
 /// All that the decision rests on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct StackView<'a> {
     /// The stack's name, for messages.
     pub name: &'a str,
@@ -67,16 +68,30 @@ pub struct StackView<'a> {
     /// The stack that was expected, or the one that is there, was deleted by this
     /// operation ([`deleted_by`]).
     pub deleted_by_us: bool,
+    /// Whether this operation continued a stuck roll-back ([`continuation`]).
+    pub continuation: Continuation,
+    /// The stack's events, newest first, as far as they were read; for saying who
+    /// changes it.
+    pub events: &'a [StackEvent],
+    /// The stack's resources, where its status is one that a person must free; empty
+    /// when not read.
+    pub resources: &'a [StackResource],
     /// The change set of our name.
     pub change_set: Option<&'a ChangeSet>,
     /// The ECS service that the stack makes.
     pub service: Option<&'a ObservedService>,
     /// The fingerprint of the template that is wanted.
     pub wanted_fingerprint: &'a str,
+    /// The parameters that are wanted.
+    pub wanted_parameters: &'a [(String, String)],
     /// The fingerprint in the stack's template.
     pub found_fingerprint: Option<&'a str>,
     /// `None`: the caller expects nothing, what is observed is where it starts from.
     pub expected: Option<&'a ExpectedStack>,
+    /// A stack that Towline did not make may be taken over.
+    pub adopt: bool,
+    /// A new deployment is wanted also when nothing changed.
+    pub force: bool,
     /// The operation was sent before.
     pub repeated_send: bool,
     /// The account was observed for as long as AWS may lag.
@@ -88,15 +103,18 @@ pub struct StackView<'a> {
 pub enum StackDecision {
     /// Stack and service are as wanted. Nothing to write.
     Unchanged { task_definition: TaskDefinitionArn },
+    /// The stack is as wanted, its service may not be, or a new deployment is forced:
+    /// nothing to change in the stack, [`crate::fargate::repair::decide`] goes on with
+    /// the stack's own revision.
+    CheckService { task_definition: TaskDefinitionArn },
     /// CreateChangeSet, of type CREATE or UPDATE.
     CreateChangeSet { creates_stack: bool },
     /// The change set is being made: look at it again.
     AwaitChangeSet,
     /// ExecuteChangeSet with our token.
     ExecuteChangeSet,
-    /// The change set found nothing to change. Delete it; then the service is judged
-    /// as after a change ([`crate::rollout::follow::judge`] on the stack's task
-    /// definition), and what would be a success is "unchanged".
+    /// The change set found nothing to change. Delete it, then go on as with
+    /// [`StackDecision::CheckService`] on [`task_definition_of`] the stack.
     NoChanges,
     /// CloudFormation cannot make the change set. Delete it and end so.
     ChangeSetFailed { reason: String },
@@ -108,10 +126,42 @@ pub enum StackDecision {
     DeleteNeverHealthy { stack_id: String },
     /// Our deletion is under way.
     AwaitDeletion,
+    /// ContinueUpdateRollback with the continue token, announced; once.
+    ContinueRollback,
+    /// The roll-back that we continued is under way.
+    AwaitRollback,
+    /// Somebody else changes the stack: wait until the deadline, saying so.
+    AwaitOther { who: String },
     /// Wait a little, observe and decide again.
     KeepObserving { why: String },
     /// End here; nothing was written.
     Refuse(Refusal),
+}
+
+/// What came of continuing a stuck roll-back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuation {
+    #[default]
+    NotSent,
+    /// The events show it.
+    Sent,
+    /// It got stuck again.
+    Failed,
+}
+
+/// Reads out of the events, newest first, whether this operation continued a roll-back.
+pub fn continuation(events: &[StackEvent], id: OperationId) -> Continuation {
+    let token = id.continue_token();
+    let ours = |event: &&StackEvent| event.token.as_deref() == Some(&token);
+    let stuck = |event: &StackEvent| event.status == "UPDATE_ROLLBACK_FAILED";
+    let last = events
+        .iter()
+        .find(|event| event.resource_type == "AWS::CloudFormation::Stack");
+    match last.filter(ours) {
+        Some(last) if stuck(last) => Continuation::Failed,
+        _ if events.iter().any(|event| ours(&event)) => Continuation::Sent,
+        _ => Continuation::NotSent,
+    }
 }
 
 /// How our change of a stack ended, in CloudFormation's eyes.

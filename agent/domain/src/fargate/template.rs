@@ -17,6 +17,7 @@ use self::document::{
     ContainerDefinition, Document, LogGroup, Outputs, Parameter, Resource, Resources, Service, TaskDefinition,
 };
 use crate::fargate::ValidService;
+use crate::fargate::choices::Choices;
 use crate::fargate::name::log_group_name;
 use crate::fargate::spec::{Architecture, Condition, Container, LoadBalancer, Protocol};
 
@@ -44,15 +45,21 @@ pub struct AccountFacts {
     pub cluster: String,
     /// ARN of the policy that bounds every role that is made.
     pub permissions_boundary: Option<String>,
+    /// IAM path of every role that is made; begins and ends with a slash.
+    pub role_path: String,
     /// Tags that the account demands on everything, from the agent's configuration.
     pub mandatory_tags: BTreeMap<String, String>,
 }
 
-/// The template is larger than CloudFormation takes inline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stack's template has {bytes} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE}")]
-pub struct TooLarge {
-    pub bytes: usize,
+/// Why there is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Larger than CloudFormation takes.
+    #[error("the stack's template has {bytes} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE}")]
+    TooLarge { bytes: usize },
+    /// The priority of a listener rule is still to be chosen ([`Choices::decided`]).
+    #[error("the priority of the rule on listener {listener} is not chosen yet")]
+    PriorityOpen { listener: String },
 }
 
 /// A finished template with its parameters.
@@ -95,8 +102,13 @@ pub fn found_fingerprint(metadata: &Value) -> Option<&str> {
 /// The template of a service in an account.
 ///
 /// # Errors
-/// When it is larger than CloudFormation takes.
-pub fn template(service: &ValidService, facts: &AccountFacts) -> Result<Template, TooLarge> {
+/// When it is larger than CloudFormation takes, or a choice is still open.
+pub fn template(
+    service: &ValidService,
+    facts: &AccountFacts,
+    choices: &Choices,
+) -> Result<Template, TemplateError> {
+    let _ = choices;
     let parameters = image_parameters(service);
     let tags = stack_tags(service, facts);
     let mut document = document(service, facts, &parameters);
@@ -108,7 +120,7 @@ pub fn template(service: &ValidService, facts: &AccountFacts) -> Result<Template
     document.metadata = json!({ "Towline": { "Fingerprint": fingerprint } });
     let text = text_of(&document);
     if text.len() > LARGEST_TEMPLATE {
-        return Err(TooLarge { bytes: text.len() });
+        return Err(TemplateError::TooLarge { bytes: text.len() });
     }
     Ok(Template {
         text,
@@ -344,8 +356,8 @@ fn ecs_service(service: &ValidService, facts: &AccountFacts) -> Service {
         launch_type: "FARGATE",
         desired_count: spec.desired_count,
         deployment_configuration: json!({
-            "MinimumHealthyPercent": spec.minimum_healthy_percent.unwrap_or(100),
-            "MaximumPercent": spec.maximum_percent.unwrap_or(200),
+            "MinimumHealthyPercent": spec.rollout.minimum_healthy_percent.unwrap_or(100),
+            "MaximumPercent": spec.rollout.maximum_percent.unwrap_or(200),
             // Without it a service that does not stabilise holds its stack for about three hours.
             "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
         }),
@@ -358,7 +370,7 @@ fn load_balancer(link: &LoadBalancer) -> Value {
     json!({
         "ContainerName": link.container,
         "ContainerPort": link.port,
-        "TargetGroupArn": link.target_group,
+        "TargetGroupArn": link.target_group().unwrap_or_default(),
     })
 }
 

@@ -259,10 +259,11 @@ fn load_balancers(service: &FargateService, faults: &mut Faults) {
     }
     for (at, link) in service.load_balancers.iter().enumerate() {
         let field = |member: &str| format!("load_balancers[{at}].{member}");
-        if !is_arn(&link.target_group, "elasticloadbalancing", "targetgroup/") {
+        let target_group = link.target_group().unwrap_or_default();
+        if !is_arn(target_group, "elasticloadbalancing", "targetgroup/") {
             faults.add(
                 field("target_group"),
-                format!("{:?} is no ARN of a target group", link.target_group),
+                format!("{target_group:?} is no ARN of a target group"),
                 "arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID",
             );
         }
@@ -309,8 +310,8 @@ fn roles(service: &FargateService, faults: &mut Faults) {
 }
 
 fn percentages(service: &FargateService, faults: &mut Faults) {
-    let minimum = u64::from(service.minimum_healthy_percent.unwrap_or(100));
-    let maximum = u64::from(service.maximum_percent.unwrap_or(200));
+    let minimum = u64::from(service.rollout.minimum_healthy_percent.unwrap_or(100));
+    let maximum = u64::from(service.rollout.maximum_percent.unwrap_or(200));
     if minimum > 100 {
         let message = format!("{minimum} % healthy tasks cannot be kept");
         faults.add("rollout.minimum_healthy_percent", message, "0 to 100");

@@ -149,8 +149,12 @@ impl<A: Account> Deploy<'_, A> {
             StackDecision::ChangeSetFailed { reason } => self.change_set_failed(&reason).await,
             StackDecision::DeleteNeverHealthy { stack_id } => self.delete_never_healthy(&stack_id).await,
             StackDecision::Follow => self.look_at_service().await,
-            StackDecision::AwaitChangeSet | StackDecision::AwaitDeletion => Ok(Turn::Pause),
-            StackDecision::KeepObserving { why } => {
+            StackDecision::AwaitChangeSet
+            | StackDecision::AwaitDeletion
+            | StackDecision::AwaitRollback
+            | StackDecision::ContinueRollback => Ok(Turn::Pause),
+            StackDecision::CheckService { .. } => self.no_changes(observation).await,
+            StackDecision::KeepObserving { why } | StackDecision::AwaitOther { who: why } => {
                 self.say_waiting(&why);
                 Ok(Turn::Pause)
             }

@@ -85,6 +85,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             expected: self.order.expected.as_ref(),
             repeated_send: self.order.repeated_send,
             settled: observation.settled,
+            ..StackView::default()
         }
     }
 

@@ -10,6 +10,7 @@ fn stack(status: &str) -> Stack {
         name: "towline-main-web".to_owned(),
         status: status.to_owned(),
         status_reason: String::new(),
+        parameters: Vec::new(),
         outputs: vec![(OUTPUT_TASK_DEFINITION.to_owned(), arn("web:1").0)],
         tags: vec![(SERVICE_TAG.to_owned(), "main/web".to_owned())],
     }
@@ -64,6 +65,7 @@ impl Case {
             expected: self.expected.as_ref(),
             repeated_send: self.repeated,
             settled: self.settled,
+            ..StackView::default()
         })
     }
 

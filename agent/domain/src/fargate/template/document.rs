@@ -55,7 +55,7 @@ pub(super) struct LogGroup {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Role {
-    pub path: &'static str,
+    pub path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
     pub assume_role_policy_document: Value,

@@ -15,7 +15,7 @@ pub(super) fn execution_role(service: &ValidService, facts: &AccountFacts) -> Re
         deletion_policy: None,
         update_replace_policy: None,
         properties: Role {
-            path: "/towline/",
+            path: facts.role_path.clone(),
             permissions_boundary: facts.permissions_boundary.clone(),
             assume_role_policy_document: json!({
                 "Version": "2012-10-17",

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::fargate::spec::{Container, Dependency, FargateService, LoadBalancer, Network, Port};
+use crate::fargate::spec::{Container, Dependency, FargateService, Link, LoadBalancer, Network, Port};
 use crate::fargate::validate;
 
 /// The service of the golden file: a sidecar, secrets of both kinds, a load balancer.
@@ -18,6 +18,7 @@ fn web() -> FargateService {
                 ports: vec![Port {
                     port: 8080,
                     protocol: Protocol::Tcp,
+                    ..Port::default()
                 }],
                 environment: BTreeMap::from([(text("LEVEL"), text("debug"))]),
                 secrets: BTreeMap::from([
@@ -58,7 +59,9 @@ fn web() -> FargateService {
         load_balancers: vec![LoadBalancer {
             container: text("web"),
             port: 8080,
-            target_group: text("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/web/0a1b"),
+            link: Link::TargetGroup(text(
+                "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/web/0a1b",
+            )),
         }],
         tags: BTreeMap::from([(text("team"), text("shop"))]),
         ..FargateService::default()
@@ -72,12 +75,13 @@ fn facts() -> AccountFacts {
         region: "eu-west-1".to_owned(),
         cluster: "main".to_owned(),
         permissions_boundary: Some("arn:aws:iam::111122223333:policy/boundary".to_owned()),
+        role_path: "/towline/".to_owned(),
         mandatory_tags: BTreeMap::from([("cost-centre".to_owned(), "42".to_owned())]),
     }
 }
 
 fn made(service: &FargateService) -> Template {
-    template(&validate(service).unwrap(), &facts()).unwrap()
+    template(&validate(service).unwrap(), &facts(), &Choices::default()).unwrap()
 }
 
 #[test]
@@ -163,10 +167,6 @@ fn a_template_that_cloudformation_would_not_take_is_refused_here() {
     service.containers[0]
         .environment
         .insert("BIG".to_owned(), "x".repeat(LARGEST_TEMPLATE));
-    assert!(
-        template(&validate(&service).unwrap(), &facts())
-            .unwrap_err()
-            .bytes
-            > LARGEST_TEMPLATE
-    );
+    let made = template(&validate(&service).unwrap(), &facts(), &Choices::default());
+    assert!(matches!(made, Err(TemplateError::TooLarge { bytes }) if bytes > LARGEST_TEMPLATE));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fargate::spec::{Dependency, Network, Port, Protocol};
+use crate::fargate::spec::{Dependency, Link, Network, Port, Protocol};
 
 fn good() -> FargateService {
     let container = |name: &str| Container {
@@ -16,6 +16,7 @@ fn good() -> FargateService {
                 ports: vec![Port {
                     port: 8080,
                     protocol: Protocol::Tcp,
+                    ..Port::default()
                 }],
                 ..container("web")
             },
@@ -117,7 +118,7 @@ fn a_load_balancer_needs_a_port_that_is_there() {
     let link = |container: &str, port| LoadBalancer {
         container: container.to_owned(),
         port,
-        target_group: "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/1".to_owned(),
+        link: Link::TargetGroup("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/1".to_owned()),
     };
     assert!(faults(|s| s.load_balancers = vec![link("web", 8080)]).is_empty());
     assert_eq!(
@@ -129,7 +130,7 @@ fn a_load_balancer_needs_a_port_that_is_there() {
         ["load_balancers[0].container"]
     );
     let bad = LoadBalancer {
-        target_group: "web".to_owned(),
+        link: Link::TargetGroup("web".to_owned()),
         ..link("web", 8080)
     };
     assert_eq!(
@@ -153,8 +154,11 @@ fn a_secret_is_a_reference_and_never_a_value() {
 
 #[test]
 fn percentages_that_would_never_replace_a_task_are_refused() {
-    assert_eq!(faults(|s| s.maximum_percent = Some(100)), ["rollout"]);
-    assert!(faults(|s| (s.minimum_healthy_percent, s.maximum_percent) = (Some(0), Some(100))).is_empty());
+    assert_eq!(faults(|s| s.rollout.maximum_percent = Some(100)), ["rollout"]);
+    assert!(
+        faults(|s| (s.rollout.minimum_healthy_percent, s.rollout.maximum_percent) = (Some(0), Some(100)))
+            .is_empty()
+    );
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! Reads of what a service stands in and needs. Each answers for itself: what AWS
+//! will not say is an answer too, and the pre-flight tells it as unknown.
+
+use std::future::Future;
+
+use super::Answer;
+use crate::image_reference::ImageReference;
+use crate::observed::ClusterRef;
+use crate::observed::surroundings::{
+    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, Permission, Role, SecurityGroup, Subnet,
+    TargetGroup,
+};
+
+/// What a service stands in: ECS, EC2, Elastic Load Balancing and CloudWatch Logs.
+pub trait Surroundings: Send + Sync {
+    /// DescribeClusters; `None` when there is none of this name. INACTIVE ones are returned.
+    fn cluster(&self, at: &ClusterRef) -> impl Future<Output = Answer<Option<ObservedCluster>>> + Send;
+
+    /// The subnets of these ids that exist.
+    fn subnets(&self, region: &str, ids: &[String]) -> impl Future<Output = Answer<Vec<Subnet>>> + Send;
+
+    /// The security groups of these ids that exist.
+    fn security_groups(
+        &self,
+        region: &str,
+        ids: &[String],
+    ) -> impl Future<Output = Answer<Vec<SecurityGroup>>> + Send;
+
+    /// A target group with attributes and the load balancers that it is attached to.
+    fn target_group(
+        &self,
+        region: &str,
+        arn: &str,
+    ) -> impl Future<Output = Answer<Option<TargetGroup>>> + Send;
+
+    /// A listener with all its rules.
+    fn listener(&self, region: &str, arn: &str) -> impl Future<Output = Answer<Option<Listener>>> + Send;
+
+    /// The log group of exactly this name.
+    fn log_group(
+        &self,
+        region: &str,
+        name: &str,
+    ) -> impl Future<Output = Answer<Option<ObservedLogGroup>>> + Send;
+}
+
+/// What a service needs to start: IAM, registries and secrets.
+pub trait Prerequisites: Send + Sync {
+    /// A role, by its ARN.
+    fn role(&self, region: &str, arn: &str) -> impl Future<Output = Answer<Option<Role>>> + Send;
+
+    /// Whether whoever makes the service (CloudFormation's role where there is one,
+    /// else the agent) may pass this role to `ecs-tasks.amazonaws.com`.
+    fn may_pass_role(
+        &self,
+        region: &str,
+        passer: Option<&str>,
+        arn: &str,
+    ) -> impl Future<Output = Answer<Permission>> + Send;
+
+    /// An image in Amazon ECR. `Refused` with the code `NotEcr` for another registry.
+    fn image(
+        &self,
+        region: &str,
+        image: &ImageReference,
+    ) -> impl Future<Output = Answer<Option<ObservedImage>>> + Send;
+
+    /// Whether a secret (Secrets Manager) or parameter (SSM) of this ARN exists.
+    fn secret_exists(&self, region: &str, arn: &str) -> impl Future<Output = Answer<bool>> + Send;
+}
