@@ -107,7 +107,7 @@ class Simulator:
 def implemented(simulator):
     """Every action that the simulator knows, found by asking for all that AWS has."""
     found = set()
-    for service in ("ecs", "logs", "cloudformation", "elbv2", "sts", "ec2"):
+    for service in sorted(set(models.SERVICES.values())):
         model = models.service_model(service)
         for action in model.operation_names:
             if not _is_unknown(simulator, model, action):

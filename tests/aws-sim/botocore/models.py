@@ -25,6 +25,10 @@ SERVICES = {
     "elbv2": "elbv2",
     "sts": "sts",
     "ec2": "ec2",
+    "ecr": "ecr",
+    "iam": "iam",
+    "secretsmanager": "secretsmanager",
+    "ssm": "ssm",
 }
 
 # Errors that every action may answer.

@@ -8,12 +8,14 @@ The world is the one of `seeds/` (account 111111111111, eu-west-1): cluster
 import botocore.exceptions
 
 import stacks
+import surroundings
 from stacks import ECR
 
 
 def run(simulator):
     """All scenarios, one after the other."""
     reads(simulator)
+    surroundings.run(simulator)
     stacks.run(simulator)
     service(simulator)
     deletions(simulator)
@@ -175,6 +177,10 @@ def faults(simulator):
         "elasticloadbalancing": ("describe_load_balancers", {}),
         "sts": ("get_caller_identity", {}),
         "ec2": ("describe_vpcs", {}),
+        "ecr": ("batch_get_image", {"repositoryName": "shop/web", "imageIds": [{"imageTag": "1.0.0"}]}),
+        "iam": ("get_role", {"RoleName": "shop-execution"}),
+        "secretsmanager": ("describe_secret", {"SecretId": "db-password"}),
+        "ssm": ("describe_parameters", {}),
     }
     for service_name, (action, arguments) in asks.items():
         client = simulator.client("elbv2" if service_name.startswith("elastic") else service_name, attempts=1)

@@ -5,6 +5,12 @@ import json
 ECR = "111111111111.dkr.ecr.eu-west-1.amazonaws.com"
 GOOD, BETTER, CRASHING = "1.0.0", "1.2.0", "1.1.0"
 ENDED = ("COMPLETE", "FAILED")
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
 
 
 def run(simulator):
@@ -70,7 +76,7 @@ def template(simulator, image, family="shop-web", group=True, **task):
                 },
                 "ExecutionRole": {
                     "Type": "AWS::IAM::Role",
-                    "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+                    "Properties": {"AssumeRolePolicyDocument": TRUST},
                 },
                 "Task": {
                     "Type": "AWS::ECS::TaskDefinition",
@@ -96,8 +102,9 @@ def template(simulator, image, family="shop-web", group=True, **task):
 
 def _network(simulator):
     ec2 = simulator.client("ec2")
-    subnets = [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"] if s["AvailableIpAddressCount"] > 10]
-    groups = [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"]]
+    groups = [g["GroupId"] for g in ec2.describe_security_groups()["SecurityGroups"] if g["GroupName"] == "web"]
+    subnets = ec2.describe_subnets(SubnetIds=["subnet-0d10000000000000a", "subnet-0d10000000000000b"])["Subnets"]
+    subnets = [subnet["SubnetId"] for subnet in subnets]
     return {"Subnets": subnets, "SecurityGroups": groups[:1], "AssignPublicIp": "DISABLED"}
 
 

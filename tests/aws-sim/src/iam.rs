@@ -1,11 +1,15 @@
 //! IAM roles, as far as CloudFormation makes them and ECS tasks need them.
-//! One map per account, shared by its regions as IAM is global.
+//! One map per account, shared by its regions as IAM is global. What IAM says
+//! about them is in [`answers`]; nobody's own calls are checked against a policy.
+
+mod answers;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use answers::call;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -97,6 +101,23 @@ pub fn delete_role(region: &mut Region, name: &str) -> Result<(), AwsError> {
 /// Whether the account has the role of this ARN.
 pub fn role_exists(region: &Region, arn: &str) -> bool {
     region.iam.lock().values().any(|role| role.arn == arn)
+}
+
+/// Whether the account has the role of this ARN, and its trust policy names the service.
+pub fn is_assumable(region: &Region, arn: &str, service: &str) -> bool {
+    let roles = region.iam.lock();
+    let role = roles.values().find(|role| role.arn == arn);
+    role.is_some_and(|role| trusts(role, service))
+}
+
+fn trusts(role: &Role, service: &str) -> bool {
+    let statements = role.properties.get("AssumeRolePolicyDocument");
+    let statements = statements.map(answers::statements).unwrap_or_default();
+    statements.iter().any(|statement| {
+        let principals = statement.pointer("/Principal/Service").map(answers::one_or_many);
+        statement.get("Effect").and_then(Value::as_str) == Some("Allow")
+            && principals.unwrap_or_default().contains(&service)
+    })
 }
 
 fn no_such_role(name: &str) -> AwsError {

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -134,12 +134,33 @@ type Listed = BTreeMap<(String, String), Repository>;
 
 /// All registries of the simulated world.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(Arc<Mutex<Listed>>);
+pub struct Registry {
+    listed: Arc<Mutex<Listed>>,
+    address: Arc<OnceLock<String>>,
+}
 
 impl Registry {
+    /// Says once where blobs can be fetched, as `http://127.0.0.1:PORT`.
+    pub fn serve_at(&self, address: &str) {
+        self.address.get_or_init(|| address.to_owned());
+    }
+
+    /// Where blobs can be fetched; nowhere for a world without a server.
+    pub fn address(&self) -> &str {
+        self.address
+            .get()
+            .map_or("http://aws-sim.invalid", String::as_str)
+    }
+
+    /// Whether anything was ever pushed to a repository.
+    pub fn has_repository(&self, registry: &str, repository: &str) -> bool {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.contains_key(&(registry.to_owned(), repository.to_owned()))
+    }
+
     /// Pushes an image; its tag moves to it, an older one stays by its digest.
     pub fn add(&self, image: Image) {
-        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let repository = listed
             .entry((image.registry.clone(), image.repository.clone()))
             .or_default();
@@ -154,7 +175,7 @@ impl Registry {
             Some(_) => "ecr",
             None => reference.registry.as_str(),
         };
-        let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let repository = listed.get(&(registry.to_owned(), reference.repository.clone()))?;
         let digest = match &reference.digest {
             Some(digest) => digest,

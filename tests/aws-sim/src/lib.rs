@@ -11,12 +11,14 @@
 
 pub mod cloudformation;
 pub mod ec2;
+pub mod ecr;
 pub mod ecs;
 pub mod elb;
 pub mod error;
 pub mod iam;
 pub mod images;
 pub mod logs;
+pub mod secrets;
 pub mod server;
 pub mod sts;
 pub mod wire;

@@ -17,7 +17,7 @@ use super::{
     gateway::{Limiter, respond},
 };
 use crate::{
-    cloudformation, ecs,
+    cloudformation, ecr, ecs,
     images::Image,
     wire::query::parse_form,
     world::{CallContext, Region, seed},
@@ -33,6 +33,9 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
     let query = parse_form(parts.uri.query().unwrap_or_default());
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    if let ["blobs", digest] = segments[..] {
+        return blob(digest);
+    }
     let reply = match (&parts.method, &segments[..]) {
         (&Method::GET, ["effects"]) => Ok(json!(shared.effects.after(number("after").unwrap_or(0)))),
         (&Method::POST, ["breakpoints"]) => {
@@ -66,6 +69,14 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
             json!({ "error": error }).to_string(),
             "",
         ),
+    }
+}
+
+/// What a registry's download URL leads to.
+fn blob(digest: &str) -> Response<Full<Bytes>> {
+    match ecr::blob(digest) {
+        Some(blob) => respond(200, "application/octet-stream", blob, ""),
+        None => respond(404, "text/plain; charset=utf-8", "NoSuchKey".to_owned(), ""),
     }
 }
 
@@ -209,6 +220,7 @@ fn region_state(region: &mut Region, ctx: &CallContext) -> Value {
 /// The seed's world again; the effect log, breakpoints and faults are empty.
 fn reset(shared: &Shared) -> Reply {
     let fresh = seed::build(&shared.seed, shared.speed).map_err(|error| Wrong(500, format!("{error:#}")))?;
+    fresh.images.serve_at(&format!("http://{}", shared.address));
     shared.breakpoints.clear();
     shared.faults.set(Schedule::default());
     let mut world = shared.world();

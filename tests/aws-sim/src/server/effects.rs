@@ -16,7 +16,9 @@ pub enum Kind {
 impl Kind {
     /// Of an action, by its name.
     pub fn of(action: &str) -> Self {
-        let reads = ["Describe", "List", "Get", "Validate", "Estimate", "Detect"];
+        let reads = [
+            "Describe", "List", "Get", "BatchGet", "Simulate", "Validate", "Estimate", "Detect",
+        ];
         if reads.iter().any(|verb| action.starts_with(verb)) {
             Self::Read
         } else {

@@ -20,7 +20,7 @@ use super::{
     request::{AwsRequest, Input, Protocol},
 };
 use crate::{
-    AwsError, cloudformation, ec2, ecs, elb, logs, sts,
+    AwsError, cloudformation, ec2, ecr, ecs, elb, iam, logs, secrets, sts,
     wire::{json, query},
     world::{
         CallContext, Region, SimTime,
@@ -265,14 +265,23 @@ fn dispatch(
     let arrival = &request.arrival;
     let action = arrival.action.as_str();
     match (&request.input, arrival.service.as_str()) {
-        (Input::Json(input), "ecs") => ecs::call(region, ctx, action, input).map(|value| value.to_string()),
-        (Input::Json(input), _) => logs::call(region, ctx, action, input).map(|value| value.to_string()),
+        (Input::Json(input), service) => {
+            let answer = match service {
+                "ecs" => ecs::call(region, ctx, action, input),
+                "ecr" => ecr::call(region, ctx, action, input),
+                "secretsmanager" => secrets::call_secrets_manager(region, action, input),
+                "ssm" => secrets::call_systems_manager(region, ctx, action, input),
+                _ => logs::call(region, ctx, action, input),
+            };
+            answer.map(|value| value.to_string())
+        }
         (Input::Query(params), service) => {
             let result = match service {
                 "cloudformation" => cloudformation::call(region, ctx, action, params),
                 "elasticloadbalancing" => elb::call(region, ctx, action, params),
                 "sts" => sts::call(region, ctx, action, params),
                 "ec2" => ec2::call(region, ctx, action, params),
+                "iam" => iam::call(region, action, params),
                 _ => Err(AwsError::client(
                     "InvalidAction",
                     format!("The service {service} is not simulated by aws-sim"),
@@ -293,6 +302,7 @@ fn namespace(service: &str) -> &'static str {
         "cloudformation" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
         "elasticloadbalancing" => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
+        "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
         "ec2" => "http://ec2.amazonaws.com/doc/2016-11-15/",
         _ => "https://aws-sim.invalid/",
     }
@@ -313,6 +323,10 @@ fn server_error(request: &AwsRequest) -> AwsError {
     let code = match request.arrival.service.as_str() {
         "ecs" => "ServerException",
         "logs" => "ServiceUnavailableException",
+        "ecr" => "ServerException",
+        "secretsmanager" => "InternalServiceError",
+        "ssm" => "InternalServerError",
+        "iam" => "ServiceFailure",
         _ => "InternalFailure",
     };
     AwsError::with_status(code, "Service Unavailable. Please try again later.", 500)

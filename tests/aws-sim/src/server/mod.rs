@@ -41,6 +41,7 @@ const TICK: Duration = Duration::from_millis(100);
 struct Shared {
     seed: Seed,
     speed: f64,
+    address: SocketAddr,
     world: Mutex<World>,
     effects: effects::Log,
     breakpoints: breakpoints::Breakpoints,
@@ -105,10 +106,12 @@ impl Simulator {
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
+        world.images.serve_at(&format!("http://{address}"));
         let shared = Arc::new(Shared {
             limits: Mutex::new(gateway::Limiter::new(seed.limits)),
             seed,
             speed,
+            address,
             world: Mutex::new(world),
             effects: effects::Log::default(),
             breakpoints: breakpoints::Breakpoints::default(),

@@ -67,8 +67,8 @@ impl AwsRequest {
                 if service == "ecs" {
                     ecs::subject(value)
                 } else {
-                    let named =
-                        json::text(value, "logGroupName").or_else(|| json::text(value, "logGroupNamePrefix"));
+                    let naming = ["logGroupName", "logGroupNamePrefix", "repositoryName", "SecretId"];
+                    let named = naming.iter().find_map(|member| json::text(value, member));
                     named.unwrap_or_default().to_owned()
                 },
             ),
@@ -103,6 +103,9 @@ fn query_subject(service: &str, params: &BTreeMap<String, String>) -> String {
         "TargetGroupArns.member.1",
         "Names.member.1",
         "RoleArn",
+        "RoleName",
+        "ListenerArn",
+        "ResourceArns.member.1",
     ];
     names
         .iter()
@@ -168,6 +171,9 @@ fn read_json(parts: &Parts, body: &Bytes) -> Result<(String, String, Input), Aws
     let service = match prefix {
         "AmazonEC2ContainerServiceV20141113" => "ecs",
         "Logs_20140328" => "logs",
+        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
+        "secretsmanager" => "secretsmanager",
+        "AmazonSSM" => "ssm",
         _ => return Err(AwsError::unknown_action(target)),
     };
     let value: Value = if body.is_empty() {

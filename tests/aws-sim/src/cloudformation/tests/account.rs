@@ -229,7 +229,9 @@ pub fn template_with(tag: &str, has_breaker: bool) -> String {
                             "awslogs-stream-prefix": "web" } } }],
                 } },
             "Logs": { "Type": "AWS::Logs::LogGroup", "Properties": { "LogGroupName": "/web" } },
-            "Role": { "Type": "AWS::IAM::Role", "Properties": { "AssumeRolePolicyDocument": {} } },
+            "Role": { "Type": "AWS::IAM::Role", "Properties": { "AssumeRolePolicyDocument": { "Statement": {
+                "Effect": "Allow", "Principal": { "Service": "ecs-tasks.amazonaws.com" }, "Action": "sts:AssumeRole",
+            } } } },
         },
         "Outputs": { "Name": { "Value": { "Fn::Sub": "${Service.Name} in ${AWS::Region}" } } },
     })

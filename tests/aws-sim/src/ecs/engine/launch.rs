@@ -190,7 +190,7 @@ pub fn obstacle(
     for member in ["executionRoleArn", "taskRoleArn"] {
         let role = definition.body.get(member).and_then(Value::as_str);
         if let Some(role) = role
-            && !crate::iam::role_exists(region, role)
+            && !crate::iam::is_assumable(region, role, "ecs-tasks.amazonaws.com")
         {
             return Some(of_task(format!(
                 "ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."
