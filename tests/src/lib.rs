@@ -4,9 +4,11 @@
 //! the end-to-end tests and the benchmark share this crate.
 
 pub mod cli;
+pub mod direct;
 pub mod program;
 pub mod proxy;
 pub mod sim;
+pub mod specs;
 pub mod steps;
 pub mod world;
 
