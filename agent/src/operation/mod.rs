@@ -16,6 +16,7 @@ mod follow;
 mod handle;
 mod interruption;
 mod lanes;
+mod one_update;
 mod registration;
 mod surroundings;
 mod undo;

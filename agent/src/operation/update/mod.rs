@@ -3,7 +3,6 @@
 //! that only another one can do is announced as its own step (see [`super::undo`]).
 
 mod observe;
-mod send;
 
 use std::collections::HashMap;
 
@@ -20,7 +19,10 @@ use towline_agent_domain::{
 use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
-    Ending, Handle, Interruption, Surroundings, conclude, follow::Follower, interruption,
+    Ending, Handle, Surroundings, conclude,
+    follow::Follower,
+    interruption,
+    one_update::{Kind, OneUpdate},
     registration::register,
 };
 use observe::Observation;
@@ -183,6 +185,25 @@ impl<A: Account> Update<'_, A> {
         let UpdateOrder { at, service, .. } = self.order;
         let ours = OurDeployment { id, task_definition };
         Follower::new(self.surroundings, self.handle, at, service, ours)
+    }
+
+    /// The one UpdateService, and what comes of it.
+    async fn send(
+        &self,
+        before: Option<TaskDefinitionArn>,
+        revision: TaskDefinitionArn,
+    ) -> Result<Ending, Ending> {
+        let update = OneUpdate {
+            surroundings: self.surroundings,
+            handle: self.handle,
+            at: &self.order.at,
+            service: &self.order.service,
+            revision: &revision,
+            kind: Kind::Change,
+            replaces: None,
+        };
+        let deployment = update.send().await?;
+        self.follow(deployment, revision, before).await
     }
 
     async fn follow(

@@ -1,0 +1,138 @@
+//! The one UpdateService of an operation, and what to do when its answer is lost:
+//! it is looked for, and never sent again.
+
+use towline_agent_domain::{
+    observed::{ClusterRef, ObservedService, TaskDefinitionArn},
+    outside::{Account, Answer, CallError},
+};
+use towline_proto::agent::v1::{Step, StepState};
+
+use super::{Ending, Handle, Interruption, Surroundings, interruption};
+
+/// What an UpdateService is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The service gets another revision.
+    Change,
+    /// The service gets a new deployment, also of the revision that it runs.
+    Force,
+}
+
+/// One UpdateService, not yet sent.
+pub(super) struct OneUpdate<'a, A> {
+    pub surroundings: &'a Surroundings<A>,
+    pub handle: &'a Handle,
+    pub at: &'a ClusterRef,
+    pub service: &'a str,
+    pub revision: &'a TaskDefinitionArn,
+    pub kind: Kind,
+    /// The id of the PRIMARY deployment that it is to replace; another one on our
+    /// revision is then ours.
+    pub replaces: Option<&'a str>,
+}
+
+impl<A: Account> OneUpdate<'_, A> {
+    /// Sends it. The id of the deployment that it made; `None`: it took effect, and
+    /// its deployment is gone from the service already.
+    pub(super) async fn send(&self) -> Result<Option<String>, Ending> {
+        if let Some(by) = self.handle.interruption() {
+            return Err(interruption::before_the_write(by, "the service runs what it ran"));
+        }
+        let (service, revision) = (self.service, self.revision);
+        let detail = match self.kind {
+            Kind::Change => format!("service {service} to {revision}"),
+            Kind::Force => format!("service {service} to a new deployment of {revision}"),
+        };
+        self.handle
+            .step(Step::ServiceUpdate, StepState::Started, detail.clone());
+        let what = format!("update service {service} to {revision}");
+        let deployment = match self.until_answered(&what).await? {
+            Ok(service) => self.deployment_of(&service),
+            Err(CallError::Unknown { message }) => {
+                tracing::warn!(operation = %self.handle.id(), "the answer to {what} was lost: {message}");
+                self.look_for_deployment(&what).await?
+            }
+            Err(error) => {
+                self.handle
+                    .step(Step::ServiceUpdate, StepState::Failed, error.to_string());
+                return Err(
+                    Ending::call(&what, &error).hint("the service runs what it ran; nothing was changed")
+                );
+            }
+        };
+        self.handle.step(Step::ServiceUpdate, StepState::Done, detail);
+        Ok(deployment)
+    }
+
+    /// The answer to the one send that ECS took; being asked for patience is none.
+    async fn until_answered(&self, what: &str) -> Result<Answer<ObservedService>, Ending> {
+        let aws = &self.surroundings.aws;
+        loop {
+            let answer = match self.kind {
+                Kind::Change => aws.update_service(self.at, self.service, self.revision).await,
+                Kind::Force => aws.force_deployment(self.at, self.service, self.revision).await,
+            };
+            let Err(CallError::Throttled { message }) = answer else {
+                return Ok(answer);
+            };
+            tracing::info!(operation = %self.handle.id(), "cannot {what} yet: {message}");
+            if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
+                return Err(interruption::before_the_write(by, "the service runs what it ran"));
+            }
+        }
+    }
+
+    async fn look_for_deployment(&self, what: &str) -> Result<Option<String>, Ending> {
+        let (at, service, revision) = (self.at, self.service, self.revision);
+        let clock = self.handle.clock();
+        let start = clock.instant();
+        let aws = &self.surroundings.aws;
+        loop {
+            let read = || aws.service(at, service);
+            let seen = self
+                .handle
+                .read(&format!("describe service {service}"), read)
+                .await?;
+            if let Some(id) = seen.as_ref().and_then(|service| self.deployment_of(service)) {
+                return Ok(Some(id));
+            }
+            if clock.instant().duration_since(start) >= self.surroundings.timing.settle
+                || self.handle.interruption() == Some(Interruption::Deadline)
+            {
+                break;
+            }
+            clock.sleep(self.surroundings.timing.poll).await;
+        }
+        let what_records = format!("list the deployments of service {service}");
+        let records = self
+            .handle
+            .read(&what_records, || aws.service_deployments(at, service))
+            .await?;
+        let newest = records.first().and_then(|record| record.task_definition.as_ref());
+        // A forced deployment leaves the same revision as the one before it: that shows nothing.
+        if self.kind == Kind::Change && newest == Some(revision) {
+            return Ok(None);
+        }
+        let detail = "no answer, and no deployment to see";
+        self.handle.step(Step::ServiceUpdate, StepState::Failed, detail);
+        let look_at = match self.kind {
+            Kind::Change => {
+                format!("look whether {revision} runs in service {service}, then deploy again")
+            }
+            Kind::Force => format!(
+                "look whether service {service} has a deployment that is newer than {}, then deploy again",
+                self.replaces.unwrap_or("this operation")
+            ),
+        };
+        Err(Ending::unknown(what, look_at))
+    }
+
+    /// The id of the PRIMARY deployment, when it is the one that this call made.
+    fn deployment_of(&self, service: &ObservedService) -> Option<String> {
+        service
+            .primary()
+            .filter(|primary| primary.task_definition == *self.revision)
+            .filter(|primary| self.replaces != Some(primary.id.as_str()))
+            .map(|primary| primary.id.clone())
+    }
+}
