@@ -128,7 +128,7 @@ impl Engine {
     }
 
     async fn resume(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
-        if self.is_same_incarnation(&stored) {
+        if self.is_same_incarnation(&stored).await {
             let request = agent::WatchOperationRequest {
                 operation_id: stored.planned.id.to_string(),
                 after_sequence: stored.last_sequence,
@@ -158,7 +158,7 @@ impl Engine {
         let id = stored.planned.id;
         let request = agent::WatchOperationRequest {
             operation_id: id.to_string(),
-            after_sequence: if self.is_same_incarnation(&stored) {
+            after_sequence: if self.is_same_incarnation(&stored).await {
                 stored.last_sequence
             } else {
                 0
@@ -286,11 +286,14 @@ impl Engine {
     }
 
     /// The agent has not been started anew since it told of the operation.
-    fn is_same_incarnation(&self, stored: &StoredOperation) -> bool {
-        let agent = stored.planned.agent.as_str().parse().ok();
-        agent
-            .and_then(|agent| self.0.fleet.incarnation(&agent))
-            .is_some_and(|now| now == stored.incarnation)
+    async fn is_same_incarnation(&self, stored: &StoredOperation) -> bool {
+        match stored.planned.agent.as_str().parse() {
+            Ok(agent) if !stored.incarnation.is_empty() => {
+                let now = self.0.fleet.incarnation(&agent).await;
+                now.is_some_and(|now| now == stored.incarnation)
+            }
+            _ => false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Fleet, Link};
 use crate::store::{AgentFacts, CommitPoint, StoreError};
 
 /// An agent that takes longer has a link that is no use.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Fleet {
     pub(super) fn greet(&self, name: AgentName, generation: u64) {

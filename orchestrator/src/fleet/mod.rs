@@ -115,8 +115,24 @@ impl Fleet {
         self.0.links.get(name).map(AgentServiceClient::new)
     }
 
-    /// The agent's current incarnation, when it is connected and has said it.
-    pub fn incarnation(&self, name: &AgentName) -> Option<String> {
+    /// The incarnation behind the agent's link. A new link's agent is about to
+    /// say it ([`greeting`]), and is waited for; `None` when the link is lost or
+    /// the agent does not say it.
+    pub async fn incarnation(&self, name: &AgentName) -> Option<String> {
+        let mut changes = self.changes();
+        let said = async {
+            loop {
+                if let Some(said) = self.said_incarnation(name) {
+                    return Some(said);
+                }
+                self.0.links.get(name)?;
+                changes.changed().await.ok()?;
+            }
+        };
+        self.0.seams.clock.timeout(greeting::PATIENCE, said).await?
+    }
+
+    fn said_incarnation(&self, name: &AgentName) -> Option<String> {
         match &lock(&self.0.known).get(name)?.link {
             Link::Up { incarnation, .. } => incarnation.clone(),
             Link::Down { .. } => None,

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, transport::Server};
 use towline_link::{
@@ -32,6 +32,8 @@ pub struct FakeAgent {
     calls: mpsc::UnboundedSender<Call>,
     describes: Arc<AtomicUsize>,
     describe_fails: Arc<Mutex<Option<Status>>>,
+    /// Whether it says who it is; until then it keeps the question.
+    greets: Arc<watch::Sender<bool>>,
 }
 
 /// All that this incarnation has told, and who listens.
@@ -80,6 +82,7 @@ impl FakeAgent {
             calls,
             describes: Arc::default(),
             describe_fails: Arc::default(),
+            greets: Arc::new(watch::Sender::new(true)),
         };
         (agent, received)
     }
@@ -119,6 +122,11 @@ impl FakeAgent {
     /// It says again what runs.
     pub fn heal(&self) {
         *self.describe_fails.lock().expect("a lock") = None;
+    }
+
+    /// Whether it says who it is when it is asked.
+    pub fn greet(&self, greets: bool) {
+        self.greets.send_replace(greets);
     }
 
     /// Tells an event of an operation to all who listen.
@@ -193,6 +201,8 @@ impl AgentService for FakeAgent {
     type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
 
     async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
+        let mut greets = self.greets.subscribe();
+        greets.wait_for(|greets| *greets).await.expect("an agent");
         Ok(Response::new(proto::GetAgentResponse {
             name: self.name.to_string(),
             account: "111111111111".to_owned(),
@@ -272,6 +282,20 @@ impl AgentService for FakeAgent {
             .send(Call::Cancel(request.into_inner()))
             .expect("a test that listens");
         Ok(Response::new(proto::CancelOperationResponse {}))
+    }
+
+    async fn plan_fargate_service(
+        &self,
+        _: Request<proto::PlanFargateServiceRequest>,
+    ) -> Answer<proto::PlanFargateServiceResponse> {
+        Err(Status::unimplemented("not asked by the engine"))
+    }
+
+    async fn get_fargate_template(
+        &self,
+        _: Request<proto::GetFargateTemplateRequest>,
+    ) -> Answer<proto::GetFargateTemplateResponse> {
+        Err(Status::unimplemented("not asked by the engine"))
     }
 
     async fn describe_service(

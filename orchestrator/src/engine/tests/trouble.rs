@@ -74,6 +74,29 @@ async fn after_a_lost_link_the_same_agent_is_watched_on_and_tells_nothing_twice(
 }
 
 #[tokio::test]
+async fn an_operation_is_not_sent_again_before_it_is_known_whether_its_agent_was_started_anew() {
+    let world = World::new().await;
+    let (dev, calls) = FakeAgent::new("dev", "first");
+    let mut calls = Calls(calls);
+    let link = dev.connect(&world.engine);
+    world.apply(SHOP).await;
+    world.release("1.0.0").await;
+    let id = id_of(&calls.next().await.update());
+    dev.started(&id);
+    world
+        .event("1.0.0", 0, |event| event.kind == "operation_started")
+        .await;
+    dev.greet(false);
+    link.kill("cut by the test");
+    dev.connect(&world.engine);
+    let early = tokio::time::timeout(Duration::from_millis(300), calls.next()).await;
+    assert!(early.is_err(), "called too early: {early:?}");
+    dev.greet(true);
+    let watch = calls.next().await.watch();
+    assert_eq!((watch.operation_id, watch.after_sequence), (id, 1));
+}
+
+#[tokio::test]
 async fn an_agent_that_stays_away_is_waited_for_until_the_deadline() {
     let world = World::new().await;
     world.apply(SHOP).await;
