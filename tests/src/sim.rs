@@ -117,6 +117,20 @@ impl Sim {
         Breakpoint { sim: self, id }
     }
 
+    /// The stacks that are there, as `name STATUS`.
+    pub fn stacks(&self, account: &str, region: &str) -> Vec<String> {
+        let state = self.get(&format!("state?account={account}&region={region}"));
+        let stacks = state["regions"][0]["stacks"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let lines = stacks.iter().filter(|stack| stack["status"] != "DELETE_COMPLETE");
+        lines
+            .map(|stack| format!("{} {}", text(&stack["name"]), text(&stack["status"])))
+            .collect()
+    }
+
     /// A breakpoint that was armed before.
     pub fn breakpoint(&self, id: &str) -> Breakpoint<'_> {
         Breakpoint {
