@@ -19,7 +19,7 @@ pub const MOST_DEPLOYMENTS: usize = 5;
 /// From this many failed tasks a deployment in progress may be replaced: it is not getting anywhere.
 const HOPELESS_AFTER: u32 = 3;
 
-/// The state that the operation was made for.
+/// The state that the operation was made for. With neither: there was no service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExpectedService {
     /// What the PRIMARY deployment runs.
@@ -141,7 +141,7 @@ fn is_expected(expected: Option<&ExpectedService>, primary: &Deployment) -> bool
     match (&expected.deployment_id, &expected.task_definition) {
         (Some(id), _) => *id == primary.id,
         (None, Some(revision)) => *revision == primary.task_definition,
-        (None, None) => true,
+        (None, None) => false,
     }
 }
 
@@ -178,12 +178,44 @@ fn write(view: &StartView<'_>, service: &ObservedService, primary: &Deployment) 
     if let Some(refusal) = not_now(view.name, service, primary) {
         return StartDecision::Refuse(refusal);
     }
+    if view.repeated_send && !view.with_wanted_content.is_empty() {
+        let Some(records) = view.service_deployments else {
+            return StartDecision::ReadServiceDeployments;
+        };
+        if let Some(refusal) = traces_of_a_send(view, records, primary) {
+            return StartDecision::Refuse(refusal);
+        }
+    }
     match view.with_wanted_content.first() {
         Some(revision) => StartDecision::Update {
             task_definition: revision.clone(),
         },
         None => StartDecision::Register,
     }
+}
+
+/// A rollout of what is wanted that began after the expected deployment did. The
+/// expected one may be PRIMARY again because a roll-back made it so: then an
+/// earlier send took effect, and a second one must not.
+fn traces_of_a_send(
+    view: &StartView<'_>,
+    records: &[ServiceDeployment],
+    primary: &Deployment,
+) -> Option<Refusal> {
+    let later = records.iter().find(|record| {
+        let wanted = |revision| view.with_wanted_content.contains(revision);
+        record.created > primary.created && record.task_definition.as_ref().is_some_and(wanted)
+    })?;
+    let revision = later.task_definition.as_ref()?;
+    Some(Refusal::new(
+        Reason::Unknown,
+        format!(
+            "a rollout of {revision} in service {} began at {}, after deployment {}, which is PRIMARY: it may \
+             have been this operation's",
+            view.name, later.created, primary.id
+        ),
+        "look at the service's deployments in ECS, then deploy again from what runs now",
+    ))
 }
 
 fn not_now(name: &str, service: &ObservedService, primary: &Deployment) -> Option<Refusal> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::{arn, older, record, rolling, service, stable};
+use crate::sample::{arn, at, older, record, rolling, service, stable};
 
 struct Case {
     service: Option<ObservedService>,
@@ -65,7 +65,42 @@ fn a_repeat_observes_until_aws_cannot_lag_any_more_and_then_writes() {
     case.repeated = true;
     assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
     case.settled = true;
+    assert_eq!(case.decide(), StartDecision::ReadServiceDeployments);
+    case.records = Some(vec![record("orders:1", ServiceDeploymentStatus::Successful, 0)]);
     assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+/// ECS may put back the very deployment that ran before, under its own id.
+#[test]
+fn a_repeat_writes_nothing_when_a_rollout_of_ours_began_after_the_expected_deployment() {
+    let mut case = Case::plain(vec![stable("d1", "orders:1")]);
+    (case.repeated, case.settled) = (true, true);
+    for status in [
+        ServiceDeploymentStatus::RollbackSuccessful,
+        ServiceDeploymentStatus::InProgress,
+    ] {
+        case.records = Some(vec![
+            record("orders:2", status, 100),
+            record("orders:1", ServiceDeploymentStatus::Successful, 0),
+        ]);
+        assert_eq!(case.refusal(), Some(Reason::Unknown));
+    }
+    // One from before the expected deployment is an earlier attempt's.
+    case.service = Some(service(vec![Deployment {
+        created: at(200),
+        ..stable("d1", "orders:1")
+    }]));
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+#[test]
+fn a_service_that_was_not_there_when_the_operation_was_made_is_left_alone() {
+    let mut case = Case::plain(vec![stable("d1", "orders:1")]);
+    case.expected = Some(ExpectedService::default());
+    case.records = Some(Vec::new());
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    case.settled = true;
+    assert_eq!(case.refusal(), Some(Reason::UnexpectedState));
 }
 
 #[test]
