@@ -37,6 +37,53 @@ pub fn project_status(view: engine::ProjectStatus) -> pb::ProjectStatus {
     }
 }
 
+pub fn service_plan(plan: engine::ServicePlan) -> pb::PlanServiceResponse {
+    pb::PlanServiceResponse {
+        action: match plan.action {
+            engine::PlanAction::Create => "create",
+            engine::PlanAction::Update => "update",
+            engine::PlanAction::Unchanged => "unchanged",
+            engine::PlanAction::Repair => "repair",
+            engine::PlanAction::Force => "force",
+            engine::PlanAction::Refused => "refused",
+            engine::PlanAction::Recreate => "recreate",
+        }
+        .to_owned(),
+        hash: plan.hash,
+        summary: plan.summary,
+        stack_name: plan.stack_name,
+        changes: plan.changes.into_iter().map(service_change).collect(),
+        findings: plan.findings.into_iter().map(plan_finding).collect(),
+        drifted: plan.drifted,
+    }
+}
+
+fn service_change(change: engine::ServiceChange) -> pb::ServiceChange {
+    pb::ServiceChange {
+        action: change.action,
+        logical_id: change.logical_id,
+        r#type: change.kind,
+        properties: change.properties,
+        replacement: change.replacement,
+        details: change.details,
+    }
+}
+
+fn plan_finding(finding: engine::PlanFinding) -> pb::PlanFinding {
+    pb::PlanFinding {
+        severity: match finding.severity {
+            engine::FindingSeverity::Error => "error",
+            engine::FindingSeverity::Warning => "warning",
+            engine::FindingSeverity::Unknown => "unknown",
+            engine::FindingSeverity::Note => "note",
+        }
+        .to_owned(),
+        reason: finding.reason,
+        message: finding.message,
+        hint: finding.hint,
+    }
+}
+
 fn environment_status(view: engine::EnvironmentStatus) -> pb::EnvironmentStatus {
     pb::EnvironmentStatus {
         environment: view.environment,

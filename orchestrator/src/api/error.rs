@@ -2,7 +2,7 @@
 //! reason, all faults at once, and the next step.
 
 use tonic::{Code, Status};
-use towline_link::status::Fault;
+use towline_link::status::{Details, Fault};
 
 use crate::engine::EngineError;
 
@@ -47,6 +47,7 @@ pub fn status(error: EngineError) -> Status {
             Fault::new(Code::PermissionDenied, &self::reason(reason), message),
             hint,
         ),
+        EngineError::Agent { agent, status } => of_agent(&agent, &status),
         EngineError::Internal(error) => {
             tracing::error!("internal error: {error:#}");
             hinted(
@@ -59,6 +60,29 @@ pub fn status(error: EngineError) -> Status {
             )
         }
     }
+}
+
+/// What an agent answered, with its name.
+fn of_agent(agent: &str, status: &Status) -> Status {
+    let details = Details::of(status);
+    let reason = details.reason.as_deref().unwrap_or("AGENT_REFUSED");
+    let mut fault = Fault::new(
+        status.code(),
+        reason,
+        format!("agent {agent}: {}", status.message()),
+    )
+    .metadata("agent", agent);
+    for (field, description) in details.violations {
+        fault = fault.violation(field, description);
+    }
+    let hint = details.hint.unwrap_or_else(|| match status.code() {
+        Code::Unimplemented => {
+            "the agent is older than this orchestrator: install the same version".to_owned()
+        }
+        Code::Unavailable | Code::Unknown => "nothing was changed: ask again".to_owned(),
+        _ => String::new(),
+    });
+    hinted(fault, hint)
 }
 
 fn invalid(faults: Vec<crate::engine::Fault>) -> Status {
@@ -102,7 +126,6 @@ fn reason(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline_link::status::Details;
 
     #[test]
     fn every_fault_of_a_file_reaches_the_caller_with_its_place_and_hint() {

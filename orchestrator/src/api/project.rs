@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 use towline_proto::orchestrator::v1::{self as pb, project_service_server::ProjectService};
 
 use super::{Api, caller::caller, convert, error::status, page};
+use crate::engine::ServiceQuestion;
 
 #[tonic::async_trait]
 impl ProjectService for Api {
@@ -58,16 +59,38 @@ impl ProjectService for Api {
 
     async fn get_service_template(
         &self,
-        _request: Request<pb::GetServiceTemplateRequest>,
+        request: Request<pb::GetServiceTemplateRequest>,
     ) -> Result<Response<pb::GetServiceTemplateResponse>, Status> {
-        Err(Status::unimplemented("printing a template is not built yet"))
+        let asked = request.into_inner();
+        let question = ServiceQuestion {
+            project: asked.project,
+            service: asked.service,
+            environment: asked.environment,
+            target: asked.target,
+            images: asked.images.into_iter().collect(),
+        };
+        let template = self.engine.service_template(&question).await.map_err(status)?;
+        Ok(Response::new(pb::GetServiceTemplateResponse {
+            stack_name: template.stack_name,
+            template: template.template,
+            parameters: template.parameters.into_iter().collect(),
+        }))
     }
 
     async fn plan_service(
         &self,
-        _request: Request<pb::PlanServiceRequest>,
+        request: Request<pb::PlanServiceRequest>,
     ) -> Result<Response<pb::PlanServiceResponse>, Status> {
-        Err(Status::unimplemented("planning is not built yet"))
+        let asked = request.into_inner();
+        let question = ServiceQuestion {
+            project: asked.project,
+            service: asked.service,
+            environment: asked.environment,
+            target: asked.target,
+            images: asked.images.into_iter().collect(),
+        };
+        let plan = self.engine.plan_service(&question).await.map_err(status)?;
+        Ok(Response::new(convert::service_plan(plan)))
     }
 
     async fn get_status(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     name::{ChannelName, ImageKey, ProjectName, ReleaseVersion, Tag},
-    project::Project,
+    project::{Project, Service},
 };
 
 /// What is deployed together. The project's definition is the stored version
@@ -123,16 +123,7 @@ pub fn choose_images(
     channel: &ChannelName,
     chosen: &[(String, String)],
 ) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
-    let mut faults = Vec::new();
-    for (image, _) in chosen {
-        if !project.images.keys().any(|key| key.as_str() == image) {
-            let known = project.images.keys().cloned().collect();
-            faults.push(ChoiceFault::UnknownImage {
-                image: image.clone(),
-                known,
-            });
-        }
-    }
+    let mut faults = unknown_images(project, chosen);
     let mut images = IndexMap::new();
     for (key, image) in &project.images {
         match choose_image(project, channel, key, image.tag.as_ref(), chosen) {
@@ -147,6 +138,45 @@ pub fn choose_images(
     }
 }
 
+/// The images that one service uses, with their tags: to look at, so no
+/// channel's rule is asked. Images of other services may be among `chosen`.
+///
+/// # Errors
+/// Everything that is wrong with the choice at once.
+pub fn choose_images_of(
+    project: &Project,
+    service: &Service,
+    chosen: &[(String, String)],
+) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
+    let mut faults = unknown_images(project, chosen);
+    let mut images = IndexMap::new();
+    for (_, key) in service.images() {
+        let fixed = project.images.get(key).and_then(|image| image.tag.as_ref());
+        match choose_tag(key, fixed, chosen) {
+            Ok(tag) => drop(images.insert(key.clone(), ReleaseImage { tag, digest: None })),
+            Err(fault) if !faults.contains(&fault) => faults.push(fault),
+            Err(_) => {}
+        }
+    }
+    if faults.is_empty() {
+        Ok(images)
+    } else {
+        Err(faults)
+    }
+}
+
+fn unknown_images(project: &Project, chosen: &[(String, String)]) -> Vec<ChoiceFault> {
+    let known = |image: &str| project.images.keys().any(|key| key.as_str() == image);
+    chosen
+        .iter()
+        .filter(|(image, _)| !known(image))
+        .map(|(image, _)| ChoiceFault::UnknownImage {
+            image: image.clone(),
+            known: project.images.keys().cloned().collect(),
+        })
+        .collect()
+}
+
 fn choose_image(
     project: &Project,
     channel: &ChannelName,
@@ -154,26 +184,10 @@ fn choose_image(
     fixed: Option<&Tag>,
     chosen: &[(String, String)],
 ) -> Result<Tag, ChoiceFault> {
-    // Said twice, the last word counts.
-    let said = chosen
-        .iter()
-        .rev()
-        .find(|(image, _)| image == key.as_str())
-        .map(|(_, tag)| tag);
-    let tag: Tag = match (fixed, said) {
-        (Some(tag), None) => return Ok(tag.clone()),
-        (Some(tag), Some(_)) => {
-            return Err(ChoiceFault::Fixed {
-                image: key.clone(),
-                tag: tag.clone(),
-            });
-        }
-        (None, None) => return Err(ChoiceFault::Missing { image: key.clone() }),
-        (None, Some(text)) => text.parse().map_err(|_| ChoiceFault::BadTag {
-            image: key.clone(),
-            text: text.clone(),
-        })?,
-    };
+    let tag = choose_tag(key, fixed, chosen)?;
+    if fixed.is_some() {
+        return Ok(tag);
+    }
     let Some(rule) = project
         .channels
         .get(channel)
@@ -196,6 +210,27 @@ fn choose_image(
             channel,
         }),
         Some(_) => Ok(tag),
+    }
+}
+
+fn choose_tag(key: &ImageKey, fixed: Option<&Tag>, chosen: &[(String, String)]) -> Result<Tag, ChoiceFault> {
+    // Said twice, the last word counts.
+    let said = chosen
+        .iter()
+        .rev()
+        .find(|(image, _)| image == key.as_str())
+        .map(|(_, tag)| tag);
+    match (fixed, said) {
+        (Some(tag), None) => Ok(tag.clone()),
+        (Some(tag), Some(_)) => Err(ChoiceFault::Fixed {
+            image: key.clone(),
+            tag: tag.clone(),
+        }),
+        (None, None) => Err(ChoiceFault::Missing { image: key.clone() }),
+        (None, Some(text)) => text.parse().map_err(|_| ChoiceFault::BadTag {
+            image: key.clone(),
+            text: text.clone(),
+        }),
     }
 }
 

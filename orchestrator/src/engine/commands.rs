@@ -265,16 +265,18 @@ fn refused(verb: &str, stored: &StoredDeployment, error: StoreError) -> EngineEr
 }
 
 fn invalid(faults: &[ChoiceFault]) -> EngineError {
-    let faults = faults.iter().map(|fault| {
-        let hint = Some(fault.hint()).filter(|hint| !hint.is_empty());
-        Fault {
-            hint,
-            ..Fault::of(field_of(fault), fault.to_string())
-        }
-    });
     EngineError::Invalid {
-        faults: faults.collect(),
+        faults: choice_faults(faults),
     }
+}
+
+/// What is wrong with a choice of images, field by field.
+pub(super) fn choice_faults(faults: &[ChoiceFault]) -> Vec<Fault> {
+    let fault = |fault: &ChoiceFault| Fault {
+        hint: Some(fault.hint()).filter(|hint| !hint.is_empty()),
+        ..Fault::of(field_of(fault), fault.to_string())
+    };
+    faults.iter().map(fault).collect()
 }
 
 fn field_of(fault: &ChoiceFault) -> String {

@@ -66,6 +66,12 @@ pub enum EngineError {
         message: String,
         hint: String,
     },
+    /// An agent answered with this. It keeps its gRPC code, reason, faults and hint.
+    #[error("agent {agent}: {}", status.message())]
+    Agent {
+        agent: String,
+        status: Box<tonic::Status>,
+    },
     /// gRPC `INTERNAL`: our own fault or the disk's; the log has the whole chain.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -92,7 +98,7 @@ impl EngineError {
             | Self::NotReady { hint, .. }
             | Self::Denied { hint, .. } => Some(hint).filter(|hint| !hint.is_empty()).map(String::as_str),
             Self::Invalid { faults } => faults.iter().find_map(|fault| fault.hint.as_deref()),
-            Self::Internal(_) => None,
+            Self::Agent { .. } | Self::Internal(_) => None,
         }
     }
 }

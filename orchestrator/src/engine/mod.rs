@@ -5,12 +5,14 @@
 //! to an agent was committed before as an intent.
 
 mod advance;
+mod asking;
 mod attached;
 mod commands;
 mod error;
 mod hearing;
 mod joining;
 mod operate;
+mod planned;
 mod projects;
 mod queries;
 mod run;
@@ -49,6 +51,7 @@ use crate::{
 use operate::Approach;
 
 pub use error::{EngineError, Fault};
+pub use planned::*;
 pub use views::*;
 
 /// What an engine is made of.

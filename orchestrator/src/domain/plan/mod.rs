@@ -15,6 +15,8 @@ use super::{
 
 mod running;
 
+pub use running::absence_of;
+
 /// What is known of one project.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {

@@ -1,11 +1,13 @@
 //! The operations of a deployment that runs.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Connectivity, Decision, Snapshot, Subject};
 use crate::domain::{
     deployment::{Deployment, Operation, OperationState, final_state, reason},
-    name::ServiceName,
+    name::{AgentName, ServiceName},
     waiting_on::WaitingOn,
 };
 
@@ -129,8 +131,13 @@ fn not_its_turn(deployment: &Deployment, operation: &Operation) -> Option<Waitin
 
 /// Why the agent cannot be asked; `None` when it is connected.
 fn absence(snapshot: &Snapshot, operation: &Operation) -> Option<WaitingOn> {
-    let agent = operation.slot.agent.clone();
-    match snapshot.agents.get(&agent) {
+    absence_of(&snapshot.agents, &operation.slot.agent)
+}
+
+/// Why an agent cannot be asked; `None` when it is connected.
+pub fn absence_of(agents: &BTreeMap<AgentName, Connectivity>, agent: &AgentName) -> Option<WaitingOn> {
+    let agent = agent.clone();
+    match agents.get(&agent) {
         Some(Connectivity::Connected { .. }) => None,
         Some(Connectivity::Offline { since, reason }) => Some(WaitingOn::AgentOffline {
             agent,

@@ -4,7 +4,7 @@
 use super::{
     definition::Project,
     report::Report,
-    template::{Amount, Scope, Template, Texts, Unresolved},
+    template::{Amount, Scope, Switch, Template, Texts, Unresolved},
     yaml::Place,
 };
 
@@ -17,7 +17,19 @@ pub struct Use {
 pub enum Wants {
     Text(Template),
     Texts(Texts),
-    Amount(Amount),
+    Amount {
+        what: String,
+        amount: Amount,
+        allowed: Allowed,
+    },
+    Switch(Switch),
+    /// What a rollout of so many tasks may do with them.
+    Rollout {
+        what: String,
+        desired: Option<Amount>,
+        minimum: Option<Amount>,
+        maximum: Option<Amount>,
+    },
     FargateCpu {
         what: String,
         cpu: Amount,
@@ -27,6 +39,38 @@ pub enum Wants {
         cpu: Amount,
         memory: Amount,
     },
+}
+
+/// Which numbers a member may have.
+#[derive(Clone, Copy)]
+pub enum Allowed {
+    Any,
+    /// From, to.
+    Range(u32, u32),
+    OneOf(&'static [u32]),
+}
+
+impl Allowed {
+    pub fn allows(self, number: u32) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Range(from, to) => (from..=to).contains(&number),
+            Self::OneOf(all) => all.contains(&number),
+        }
+    }
+
+    /// What is wanted, for a person: "a whole number from 1 to 5".
+    pub fn words(self) -> String {
+        match self {
+            Self::Any => "a whole number, at least 0".to_owned(),
+            Self::Range(from, u32::MAX) => format!("a whole number, at least {from}"),
+            Self::Range(from, to) => format!("a whole number from {from} to {to}"),
+            Self::OneOf(all) => {
+                let all: Vec<String> = all.iter().map(u32::to_string).collect();
+                format!("one of {}", all.join(", "))
+            }
+        }
+    }
 }
 
 /// Tries every use on every target of every environment: all services go to all of them.
@@ -50,9 +94,10 @@ pub fn uses_on_targets(project: &Project, uses: &[Use], report: &mut Report) {
             }
         }
         for (message, hint, targets) in faults {
-            report
-                .error(used.at, format!("{message} on target {}", targets.join(", ")))
-                .hint(hint);
+            let told = report.error(used.at, format!("{message} on target {}", targets.join(", ")));
+            if !hint.is_empty() {
+                told.hint(hint);
+            }
         }
     }
 }
@@ -62,7 +107,29 @@ impl Wants {
         let unresolved = match self {
             Self::Text(template) => template.resolve(scope).err(),
             Self::Texts(texts) => texts.resolve(scope).err(),
-            Self::Amount(amount) => amount.resolve(scope).err(),
+            Self::Amount {
+                what,
+                amount,
+                allowed,
+            } => match amount.resolve(scope) {
+                Ok(number) if allowed.allows(number) => None,
+                Ok(number) => {
+                    let message = format!("{what} must be {}, and is {number}", allowed.words());
+                    return Some((message, String::new()));
+                }
+                Err(why) => Some(why),
+            },
+            Self::Switch(switch) => switch.resolve(scope).err(),
+            Self::Rollout {
+                what,
+                desired,
+                minimum,
+                maximum,
+            } => {
+                let of = |amount: &Option<Amount>| amount.as_ref().map(|it| it.resolve(scope)).transpose();
+                let (desired, minimum, maximum) = (of(desired).ok()?, of(minimum).ok()?, of(maximum).ok()?);
+                return deadlock(what, desired, minimum.unwrap_or(100), maximum.unwrap_or(200));
+            }
             Self::FargateCpu { what, cpu } => return cpu_fault(what, cpu.resolve(scope).ok()?),
             Self::FargateMemory { what, cpu, memory } => {
                 let (cpu, memory) = (cpu.resolve(scope).ok()?, memory.resolve(scope).ok()?);
@@ -76,6 +143,7 @@ impl Wants {
                     format!("where a list is wanted, write the whole of it as \"${{{from}.{name}}}\"")
                 }
                 Unresolved::NotANumber { .. } => "a whole number is needed here".to_owned(),
+                Unresolved::NotASwitch { .. } => "true or false is needed here".to_owned(),
             };
             (why.to_string(), hint)
         })
@@ -120,6 +188,28 @@ fn memory_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
             hint,
         )
     })
+}
+
+/// ECS replaces tasks within these bounds: it rounds the lower one up and the
+/// upper one down.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>
+fn deadlock(what: &str, desired: Option<u32>, minimum: u32, maximum: u32) -> Option<(String, String)> {
+    // Without a count, one that the percentages can be read for.
+    let tasks = u64::from(desired.unwrap_or(100));
+    let least = (tasks * u64::from(minimum)).div_ceil(100);
+    let most = tasks * u64::from(maximum) / 100;
+    if tasks == 0 || least < tasks || most > tasks {
+        return None;
+    }
+    let count = desired
+        .map(|it| format!(" and desired_count {it}"))
+        .unwrap_or_default();
+    Some((
+        format!(
+            "{what}: with {minimum} percent at least, {maximum} percent at most{count} no task could ever be replaced"
+        ),
+        "raise maximum_percent or lower minimum_healthy_percent".to_owned(),
+    ))
 }
 
 /// The first cycle of a graph whose nodes are numbers: its nodes in order, the

@@ -7,6 +7,8 @@
 mod check;
 mod definition;
 mod fault;
+mod limits;
+mod patch;
 mod read;
 mod report;
 mod template;
@@ -14,7 +16,9 @@ mod yaml;
 
 pub use definition::*;
 pub use fault::{Fault, Severity};
-pub use template::{Amount, BadTemplate, Scope, Source, Template, Texts, Unresolved, Value};
+pub use patch::Patch;
+pub use report::nearest;
+pub use template::{Amount, BadTemplate, Scope, Source, Switch, Template, Texts, Unresolved, Value};
 
 /// Checks a project file. `file` is the name that faults are told with.
 ///

@@ -2,6 +2,7 @@
 
 use super::{
     fault::{Fault, Severity},
+    limits::{self, Limit},
     yaml::{Entry, Kind, Node, Place},
 };
 
@@ -37,6 +38,13 @@ impl Report {
             hint: None,
         });
         Hint(self.faults.last_mut())
+    }
+
+    /// Adds the next step to the newest fault, unless it has one.
+    pub fn explain_last(&mut self, hint: &str) {
+        if let Some(fault) = self.faults.last_mut() {
+            fault.hint.get_or_insert_with(|| hint.to_owned());
+        }
     }
 
     /// How many there are: to see whether a part was read without any.
@@ -86,15 +94,32 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Reports what is no map, and keys that are not among `known`.
     pub fn of(node: &'a Node, what: impl Into<String>, known: &[&str], report: &mut Report) -> Option<Self> {
+        Self::within(node, what, known, &[], report)
+    }
+
+    /// As [`Self::of`], where some keys ask for what is not offered: those are
+    /// told with the limit that they meet.
+    pub fn within(
+        node: &'a Node,
+        what: impl Into<String>,
+        known: &[&str],
+        limits: &[&'static [Limit]],
+        report: &mut Report,
+    ) -> Option<Self> {
         let what = what.into();
         let entries = map(node, &what, report)?;
         for entry in entries
             .iter()
             .filter(|entry| !known.contains(&entry.key.as_str()))
         {
-            report
-                .error(entry.key_at, format!("{what} has no key {:?}", entry.key))
-                .one_of(&entry.key, known.iter().copied());
+            match limits::met(limits, &entry.key) {
+                Some(limit) => report
+                    .error(entry.key_at, format!("{what}: {}: {}", entry.key, limit.why))
+                    .hint(limit.instead),
+                None => report
+                    .error(entry.key_at, format!("{what} has no key {:?}", entry.key))
+                    .one_of(&entry.key, known.iter().copied()),
+            }
         }
         Some(Self {
             what,
@@ -238,7 +263,7 @@ fn wrong_kind<T>(node: &Node, what: &str, wanted: &str, report: &mut Report) -> 
 }
 
 /// The known word that was probably meant.
-fn nearest<'n>(wrong: &str, known: &[&'n str]) -> Option<&'n str> {
+pub fn nearest<'n>(wrong: &str, known: &[&'n str]) -> Option<&'n str> {
     let allowed = (wrong.chars().count() / 3).clamp(1, 3);
     let near = known.iter().map(|word| (distance(wrong, word), *word)).min()?;
     (near.0 <= allowed).then_some(near.1)

@@ -57,6 +57,8 @@ pub enum Unresolved {
     List { from: Source, name: String },
     #[error("{text:?} is not a whole number from 0 to 4294967295")]
     NotANumber { text: String },
+    #[error("{text:?} is neither true nor false")]
+    NotASwitch { text: String },
 }
 
 /// What holes are filled from: one target of one environment.
@@ -79,6 +81,14 @@ pub enum Texts {
 #[serde(untagged)]
 pub enum Amount {
     Fixed(u32),
+    Of(Template),
+}
+
+/// On or off, here or from a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Switch {
+    Fixed(bool),
     Of(Template),
 }
 
@@ -242,6 +252,22 @@ impl Amount {
             Self::Of(template) => {
                 let text = template.resolve(scope)?;
                 text.parse().map_err(|_| Unresolved::NotANumber { text })
+            }
+        }
+    }
+}
+
+impl Switch {
+    /// Whether it is on.
+    ///
+    /// # Errors
+    /// A hole that cannot be filled, or a text that is neither `true` nor `false`.
+    pub fn resolve(&self, scope: Scope<'_>) -> Result<bool, Unresolved> {
+        match self {
+            Self::Fixed(on) => Ok(*on),
+            Self::Of(template) => {
+                let text = template.resolve(scope)?;
+                text.parse().map_err(|_| Unresolved::NotASwitch { text })
             }
         }
     }

@@ -1,39 +1,16 @@
-//! The containers of a `fargate` service.
+//! The containers of a `fargate` service together: what each reads for itself
+//! is in `container`.
 
-use indexmap::IndexMap;
-
-use super::{Reading, word};
+use super::Reading;
 use crate::domain::{
     name::ContainerName,
     project::{
         check,
-        definition::{Condition, Container, Port, Protocol},
+        definition::{Condition, Container},
         report::{self, Fields, Report},
         yaml::{Kind, Node, Place},
     },
 };
-
-const KEYS: [&str; 12] = [
-    "name",
-    "image",
-    "cpu",
-    "memory",
-    "memory_reservation",
-    "ports",
-    "environment",
-    "secrets",
-    "depends_on",
-    "essential",
-    "entry_point",
-    "command",
-];
-
-const CONDITIONS: [(&str, Condition); 4] = [
-    ("start", Condition::Start),
-    ("complete", Condition::Complete),
-    ("success", Condition::Success),
-    ("healthy", Condition::Healthy),
-];
 
 impl<'a> Reading<'a> {
     pub(super) fn containers(&mut self, what: &str, fields: &Fields<'a>) -> Vec<Container> {
@@ -54,121 +31,6 @@ impl<'a> Reading<'a> {
         read.into_iter().map(|(_, container)| container).collect()
     }
 
-    fn container(&mut self, service: &str, node: &'a Node) -> Option<Container> {
-        let what = match super::whole::field(node, "name").and_then(super::whole::scalar) {
-            Some(name) => format!("{service}: container {name}"),
-            None => format!("{service}: a container"),
-        };
-        let fields = Fields::of(node, &what, &KEYS, &mut self.report)?;
-        let name = fields.need("name", &mut self.report);
-        let name: Option<ContainerName> =
-            name.and_then(|node| report::parsed(node, &format!("{service}: name"), &mut self.report));
-        let image = fields
-            .need("image", &mut self.report)
-            .and_then(|node| self.fargate_image(node, &what));
-        let mut amount = |key: &str| {
-            let node = fields.get(key)?;
-            report::number(node, &format!("{what}: {key}"), 1..=u32::MAX, &mut self.report)
-        };
-        let (cpu, memory, memory_reservation) =
-            (amount("cpu"), amount("memory"), amount("memory_reservation"));
-        let essential = fields.get("essential");
-        let essential =
-            essential.map(|node| report::boolean(node, &format!("{what}: essential"), &mut self.report));
-        Some(Container {
-            cpu,
-            memory,
-            memory_reservation,
-            ports: self.ports(&what, fields.get("ports")),
-            environment: self.template_map(fields.get("environment"), &format!("{what}: environment")),
-            secrets: self.template_map(fields.get("secrets"), &format!("{what}: secrets")),
-            depends_on: self.depends_on(&what, fields.get("depends_on")),
-            entry_point: self.templates(fields.get("entry_point"), &format!("{what}: entry_point")),
-            command: self.templates(fields.get("command"), &format!("{what}: command")),
-            name: name?,
-            image: image?,
-            essential: essential.unwrap_or(Some(true))?,
-        })
-    }
-
-    fn fargate_image<T: std::str::FromStr>(&mut self, node: &Node, what: &str) -> Option<T> {
-        let image = self.reference(node, &format!("{what}: image"), "image", self.known.images)?;
-        let name = report::text(node, what, &mut self.report)?;
-        if self.keeps_repository(name) {
-            self.report
-                .error(
-                    node.at,
-                    format!("{what}: image {name} has `repository: running`, and nothing runs before"),
-                )
-                .hint("name its repository; `running` is for services of kind existing");
-        }
-        Some(image)
-    }
-
-    fn ports(&mut self, what: &str, node: Option<&'a Node>) -> Vec<Port> {
-        let what = format!("{what}: ports");
-        let items = node
-            .and_then(|node| report::list(node, &what, &mut self.report))
-            .unwrap_or_default();
-        let mut ports: Vec<Port> = Vec::new();
-        for item in items {
-            let Some(port) = self.port(&what, item) else {
-                continue;
-            };
-            if ports.contains(&port) {
-                self.report
-                    .error(item.at, format!("{what}: port {} is here twice", port.port));
-            }
-            ports.push(port);
-        }
-        ports
-    }
-
-    fn port(&mut self, what: &str, node: &'a Node) -> Option<Port> {
-        if !matches!(node.kind, Kind::Map(_)) {
-            let port = port_number(node, what, &mut self.report)?;
-            return Some(Port {
-                port,
-                protocol: Protocol::Tcp,
-            });
-        }
-        let fields = Fields::of(node, what, &["port", "protocol"], &mut self.report)?;
-        let port = fields.need("port", &mut self.report);
-        let protocol = match fields.get("protocol") {
-            Some(node) => {
-                let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp)];
-                word(node, &format!("{what}: protocol"), &words, &mut self.report)
-            }
-            None => Some(Protocol::Tcp),
-        };
-        let port = port.and_then(|node| port_number(node, what, &mut self.report));
-        Some(Port {
-            port: port?,
-            protocol: protocol?,
-        })
-    }
-
-    fn depends_on(&mut self, what: &str, node: Option<&'a Node>) -> IndexMap<ContainerName, Condition> {
-        let what = format!("{what}: depends_on");
-        let entries = node
-            .and_then(|node| report::map(node, &what, &mut self.report))
-            .unwrap_or_default();
-        let mut all = IndexMap::new();
-        for entry in entries {
-            let name = self.key(entry);
-            let condition = word(
-                &entry.value,
-                &format!("{what}: {}", entry.key),
-                &CONDITIONS,
-                &mut self.report,
-            );
-            if let (Some(name), Some(condition)) = (name, condition) {
-                all.insert(name, condition);
-            }
-        }
-        all
-    }
-
     /// What can only be seen of all containers together.
     fn check_containers(&mut self, what: &str, read: &[(&Node, Container)]) {
         for (index, (node, container)) in read.iter().enumerate() {
@@ -182,6 +44,7 @@ impl<'a> Reading<'a> {
             }
         }
         self.check_ports(what, read);
+        self.check_volumes_from(what, read);
         if let [(first, _), ..] = read
             && read.iter().all(|(_, container)| !container.essential)
         {
@@ -225,24 +88,56 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The containers of a task share one network interface.
+    /// The containers of a task share one network interface, and the names of
+    /// their ports are of the task.
     fn check_ports(&mut self, what: &str, read: &[(&Node, Container)]) {
         for (index, (node, container)) in read.iter().enumerate() {
+            let name = &container.name;
             for port in &container.ports {
-                let taken = read
-                    .iter()
-                    .take(index)
-                    .find(|(_, earlier)| earlier.ports.contains(port));
-                if let Some((_, earlier)) = taken {
-                    let at = super::whole::field(node, "ports").map_or(node.at, |ports| ports.at);
-                    let (port, name) = (port.port, &container.name);
+                let earlier = || {
+                    read.iter()
+                        .take(index)
+                        .flat_map(|(_, it)| it.ports.iter().map(move |p| (it, p)))
+                };
+                let taken = earlier().find(|(_, it)| (it.port, it.protocol) == (port.port, port.protocol));
+                let named = earlier().find(|(_, it)| port.name.is_some() && it.name == port.name);
+                let at = super::whole::field(node, "ports").map_or(node.at, |ports| ports.at);
+                if let Some((other, _)) = taken {
+                    let port = port.port;
+                    self.report.error(
+                        at,
+                        format!("{what}: container {name}: {} has port {port} already", other.name),
+                    );
+                } else if let (Some((other, _)), Some(port)) = (named, &port.name) {
                     self.report.error(
                         at,
                         format!(
-                            "{what}: container {name}: {} has port {port} already",
-                            earlier.name
+                            "{what}: container {name}: {} has a port named {port} already",
+                            other.name
                         ),
                     );
+                }
+            }
+        }
+    }
+
+    fn check_volumes_from(&mut self, what: &str, read: &[(&Node, Container)]) {
+        for (node, container) in read {
+            for from in &container.volumes_from {
+                let at = super::whole::field(node, "volumes_from").map_or(node.at, |it| it.at);
+                let (name, other) = (&container.name, &from.container);
+                if name == other {
+                    self.report
+                        .error(at, format!("{what}: container {name} takes volumes from itself"));
+                } else if read.iter().all(|(_, it)| it.name != *other) {
+                    self.report
+                        .error(
+                            at,
+                            format!(
+                                "{what}: container {name} takes volumes from {other}, which does not exist"
+                            ),
+                        )
+                        .one_of(other.as_str(), read.iter().map(|(_, it)| it.name.as_str()));
                 }
             }
         }
@@ -271,12 +166,20 @@ impl<'a> Reading<'a> {
         match condition {
             Condition::Complete | Condition::Success if needed.essential => self
                 .report
-                .error(at, format!("{what}: {name} waits for the end of {other}, whose end would stop the task"))
+                .error(
+                    at,
+                    format!("{what}: {name} waits for the end of {other}, whose end would stop the task"),
+                )
                 .hint(format!("set `essential: false` on {other}")),
-            Condition::Healthy => self
+            Condition::Healthy if needed.health_check.is_none() => self
                 .report
-                .warning(at, format!("{what}: {name} waits for {other} to be healthy, and a project file cannot give {other} a health check yet"))
-                .hint("ECS refuses `healthy` for a container without one: use `start`"),
+                .error(
+                    at,
+                    format!(
+                        "{what}: {name} waits for {other} to be healthy, and {other} has no health_check"
+                    ),
+                )
+                .hint(format!("give {other} a health_check, or wait for `start`")),
             _ => {}
         }
     }

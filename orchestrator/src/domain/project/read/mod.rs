@@ -1,11 +1,17 @@
 //! From the tree to a [`Project`], one file per part of it. Everything that is
 //! wrong is reported; a part that is wrong is left out, and the reading goes on.
 
+mod balancing;
+mod container;
 mod containers;
 mod environments;
+mod fargate;
 mod images;
 mod lifecycles;
+mod optional;
+mod rollout;
 mod services;
+mod storage;
 mod whole;
 
 use std::str::FromStr;

@@ -1,5 +1,9 @@
 //! What a release means on the targets of an environment: one operation for
-//! each service and target, with all values filled in.
+//! each service and target, with all values filled in. Start at [`plan`]; what
+//! an operation carries is in `payload`, and `filling` fills the holes.
+
+mod filling;
+mod payload;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -10,12 +14,13 @@ use super::{
         AccountId, AgentName, ClusterName, ContainerName, DeploymentId, EcsServiceName, EnvironmentName,
         ImageKey, OperationId, Region, ServiceName, TargetId,
     },
-    project::{
-        Architecture, Condition, Container, FargateService, Port, Project, Repository, Rollout, Scope,
-        Service, ServiceKind, Template, Unresolved,
-    },
-    release::Release,
+    project::{Environment, FargateService, Project, Scope, Target, Unresolved},
+    release::{Release, ReleaseImage},
 };
+
+use filling::Filling;
+
+pub use payload::*;
 
 /// One service on one target: what an agent executes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,57 +118,6 @@ impl std::fmt::Display for NewImage {
     }
 }
 
-/// A Fargate service with all values filled in; mirrors the wire's
-/// `towline.agent.v1.FargateServiceSpec`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FargatePayload {
-    pub name: EcsServiceName,
-    /// Empty: the agent derives it.
-    pub stack_name: String,
-    /// CPU units.
-    pub cpu: u32,
-    /// MiB.
-    pub memory: u32,
-    pub architecture: Architecture,
-    pub containers: Vec<FargateContainer>,
-    pub subnets: Vec<String>,
-    pub security_groups: Vec<String>,
-    pub assign_public_ip: bool,
-    pub load_balancers: Vec<LinkedTargetGroup>,
-    pub desired_count: Option<u32>,
-    /// Empty: none.
-    pub task_role: String,
-    /// Empty: made in the stack.
-    pub execution_role: String,
-    pub rollout: Rollout,
-    pub tags: IndexMap<String, String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FargateContainer {
-    pub name: ContainerName,
-    /// `registry/repository:tag`.
-    pub image: String,
-    pub cpu: Option<u32>,
-    pub memory: Option<u32>,
-    pub memory_reservation: Option<u32>,
-    pub ports: Vec<Port>,
-    pub environment: IndexMap<String, String>,
-    pub secrets: IndexMap<String, String>,
-    pub depends_on: Vec<(ContainerName, Condition)>,
-    pub essential: bool,
-    pub entry_point: Vec<String>,
-    pub command: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkedTargetGroup {
-    pub container: ContainerName,
-    pub port: u16,
-    /// The target group's ARN.
-    pub target_group: String,
-}
-
 /// Why a release cannot be planned for an environment. A project that was
 /// parsed and a release of it bring none of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -205,7 +159,7 @@ pub fn plan(
         };
         let filling = Filling {
             project,
-            release,
+            images: &release.images,
             scope,
         };
         for (name, service) in &project.services {
@@ -227,15 +181,7 @@ pub fn plan(
                     target: id,
                     payload,
                 }),
-                Err(Missing::Image(image)) => faults.push(PlanFault::MissingImage {
-                    service: name.clone(),
-                    image,
-                }),
-                Err(Missing::Value(why)) => faults.push(PlanFault::Unresolved {
-                    service: name.clone(),
-                    target: id,
-                    why,
-                }),
+                Err(missing) => faults.push(missing.of(name, id)),
             }
         }
     }
@@ -246,144 +192,39 @@ pub fn plan(
     }
 }
 
+/// One fargate service on one target, outside of any deployment: to look at.
+///
+/// # Errors
+/// What is missing.
+pub fn fargate_payload(
+    project: &Project,
+    images: &IndexMap<ImageKey, ReleaseImage>,
+    (name, service): (&ServiceName, &FargateService),
+    (environment, target): (&Environment, &Target),
+) -> Result<FargatePayload, PlanFault> {
+    let scope = Scope {
+        environment: &environment.values,
+        target: &target.values,
+    };
+    let filling = Filling {
+        project,
+        images,
+        scope,
+    };
+    filling
+        .fargate(service)
+        .map_err(|missing| missing.of(name, target.id()))
+}
+
 /// A deployment tries each operation once: trying again is another deployment.
 const FIRST_ATTEMPT: u32 = 1;
-
-/// Fills the holes of a project for one target.
-struct Filling<'a> {
-    project: &'a Project,
-    release: &'a Release,
-    scope: Scope<'a>,
-}
-
-enum Missing {
-    Image(ImageKey),
-    Value(Unresolved),
-}
-
-impl From<Unresolved> for Missing {
-    fn from(why: Unresolved) -> Self {
-        Self::Value(why)
-    }
-}
-
-impl Filling<'_> {
-    fn payload(&self, service: &Service) -> Result<Payload, Missing> {
-        match &service.kind {
-            ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(fargate)?))),
-            ServiceKind::Existing(existing) => {
-                let containers = existing.containers.iter().map(|(container, image)| {
-                    Ok(ContainerUpdate {
-                        container: container.clone(),
-                        image: self.image(image)?,
-                    })
-                });
-                let containers = containers.collect::<Result<_, Missing>>()?;
-                Ok(Payload::Update(UpdatePayload {
-                    service: existing.service.clone(),
-                    containers,
-                }))
-            }
-        }
-    }
-
-    fn image(&self, key: &ImageKey) -> Result<NewImage, Missing> {
-        let missing = || Missing::Image(key.clone());
-        let image = self.project.images.get(key).ok_or_else(missing)?;
-        let tag = &self.release.images.get(key).ok_or_else(missing)?.tag;
-        Ok(match &image.repository {
-            Repository::Running => NewImage::Tag(tag.to_string()),
-            Repository::Named(repository) => {
-                NewImage::Whole(format!("{}:{tag}", repository.resolve(self.scope)?))
-            }
-        })
-    }
-
-    fn texts(&self, templates: &[Template]) -> Result<Vec<String>, Unresolved> {
-        templates
-            .iter()
-            .map(|template| template.resolve(self.scope))
-            .collect()
-    }
-
-    fn map(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>, Unresolved> {
-        templates
-            .iter()
-            .map(|(name, template)| Ok((name.clone(), template.resolve(self.scope)?)))
-            .collect()
-    }
-
-    fn optional(&self, template: Option<&Template>) -> Result<String, Unresolved> {
-        template.map_or(Ok(String::new()), |template| template.resolve(self.scope))
-    }
-
-    fn fargate(&self, service: &FargateService) -> Result<FargatePayload, Missing> {
-        let containers = service
-            .containers
-            .iter()
-            .map(|container| self.container(container));
-        let load_balancers = service.load_balancers.iter().map(|link| {
-            Ok(LinkedTargetGroup {
-                container: link.container.clone(),
-                port: link.port,
-                target_group: link.target_group.resolve(self.scope)?,
-            })
-        });
-        let mut tags = self.map(&service.tags)?;
-        // The agent's own tag says which service a stack is of.
-        tags.entry("towline:project".to_owned())
-            .or_insert_with(|| self.project.name.to_string());
-        Ok(FargatePayload {
-            name: service.service.clone(),
-            stack_name: self.optional(service.stack.as_ref())?,
-            cpu: service.cpu.resolve(self.scope)?,
-            memory: service.memory.resolve(self.scope)?,
-            architecture: service.architecture,
-            containers: containers.collect::<Result<_, _>>()?,
-            subnets: service.network.subnets.resolve(self.scope)?,
-            security_groups: service.network.security_groups.resolve(self.scope)?,
-            assign_public_ip: service.network.assign_public_ip,
-            load_balancers: load_balancers.collect::<Result<_, Unresolved>>()?,
-            desired_count: service
-                .desired_count
-                .as_ref()
-                .map(|count| count.resolve(self.scope))
-                .transpose()?,
-            task_role: self.optional(service.task_role.as_ref())?,
-            execution_role: self.optional(service.execution_role.as_ref())?,
-            rollout: service.rollout,
-            tags,
-        })
-    }
-
-    fn container(&self, container: &Container) -> Result<FargateContainer, Missing> {
-        Ok(FargateContainer {
-            name: container.name.clone(),
-            image: self.image(&container.image)?.to_string(),
-            cpu: container.cpu,
-            memory: container.memory,
-            memory_reservation: container.memory_reservation,
-            ports: container.ports.clone(),
-            environment: self.map(&container.environment)?,
-            secrets: self.map(&container.secrets)?,
-            depends_on: container
-                .depends_on
-                .iter()
-                .map(|(name, condition)| (name.clone(), *condition))
-                .collect(),
-            essential: container.essential,
-            entry_point: self.texts(&container.entry_point)?,
-            command: self.texts(&container.command)?,
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{name::ChannelName, project, release::choose_images};
 
-    const SHOP: &str = include_str!("../../../examples/shop/towline.yaml");
+    const SHOP: &str = include_str!("../../../../examples/shop/towline.yaml");
 
     fn planned(environment: &str) -> Vec<PlannedOperation> {
         let project = project::parse(SHOP, "f").unwrap();

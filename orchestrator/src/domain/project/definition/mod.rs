@@ -1,10 +1,19 @@
 //! What a project is made of, as the file says it: `${...}` still unresolved.
+//! Here is what holds a project together; a fargate service is in `fargate`,
+//! its containers in `container`. What was stored by an older program is read:
+//! a member that came later has a default.
+
+mod container;
+mod fargate;
+
+pub use container::*;
+pub use fargate::*;
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::template::{Amount, Template, Texts, Value};
+use super::template::{Template, Value};
 use crate::domain::name::{
     AccountId, AgentName, ChannelName, ClusterName, ContainerName, EcsServiceName, EnvironmentName, ImageKey,
     LifecycleName, PhaseName, ProjectName, Region, ServiceName, Tag, TargetId,
@@ -71,104 +80,6 @@ pub enum ServiceKind {
     Fargate(Box<FargateService>),
     /// Someone else owns it; Towline changes its images and nothing else.
     Existing(ExistingService),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FargateService {
-    /// Its name in ECS; the service's key when the file says nothing.
-    pub service: EcsServiceName,
-    /// The stack's name; derived by the agent when absent.
-    pub stack: Option<Template>,
-    /// Task CPU in CPU units (256 = a quarter vCPU).
-    pub cpu: Amount,
-    /// Task memory in MiB.
-    pub memory: Amount,
-    pub architecture: Architecture,
-    pub containers: Vec<Container>,
-    pub network: Network,
-    pub load_balancers: Vec<LoadBalancer>,
-    /// Absent: a new service starts with 1, an existing one keeps its count.
-    pub desired_count: Option<Amount>,
-    pub task_role: Option<Template>,
-    /// Made in the stack when absent.
-    pub execution_role: Option<Template>,
-    pub rollout: Rollout,
-    pub tags: IndexMap<String, Template>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Architecture {
-    #[default]
-    X86_64,
-    Arm64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Container {
-    pub name: ContainerName,
-    pub image: ImageKey,
-    /// CPU units.
-    pub cpu: Option<u32>,
-    /// Hard limit in MiB.
-    pub memory: Option<u32>,
-    /// Soft limit in MiB.
-    pub memory_reservation: Option<u32>,
-    pub ports: Vec<Port>,
-    pub environment: IndexMap<String, Template>,
-    /// Variable name to the ARN of a Secrets Manager secret or SSM parameter.
-    pub secrets: IndexMap<String, Template>,
-    pub depends_on: IndexMap<ContainerName, Condition>,
-    pub essential: bool,
-    pub entry_point: Vec<Template>,
-    pub command: Vec<Template>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Port {
-    pub port: u16,
-    pub protocol: Protocol,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    Tcp,
-    Udp,
-}
-
-/// What a container waits for in another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    Start,
-    Complete,
-    Success,
-    Healthy,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Network {
-    pub subnets: Texts,
-    pub security_groups: Texts,
-    pub assign_public_ip: bool,
-}
-
-/// Links a container's port to a target group that exists.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LoadBalancer {
-    pub container: ContainerName,
-    pub port: u16,
-    /// The target group's ARN.
-    pub target_group: Template,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rollout {
-    /// Percent; ECS's default is 100.
-    pub minimum_healthy_percent: Option<u32>,
-    /// Percent; ECS's default is 200.
-    pub maximum_percent: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

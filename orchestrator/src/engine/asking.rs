@@ -1,0 +1,194 @@
+//! Questions about a fargate service that its target's agent answers: the
+//! template, and what a deployment would do. Nothing is stored, nothing changes.
+
+use std::time::Duration;
+
+use tonic::Status;
+use towline_link::channel::LinkChannel;
+use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
+
+use super::{Engine, EngineError, Fault, ServicePlan, ServiceQuestion, ServiceTemplate, commands, wire};
+use crate::domain::{
+    name::AgentName,
+    operation::{FargatePayload, fargate_payload},
+    plan::absence_of,
+    project::{Environment, Project, Service, ServiceKind, Target, nearest},
+    release::choose_images_of,
+};
+
+/// How long an agent may take for a template: it asks AWS for the stack alone.
+const TEMPLATE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an agent may take for a plan: CloudFormation makes a change set
+/// for it, and deletes it.
+const PLAN_PATIENCE: Duration = Duration::from_secs(300);
+
+/// A question with all that its answer needs.
+struct Asking {
+    client: AgentServiceClient<LinkChannel>,
+    target: Target,
+    payload: FargatePayload,
+}
+
+impl Engine {
+    /// The CloudFormation template of a fargate service on one target.
+    pub async fn service_template(&self, question: &ServiceQuestion) -> Result<ServiceTemplate, EngineError> {
+        let mut asking = self.asking(question).await?;
+        let request = wire::template(&asking.target, &asking.payload);
+        let asked = asking.client.get_fargate_template(request);
+        let answer = self.0.seams.clock.timeout(TEMPLATE_PATIENCE, asked).await;
+        answered(&asking.target, answer, TEMPLATE_PATIENCE).map(wire::service_template)
+    }
+
+    /// What a deployment of a fargate service to one target would do.
+    pub async fn plan_service(&self, question: &ServiceQuestion) -> Result<ServicePlan, EngineError> {
+        let mut asking = self.asking(question).await?;
+        let request = wire::plan(&asking.target, &asking.payload);
+        let asked = asking.client.plan_fargate_service(request);
+        let answer = self.0.seams.clock.timeout(PLAN_PATIENCE, asked).await;
+        let answer = answered(&asking.target, answer, PLAN_PATIENCE)?;
+        wire::service_plan(answer).ok_or_else(|| {
+            let agent = asking.target.agent.to_string();
+            EngineError::Agent {
+                status: Box::new(Status::unimplemented(
+                    "its plan has an action that is not known here",
+                )),
+                agent,
+            }
+        })
+    }
+
+    async fn asking(&self, question: &ServiceQuestion) -> Result<Asking, EngineError> {
+        let stored = self
+            .0
+            .store
+            .newest_version(&question.project)
+            .await?
+            .ok_or_else(|| commands::no_project(&question.project))?;
+        let (target, payload) = payload(&stored.parsed, question)?;
+        let client = self.client(&target.agent)?;
+        Ok(Asking {
+            client,
+            target,
+            payload,
+        })
+    }
+
+    /// A client of an agent that can be asked now.
+    fn client(&self, agent: &AgentName) -> Result<AgentServiceClient<LinkChannel>, EngineError> {
+        let linked = agent.as_str().parse().ok();
+        if let Some(client) = linked.and_then(|name| self.0.fleet.client(&name)) {
+            return Ok(client);
+        }
+        let waits = absence_of(&self.0.fleet.connectivity(), agent);
+        let hint = waits.as_ref().map(|on| on.hint()).unwrap_or_default();
+        let on = waits.map_or_else(|| format!("agent {agent}"), |on| on.to_string());
+        Err(EngineError::NotReady {
+            // The sentence ends with the hint, which is told apart here.
+            waiting_on: on.trim_end_matches(&format!(", hint: {hint}")).to_owned(),
+            hint,
+        })
+    }
+}
+
+/// Where the question leads, with every hole filled; all that is wrong with it at once.
+fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, FargatePayload), EngineError> {
+    let mut faults = Vec::new();
+    let service = service(project, &question.service)
+        .map_err(|fault| faults.push(fault))
+        .ok();
+    let place = place(project, question).map_err(|fault| faults.push(fault)).ok();
+    let images = service.and_then(|(name, service)| {
+        choose_images_of(project, service, &question.images)
+            .map_err(|wrong| faults.extend(commands::choice_faults(&wrong)))
+            .ok()
+            .map(|images| (name, service, images))
+    });
+    let (Some((name, service, images)), Some((environment, target)), []) = (images, place, faults.as_slice())
+    else {
+        return Err(EngineError::Invalid { faults });
+    };
+    let ServiceKind::Fargate(fargate) = &service.kind else {
+        return Err(EngineError::Invalid {
+            faults: vec![
+                Fault::of(
+                    "service",
+                    format!("service {name} is of kind existing: Towline has no stack for it"),
+                )
+                .hint("only a service of kind fargate has a template and a plan"),
+            ],
+        });
+    };
+    let payload = fargate_payload(project, &images, (name, fargate), (environment, target))
+        .map_err(|why| EngineError::invalid("project", why.to_string()))?;
+    Ok((target.clone(), payload))
+}
+
+type Named<'a> = (&'a crate::domain::name::ServiceName, &'a Service);
+
+fn service<'a>(project: &'a Project, wanted: &str) -> Result<Named<'a>, Fault> {
+    let found = project.services.iter().find(|(name, _)| name.as_str() == wanted);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = project.services.keys().map(|name| name.as_str()).collect();
+        missing("service", project, wanted, &known)
+    })
+}
+
+fn place<'a>(
+    project: &'a Project,
+    question: &ServiceQuestion,
+) -> Result<(&'a Environment, &'a Target), Fault> {
+    let wanted = question.environment.as_str();
+    let environment = project
+        .environments
+        .iter()
+        .find(|(name, _)| name.as_str() == wanted)
+        .map(|(_, environment)| environment)
+        .ok_or_else(|| {
+            let known: Vec<&str> = project.environments.keys().map(|name| name.as_str()).collect();
+            missing("environment", project, wanted, &known)
+        })?;
+    let wanted = question.target.as_str();
+    let mut targets = environment.targets.iter();
+    let target = match wanted {
+        "" => targets.next(),
+        wanted => targets.find(|target| target.id().as_str() == wanted),
+    };
+    target.map(|target| (environment, target)).ok_or_else(|| {
+        let known: Vec<String> = environment.targets.iter().map(|it| it.id().to_string()).collect();
+        Fault::of(
+            "target",
+            format!("environment {} has no target {wanted:?}", question.environment),
+        )
+        .hint(format!("its targets: {}", known.join(", ")))
+    })
+}
+
+fn missing(what: &str, project: &Project, wanted: &str, known: &[&str]) -> Fault {
+    let fault = Fault::of(what, format!("project {} has no {what} {wanted:?}", project.name));
+    match nearest(wanted, known) {
+        Some(near) => fault.hint(format!("did you mean {near}?")),
+        None => fault.hint(format!("known here: {}", known.join(", "))),
+    }
+}
+
+fn answered<T>(
+    target: &Target,
+    answer: Option<Result<tonic::Response<T>, Status>>,
+    patience: Duration,
+) -> Result<T, EngineError> {
+    let agent = target.agent.to_string();
+    match answer {
+        Some(Ok(answer)) => Ok(answer.into_inner()),
+        Some(Err(status)) => Err(EngineError::Agent {
+            agent,
+            status: Box::new(status),
+        }),
+        None => Err(EngineError::NotReady {
+            waiting_on: format!(
+                "agent {agent}, which did not answer within {} s",
+                patience.as_secs()
+            ),
+            hint: "see its log: it may wait for AWS".to_owned(),
+        }),
+    }
+}
