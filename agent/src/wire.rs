@@ -1,5 +1,9 @@
 //! What was observed in the account, in the words of the wire. Values in, values out.
 
+use towline_agent_domain::fargate::{
+    plan::{Plan, PlanAction},
+    preflight::{Finding, Severity},
+};
 use towline_agent_domain::observed::{
     Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
 };
@@ -135,5 +139,54 @@ pub fn diagnosis(found: &Diagnosis) -> proto::Diagnosis {
         stopped_tasks: found.stopped_tasks.iter().map(stopped_task).collect(),
         log_lines: lines.collect(),
         failed_resources: found.failed_resources.iter().map(stack_event).collect(),
+    }
+}
+
+/// What a deployment would do.
+pub fn plan(plan: &Plan) -> proto::FargatePlan {
+    let action = match plan.action {
+        PlanAction::Create => proto::FargatePlanAction::Create,
+        PlanAction::Update => proto::FargatePlanAction::Update,
+        PlanAction::Unchanged => proto::FargatePlanAction::Unchanged,
+        PlanAction::Repair => proto::FargatePlanAction::Repair,
+        PlanAction::Force => proto::FargatePlanAction::Force,
+        PlanAction::Refused => proto::FargatePlanAction::Refused,
+        PlanAction::Recreate => proto::FargatePlanAction::Recreate,
+    };
+    let changes = plan.changes.iter().map(|change| proto::PlannedChange {
+        action: change.action.clone(),
+        logical_id: change.logical_id.clone(),
+        r#type: change.resource_type.clone(),
+        properties: change.properties.clone(),
+        replacement: change.replacement,
+        details: change.details.clone(),
+    });
+    proto::FargatePlan {
+        action: action.into(),
+        hash: plan.hash.clone(),
+        summary: plan.summary.clone(),
+        stack_name: plan.stack_name.clone(),
+        changes: changes.collect(),
+        findings: plan.findings.iter().map(finding).collect(),
+        drifted: plan.drifted,
+    }
+}
+
+/// What a look before the deployment found.
+pub fn finding(found: &Finding) -> proto::Finding {
+    proto::Finding {
+        severity: severity(found.severity).into(),
+        reason: found.reason.to_owned(),
+        message: found.message.clone(),
+        hint: found.hint.clone(),
+    }
+}
+
+pub fn severity(severity: Severity) -> proto::Severity {
+    match severity {
+        Severity::Error => proto::Severity::Error,
+        Severity::Warning => proto::Severity::Warning,
+        Severity::Unknown => proto::Severity::Unknown,
+        Severity::Note => proto::Severity::Info,
     }
 }

@@ -69,6 +69,11 @@ impl Ending {
         self
     }
 
+    /// The reason's stable word.
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
     /// The message that tells it.
     pub fn into_finished(self) -> Finished {
         *self.0

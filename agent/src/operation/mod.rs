@@ -44,7 +44,7 @@ pub use handle::{Handle, Interruption};
 pub use lanes::Lanes;
 pub use surroundings::Surroundings;
 pub(crate) use {
-    fargate::{FargateOrder, deploy},
+    fargate::{FargateOrder, deploy, plan, print},
     update::{UpdateOrder, update},
 };
 
@@ -73,6 +73,8 @@ pub enum CancelMode {
 pub enum Payload {
     Fargate(Box<DeployFargateServiceRequest>),
     Update(Box<UpdateServiceRequest>),
+    /// Nothing: somebody only looks.
+    Look,
 }
 
 /// One operation that this incarnation knows.
@@ -119,6 +121,13 @@ pub struct Opening {
     pub place: Place,
     pub payload: Payload,
     pub deadline: Timestamp,
+}
+
+/// Eyes on one service, which no operation works on meanwhile.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub handle: Handle,
+    _turn: lanes::Turn,
 }
 
 /// The running operations and those that ended lately. Clones share one registry.
@@ -199,13 +208,7 @@ impl Operations {
         let deadline = opening.deadline;
         let operation = registry.remember(&mut known, opening);
         drop(known);
-        let handle = Arc::new(Handle {
-            operation: Arc::clone(&operation),
-            clock: registry.seams.clock,
-            deadline,
-            cancel_taken: AtomicBool::new(false),
-            started: AtomicBool::new(false),
-        });
+        let handle = Arc::new(registry.handle(Arc::clone(&operation), deadline));
         let registry = Arc::clone(registry);
         let tasks = registry.tasks.clone();
         tasks.spawn(async move {
@@ -216,6 +219,52 @@ impl Operations {
             }
         });
         Begun::Started(operation)
+    }
+
+    /// The eyes of a call that is no operation: what it tells nobody hears.
+    ///
+    /// # Errors
+    ///
+    /// The operation that works on the service now; it would see what the call does.
+    pub(crate) fn look(&self, place: Place, deadline: Timestamp) -> Result<Look, String> {
+        let registry = &self.0;
+        let handle = self.look_beside(place.clone(), deadline);
+        match registry
+            .lanes
+            .take(&place, handle.id().to_string())
+            .now_or_never()
+        {
+            Some(turn) => Ok(Look { handle, _turn: turn }),
+            None => Err(registry.lanes.holder(&place).unwrap_or_default()),
+        }
+    }
+
+    /// The same for a call that writes nothing, and may look while an operation works.
+    pub(crate) fn look_beside(&self, place: Place, deadline: Timestamp) -> Handle {
+        let registry = &self.0;
+        let opening = Opening {
+            id: OperationId::from_uuid(registry.seams.random.uuid()),
+            place,
+            payload: Payload::Look,
+            deadline,
+        };
+        registry.handle(Arc::new(registry.operation(opening)), deadline)
+    }
+
+    /// Runs what must come to its end also when its caller goes away. `None`: the
+    /// agent is going away.
+    pub(crate) async fn to_the_end<F>(&self, work: F) -> Option<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let stopping = self.0.stopping.clone();
+        let task = self.0.tasks.spawn(async move {
+            tokio::select! {
+                output = work => Some(output),
+                () = stopping.cancelled() => None,
+            }
+        });
+        task.await.ok().flatten()
     }
 
     /// Waits until no operation runs any more; cancel `stopping` first.
@@ -231,22 +280,34 @@ impl Registry {
     }
 
     fn remember(&self, known: &mut Known, opening: Opening) -> Arc<Operation> {
-        let operation = Arc::new(Operation {
-            log: Arc::new(EventLog::new(
-                opening.id,
-                Arc::clone(&self.incarnation),
-                self.seams.clock,
-            )),
+        let id = opening.id;
+        let operation = Arc::new(self.operation(opening));
+        known.by_id.insert(id, Arc::clone(&operation));
+        known.order.push_back(id);
+        known.forget_old();
+        operation
+    }
+
+    fn operation(&self, opening: Opening) -> Operation {
+        let incarnation = Arc::clone(&self.incarnation);
+        Operation {
+            log: Arc::new(EventLog::new(opening.id, incarnation, self.seams.clock)),
             started: self.seams.clock.now(),
             cancel: watch::Sender::new(None),
             id: opening.id,
             place: opening.place,
             payload: opening.payload,
-        });
-        known.by_id.insert(opening.id, Arc::clone(&operation));
-        known.order.push_back(opening.id);
-        known.forget_old();
-        operation
+        }
+    }
+
+    fn handle(&self, operation: Arc<Operation>, deadline: Timestamp) -> Handle {
+        Handle {
+            operation,
+            clock: self.seams.clock,
+            deadline,
+            cancel_taken: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+        }
     }
 
     async fn run<D, F>(&self, handle: Arc<Handle>, driver: D)

@@ -4,6 +4,7 @@
 //! [`crate::access`].
 
 mod failure;
+mod fargate;
 mod inventory;
 mod orders;
 mod spec;
@@ -267,16 +268,22 @@ impl<A: Account> AgentService for AgentRpcs<A> {
 
     async fn plan_fargate_service(
         &self,
-        _request: Request<proto::PlanFargateServiceRequest>,
+        request: Request<proto::PlanFargateServiceRequest>,
     ) -> Result<Response<proto::PlanFargateServiceResponse>, Status> {
-        Err(Status::unimplemented("planning is not built yet"))
+        let plan = self.0.plan_fargate_service(request.into_inner()).await?;
+        Ok(Response::new(proto::PlanFargateServiceResponse {
+            plan: Some(plan),
+        }))
     }
 
     async fn get_fargate_template(
         &self,
-        _request: Request<proto::GetFargateTemplateRequest>,
+        request: Request<proto::GetFargateTemplateRequest>,
     ) -> Result<Response<proto::GetFargateTemplateResponse>, Status> {
-        Err(Status::unimplemented("printing a template is not built yet"))
+        self.0
+            .fargate_template(request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn describe_service(

@@ -3,7 +3,6 @@
 
 use tonic::{Code, Status};
 use towline_agent_domain::{
-    fargate::{self, AccountFacts, ValidService, stack::ExpectedStack},
     observed::{ClusterRef, TaskDefinitionArn},
     operation_id::OperationId,
     outside::Account,
@@ -15,7 +14,7 @@ use towline_agent_domain::{
 use towline_link::status::Fault;
 use towline_proto::agent::v1 as proto;
 
-use super::{Agent, deadline, spec::fargate_service, violations::Violations};
+use super::{Agent, deadline, violations::Violations};
 use crate::operation::{FargateOrder, Payload, Place, UpdateOrder};
 
 /// The word by which a caller asks for the stack's derived name.
@@ -41,85 +40,6 @@ pub(super) enum Order {
 }
 
 impl<A: Account> Agent<A> {
-    /// Checks a request to deploy a Fargate service.
-    pub(super) fn fargate(&self, mut request: proto::DeployFargateServiceRequest) -> Result<Wanted, Status> {
-        let context = request.context.take().unwrap_or_default();
-        let mut violations = Violations::default();
-        let id = self.context(&context, &mut violations);
-        self.check_place(&request.region, &request.cluster, &mut violations);
-        let service = match &request.service {
-            Some(wire) => valid(&fargate_service(wire, &mut violations), &mut violations),
-            None => {
-                violations.add("service", "is missing");
-                None
-            }
-        };
-        for (asked, field) in [
-            (request.adopt, "adopt"),
-            (request.force, "force"),
-            (!request.plan_hash.is_empty(), "plan_hash"),
-        ] {
-            if asked {
-                violations.add(field, "is not supported yet by this agent; leave it out");
-            }
-        }
-        violations.check()?;
-        self.check_account(&request.account)?;
-        let (Some(id), Some(service)) = (id, service) else {
-            return Err(Status::internal("a checked request lacks what was checked"));
-        };
-        let at = cluster_ref(&request.region, &request.cluster);
-        let order = self.fargate_order(at, service, request.expected.as_ref(), context.repeated_send)?;
-        Ok(Wanted {
-            id,
-            epoch: context.epoch,
-            place: place(&order.at, &order.service.spec().name),
-            order: Order::Fargate(Box::new(order)),
-            deadline: deadline(&context),
-            payload: Payload::Fargate(Box::new(request)),
-        })
-    }
-
-    fn fargate_order(
-        &self,
-        at: ClusterRef,
-        service: ValidService,
-        expected: Option<&proto::ExpectedState>,
-        repeated_send: bool,
-    ) -> Result<FargateOrder, Status> {
-        let surroundings = &self.surroundings;
-        let facts = AccountFacts {
-            account: surroundings.account_id.clone(),
-            partition: surroundings.partition.clone(),
-            region: at.region.clone(),
-            cluster: at.cluster.clone(),
-            permissions_boundary: surroundings.permissions_boundary.clone(),
-            role_path: surroundings.role_path.clone(),
-            mandatory_tags: surroundings.tags.clone(),
-        };
-        let template = fargate::template(&service, &facts, &fargate::Choices::default()).map_err(|error| {
-            let mut violations = Violations::default();
-            violations.add("service", error.to_string());
-            violations
-                .check()
-                .err()
-                .unwrap_or_else(|| Status::invalid_argument(error.to_string()))
-        })?;
-        let spec = service.spec();
-        let stack_name = match &spec.stack_name {
-            Some(name) => name.clone(),
-            None => fargate::stack_name(&at.cluster, &spec.name),
-        };
-        Ok(FargateOrder {
-            expected: expected.and_then(expected_stack),
-            repeated_send,
-            at,
-            service,
-            template,
-            stack_name,
-        })
-    }
-
     /// Checks a request to update a service.
     pub(super) fn update(&self, mut request: proto::UpdateServiceRequest) -> Result<Wanted, Status> {
         let context = request.context.take().unwrap_or_default();
@@ -151,7 +71,11 @@ impl<A: Account> Agent<A> {
         })
     }
 
-    fn context(&self, context: &proto::OperationContext, violations: &mut Violations) -> Option<OperationId> {
+    pub(super) fn context(
+        &self,
+        context: &proto::OperationContext,
+        violations: &mut Violations,
+    ) -> Option<OperationId> {
         if context.deadline.is_some() && deadline(context).is_none() {
             violations.add("context.deadline", "is no time");
         }
@@ -210,22 +134,6 @@ pub(super) fn operation_id(text: &str, field: &str, violations: &mut Violations)
     }
 }
 
-fn valid(service: &fargate::FargateService, violations: &mut Violations) -> Option<ValidService> {
-    match fargate::validate(service) {
-        Ok(service) => Some(service),
-        Err(faults) => {
-            for fault in faults {
-                let description = match fault.hint.as_str() {
-                    "" => fault.message,
-                    hint => format!("{}; {hint}", fault.message),
-                };
-                violations.add(format!("service.{}", fault.field), description);
-            }
-            None
-        }
-    }
-}
-
 fn changes(wire: &[proto::ContainerImage], violations: &mut Violations) -> Vec<ContainerChange> {
     if wire.is_empty() {
         violations.add("containers", "names no container that gets a new image");
@@ -263,21 +171,13 @@ fn changes(wire: &[proto::ContainerImage], violations: &mut Violations) -> Vec<C
     changes
 }
 
-fn expected_service(wire: &proto::ExpectedState) -> Option<ExpectedService> {
+pub(super) fn expected_service(wire: &proto::ExpectedState) -> Option<ExpectedService> {
     let expected = ExpectedService {
         task_definition: (!wire.task_definition.is_empty())
             .then(|| TaskDefinitionArn(wire.task_definition.clone())),
         deployment_id: (!wire.deployment_id.is_empty()).then(|| wire.deployment_id.clone()),
     };
-    (expected != ExpectedService::default()).then_some(expected)
-}
-
-fn expected_stack(wire: &proto::ExpectedState) -> Option<ExpectedStack> {
-    match (wire.absent, wire.stack_id.as_str()) {
-        (true, _) => Some(ExpectedStack::Absent),
-        (false, "") => None,
-        (false, id) => Some(ExpectedStack::Id(id.to_owned())),
-    }
+    (wire.absent || expected != ExpectedService::default()).then_some(expected)
 }
 
 pub(super) fn cluster_ref(region: &str, cluster: &str) -> ClusterRef {
@@ -287,7 +187,7 @@ pub(super) fn cluster_ref(region: &str, cluster: &str) -> ClusterRef {
     }
 }
 
-fn place(at: &ClusterRef, service: &str) -> Place {
+pub(super) fn place(at: &ClusterRef, service: &str) -> Place {
     Place {
         region: at.region.clone(),
         cluster: at.cluster.clone(),

@@ -2,23 +2,27 @@
 //! repeat after a lost answer does nothing twice: the next look decides.
 
 use towline_agent_domain::{
-    fargate::stack::StackStatus,
+    fargate::stack::{ExpectedStack, StackStatus, StatusKind},
     outside::{Account, Answer, CallError, ChangeSetRequest},
-    verdict::Reason,
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
 
-use super::{Deploy, Ending, Turn};
+use super::{Deploy, Ending, Turn, observe::Observation};
 
 /// What came of a write that CloudFormation deduplicates.
-enum Written {
+pub(super) enum Written {
     Done,
     /// No answer, or asked for patience: the next look shows, and may send it again.
     InDoubt,
 }
 
 impl<A: Account> Deploy<'_, A> {
-    pub(super) async fn create_change_set(&mut self, creates_stack: bool) -> Result<Turn, Ending> {
+    pub(super) async fn create_change_set(
+        &mut self,
+        observation: &Observation,
+        creates_stack: bool,
+    ) -> Result<Turn, Ending> {
+        let template = self.wanted_for(observation).await?.template;
         let order = self.order;
         let name = self.handle.id().change_set_name();
         if !self.progress.change_set_made {
@@ -31,9 +35,9 @@ impl<A: Account> Deploy<'_, A> {
             stack_name: order.stack_name.clone(),
             change_set_name: name.clone(),
             creates_stack,
-            template: order.template.text().to_owned(),
-            parameters: order.template.parameters().to_vec(),
-            tags: order.template.tags().to_vec(),
+            template: template.text().to_owned(),
+            parameters: template.parameters().to_vec(),
+            tags: template.tags().to_vec(),
             role_arn: self.surroundings.cloudformation_role.clone(),
             token: self.handle.id().token(),
         };
@@ -42,7 +46,10 @@ impl<A: Account> Deploy<'_, A> {
             // An earlier send made it; it is not shown yet.
             Err(CallError::Refused { code, .. }) if code.starts_with("AlreadyExists") => {}
             answer => match self.settle(&what, answer) {
-                Ok(Written::Done) => self.progress.change_set_made = true,
+                Ok(Written::Done) => {
+                    self.progress.change_set_made = true;
+                    self.progress.stack_made |= observation.is_gone();
+                }
                 Ok(Written::InDoubt) => {}
                 Err(error) => {
                     self.handle
@@ -55,7 +62,8 @@ impl<A: Account> Deploy<'_, A> {
         Ok(Turn::Pause)
     }
 
-    pub(super) async fn execute_change_set(&mut self) -> Result<Turn, Ending> {
+    pub(super) async fn execute_change_set(&mut self, observation: &Observation) -> Result<Turn, Ending> {
+        let _ = observation;
         let (region, stack) = (&self.order.at.region, &self.order.stack_name);
         let id = self.handle.id();
         let name = id.change_set_name();
@@ -98,7 +106,43 @@ impl<A: Account> Deploy<'_, A> {
         Ok(Turn::Pause)
     }
 
-    async fn delete_stack(&mut self, stack_id: &str, token: &str) -> Result<(), Ending> {
+    /// A roll-back that is stuck is asked to go on, once in an operation.
+    pub(super) async fn continue_rollback(&mut self) -> Result<Turn, Ending> {
+        let (region, stack) = (&self.order.at.region, &self.order.stack_name);
+        if !self.progress.continuing {
+            let message = format!(
+                "the roll-back of stack {stack} is stuck: CloudFormation is asked once to go on with it"
+            );
+            self.handle.finding(
+                Severity::Warning,
+                "rollback_continued",
+                message.clone(),
+                "look in its events for what kept an earlier update from being taken back",
+            );
+            self.handle.step(Step::Rollback, StepState::Started, message);
+        }
+        let token = self.handle.id().continue_token();
+        let role = self.surroundings.cloudformation_role.as_deref();
+        let what = format!("continue the roll-back of stack {stack}");
+        let aws = &self.surroundings.aws;
+        match aws.continue_rollback(region, stack, role, &token).await {
+            // It is going on already: the next look shows it.
+            Err(CallError::Refused { code, .. }) if code == "ValidationError" && self.progress.continuing => {
+            }
+            answer => {
+                self.settle(&what, answer).map_err(|error| {
+                    self.handle
+                        .step(Step::Rollback, StepState::Failed, error.to_string());
+                    Ending::call(&what, &error)
+                })?;
+            }
+        }
+        self.progress.continuing = true;
+        self.wrote();
+        Ok(Turn::Pause)
+    }
+
+    pub(super) async fn delete_stack(&mut self, stack_id: &str, token: &str) -> Result<(), Ending> {
         let what = format!("delete stack {}", self.order.stack_name);
         let region = &self.order.at.region;
         let answer = self.surroundings.aws.delete_stack(region, stack_id, token).await;
@@ -106,6 +150,21 @@ impl<A: Account> Deploy<'_, A> {
             .map_err(|error| Ending::call(&what, &error))?;
         self.progress.deleting = true;
         self.wrote();
+        Ok(())
+    }
+
+    /// Removes our change set, and the empty stack that it made.
+    pub(super) async fn discard_change_set(&mut self, observation: &Observation) -> Result<(), Ending> {
+        self.delete_change_set().await?;
+        let Some(stack) = &observation.stack else {
+            return Ok(());
+        };
+        let empty = StackStatus::parse(&stack.status).kind() == StatusKind::Empty;
+        let ours = self.progress.stack_made || self.order.expected == Some(ExpectedStack::Absent);
+        if empty && ours {
+            let token = self.handle.id().delete_token();
+            self.delete_stack(&stack.id.clone(), &token).await?;
+        }
         Ok(())
     }
 
@@ -124,76 +183,8 @@ impl<A: Account> Deploy<'_, A> {
         }
     }
 
-    /// A person said stop: takes back what can be taken back. `None`: go on
-    /// looking, the stack will show the end.
-    pub(super) async fn undo(&mut self) -> Result<Option<Ending>, Ending> {
-        let observation = self.observe().await?;
-        let Some(stack) = &observation.stack else {
-            return Ok(Some(self.cancelled_unwritten()));
-        };
-        let status = StackStatus::parse(&stack.status);
-        let ours = self.our_events().next().is_some();
-        match status {
-            StackStatus::UpdateInProgress if ours => self.cancel_update(&stack.name).await?,
-            StackStatus::CreateInProgress if ours => {
-                self.announce_undo(format!("stack {} never was healthy, and is deleted", stack.name));
-                let token = self.handle.id().cancel_token();
-                self.delete_stack(&stack.id.clone(), &token).await?;
-            }
-            _ if ours || self.progress.executed => {
-                self.handle.finding(
-                    Severity::Info,
-                    "cancel_too_late",
-                    format!(
-                        "stack {} is {status}: there is nothing left to cancel",
-                        stack.name
-                    ),
-                    "",
-                );
-                return Ok(None);
-            }
-            _ => {
-                if observation.change_set.is_some() {
-                    self.delete_change_set().await?;
-                }
-                return Ok(Some(self.cancelled_unwritten()));
-            }
-        }
-        self.progress.undoing = true;
-        self.progress.executed = true;
-        Ok(None)
-    }
-
-    async fn cancel_update(&mut self, stack: &str) -> Result<(), Ending> {
-        self.announce_undo(format!("CloudFormation takes the update of stack {stack} back"));
-        let region = &self.order.at.region;
-        let token = self.handle.id().cancel_token();
-        let what = format!("cancel the update of stack {stack}");
-        let answer = self.surroundings.aws.cancel_update(region, stack, &token).await;
-        match self.settle(&what, answer) {
-            Ok(_) => {}
-            // The update ended between the look and the call: the next look shows how.
-            Err(CallError::Refused { message, .. }) => {
-                self.handle
-                    .finding(Severity::Info, "cancel_too_late", message, "");
-            }
-            Err(error) => return Err(Ending::call(&what, &error)),
-        }
-        self.wrote();
-        Ok(())
-    }
-
-    fn announce_undo(&self, detail: String) {
-        self.handle.step(Step::Rollback, StepState::Started, detail);
-    }
-
-    fn cancelled_unwritten(&self) -> Ending {
-        let summary = format!("cancelled before stack {} was changed", self.order.stack_name);
-        Ending::new(Reason::Cancelled, summary)
-    }
-
     /// Sorts an answer: CloudFormation deduplicates, so doubt is for the next look.
-    fn settle(&self, what: &str, answer: Answer<()>) -> Result<Written, CallError> {
+    pub(super) fn settle(&self, what: &str, answer: Answer<()>) -> Result<Written, CallError> {
         match answer {
             Ok(()) => Ok(Written::Done),
             Err(error @ (CallError::Unknown { .. } | CallError::Throttled { .. })) => {

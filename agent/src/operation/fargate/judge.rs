@@ -30,7 +30,7 @@ impl<A: Account> Deploy<'_, A> {
         let name = &self.order.stack_name;
         let judged = outcome(ended, name, &words, self.surroundings.judge_options());
         let ending = match judged {
-            None => self.service_agrees(observation, Reason::Completed).await?,
+            None => self.service_agrees(observation).await?,
             Some(RolloutJudgement::Succeeded { .. }) => {
                 Ending::new(Reason::Completed, format!("stack {name} is complete"))
             }
@@ -84,13 +84,27 @@ impl<A: Account> Deploy<'_, A> {
             format!("stack {name} has nothing to change"),
         );
         self.delete_change_set().await?;
-        let ending = self.service_agrees(observation, Reason::Unchanged).await?;
+        let said = observation.stack.as_ref().and_then(task_definition_of);
+        let revision = said.ok_or_else(|| self.no_revision_said())?;
+        let ending = self.put_right(revision, None).await?;
         Ok(Turn::End(self.with_outputs(ending, observation)))
     }
 
-    pub(super) async fn change_set_failed(&mut self, reason: &str) -> Result<Turn, Ending> {
+    pub(super) fn no_revision_said(&self) -> Ending {
+        let summary = format!(
+            "stack {} does not say which revision it made",
+            self.order.stack_name
+        );
+        Ending::new(Reason::Unknown, summary).hint("look at the stack's outputs; was its template replaced?")
+    }
+
+    pub(super) async fn change_set_failed(
+        &mut self,
+        observation: &Observation,
+        reason: &str,
+    ) -> Result<Turn, Ending> {
         self.handle.step(Step::ChangeSet, StepState::Failed, reason);
-        self.delete_change_set().await?;
+        self.discard_change_set(observation).await?;
         let summary = format!(
             "CloudFormation cannot change stack {}: {reason}",
             self.order.stack_name
@@ -100,29 +114,15 @@ impl<A: Account> Deploy<'_, A> {
         )))
     }
 
-    /// Judges the service that the stack claims to have made. `good` is the reason of a success.
-    async fn service_agrees(&mut self, observation: &Observation, good: Reason) -> Result<Ending, Ending> {
+    /// Judges the service that the stack claims to have made.
+    async fn service_agrees(&mut self, observation: &Observation) -> Result<Ending, Ending> {
         let said = observation.stack.as_ref().and_then(task_definition_of);
         let Some(revision) = said.or_else(|| self.our_revision()) else {
-            let summary = format!(
-                "stack {} does not say which revision it made",
-                self.order.stack_name
-            );
-            let hint = "look at the stack's outputs; was its template replaced?";
-            return Err(Ending::new(Reason::Unknown, summary).hint(hint));
+            return Err(self.no_revision_said());
         };
         let follower = self.follower_of(revision);
-        if good == Reason::Unchanged {
-            follower.skip_the_past();
-        }
         loop {
             match follower.run().await? {
-                Followed::Succeeded { deployment_id } if good == Reason::Unchanged => {
-                    let (service, revision) = (follower.service(), &follower.ours.task_definition);
-                    let summary =
-                        format!("service {service} runs {revision} as wanted already; nothing was changed");
-                    return Ok(Ending::new(good, summary).output("deployment_id", deployment_id));
-                }
                 Followed::Succeeded { deployment_id } => {
                     return Ok(conclude::succeeded(follower, &deployment_id));
                 }

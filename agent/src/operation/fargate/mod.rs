@@ -1,42 +1,71 @@
-//! The driver of `DeployFargateService`: observe the stack, decide
+//! The driver of `DeployFargateService`, and of what only looks
+//! (`PlanFargateService`, `GetFargateTemplate`): observe the stack, decide
 //! ([`towline_agent_domain::fargate::stack`]), act once, look again. Start with
-//! [`Deploy::run`]; [`observe`] reads the account, [`act`] changes it, [`judge`]
-//! ends it.
+//! [`Deploy::run`]; [`observe`] reads the account, [`wanted`] makes the template,
+//! [`preflight`] looks before anything is written, [`act`] changes the stack,
+//! [`redeploy`] its service, [`cancel`] takes back, [`judge`] ends it.
 //!
-//! What always holds: every write carries a token made of the operation's id, so
-//! CloudFormation does nothing twice; and a stack that says it is done is
-//! believed only when its service agrees.
+//! What always holds: every write to CloudFormation carries a token made of the
+//! operation's id, so nothing is done twice; a stack is changed by a change set
+//! only, compared with the plan that was approved; and a stack that says it is done
+//! is believed only when its service agrees.
+//!
+//! Who rolls back: a service that does not come up is given up by ECS's circuit
+//! breaker, which puts the revision before back; the stack's update then fails on
+//! that service, and CloudFormation puts the stack back. Towline itself rolls
+//! nothing back unless a person cancels: then CloudFormation does it
+//! (CancelUpdateStack), or, for a first creation, the stack is deleted.
 
 mod act;
+mod cancel;
 mod judge;
+mod look;
 mod observe;
+mod planned;
+mod preflight;
+mod redeploy;
+mod wanted;
 
 use std::collections::HashSet;
 
 use tokio::time::Instant;
 use towline_agent_domain::{
     fargate::{
-        Template, ValidService,
+        AccountFacts, ValidService,
         stack::{ExpectedStack, OurTrace, StackDecision, decide},
     },
     observed::{ClusterRef, StackEvent},
     outside::Account,
+    update::start::ExpectedService,
     verdict::Reason,
 };
 use towline_proto::agent::v1::{Step, StepState};
 
 use super::{Ending, Handle, Interruption, Surroundings, follow::Follower, interruption};
+pub(crate) use look::{plan, print};
 use observe::Observation;
+use wanted::Wanted;
+
+/// Looks in a row in which a stack must be missing before it counts as gone.
+const MISSES_BEFORE_GONE: u32 = 4;
 
 /// A Fargate service to create or update, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct FargateOrder {
     pub at: ClusterRef,
     pub service: ValidService,
-    pub template: Template,
+    pub facts: AccountFacts,
     pub stack_name: String,
     /// `None`: what is observed is where it starts from.
     pub expected: Option<ExpectedStack>,
+    /// The same of the service, for the one write outside CloudFormation.
+    pub expected_service: Option<ExpectedService>,
+    /// A stack that Towline did not make may be taken over.
+    pub adopt: bool,
+    /// A new deployment also when nothing changed.
+    pub force: bool,
+    /// The hash of the plan that was approved.
+    pub approved: Option<String>,
     /// The operation was sent before.
     pub repeated_send: bool,
 }
@@ -53,24 +82,17 @@ pub(crate) async fn deploy<A: Account>(
     handle: &Handle,
     order: &FargateOrder,
 ) -> Ending {
-    let mut driver = Deploy {
-        surroundings,
-        handle,
-        order,
-        events: Vec::new(),
-        told_events: HashSet::new(),
-        told_status: String::new(),
-        follower: None,
-        progress: Progress::default(),
-        since_write: handle.clock().instant(),
-    };
-    driver.run().await.unwrap_or_else(|ending| ending)
+    let mut driver = Deploy::new(surroundings, handle, order);
+    let ending = driver.run().await.unwrap_or_else(|ending| ending);
+    driver.told_apart(ending)
 }
 
 struct Deploy<'a, A> {
     surroundings: &'a Surroundings<A>,
     handle: &'a Handle,
     order: &'a FargateOrder,
+    /// The template, once it was needed.
+    wanted: Option<Wanted>,
     /// The stack's events as far as they were read, newest first.
     events: Vec<StackEvent>,
     told_events: HashSet<String>,
@@ -85,11 +107,22 @@ struct Deploy<'a, A> {
 /// What this incarnation has done so far.
 #[derive(Clone, Debug, Default)]
 struct Progress {
-    /// Between two looks something was said to the person who waits.
-    waiting: bool,
+    /// What the person who waits was told last between two looks.
+    waiting: Option<String>,
+    /// Somebody else who changes the stack.
+    waits_for: Option<String>,
+    preflighted: bool,
     change_set_made: bool,
+    /// Our change set made the stack, which is empty until it is executed.
+    stack_made: bool,
     executed: bool,
+    /// The stack showed our change; it may not vanish from now on.
+    followed: bool,
+    /// Looks in a row that did not show the stack.
+    misses: u32,
     deleting: bool,
+    /// A roll-back that was stuck was asked to go on.
+    continuing: bool,
     /// A person said stop, and the stack is being taken back.
     undoing: bool,
     /// What the service's rollout came to, while CloudFormation still waits for it.
@@ -107,21 +140,41 @@ enum Turn {
     End(Ending),
 }
 
-impl<A: Account> Deploy<'_, A> {
+impl<'a, A: Account> Deploy<'a, A> {
+    fn new(surroundings: &'a Surroundings<A>, handle: &'a Handle, order: &'a FargateOrder) -> Self {
+        Self {
+            surroundings,
+            handle,
+            order,
+            wanted: None,
+            events: Vec::new(),
+            told_events: HashSet::new(),
+            told_status: String::new(),
+            follower: None,
+            progress: Progress::default(),
+            since_write: handle.clock().instant(),
+        }
+    }
+
     async fn run(&mut self) -> Result<Ending, Ending> {
         loop {
             let observation = self.observe().await?;
             if self.progress.undoing && observation.is_gone() {
                 return self.cancelled_creation().await;
             }
+            let vanished = self.vanished(&observation)?;
             let decision = decide(&self.view(&observation));
             self.tell(&observation, &decision);
-            let turn = match self.turn(&observation, decision).await? {
+            let turn = match vanished {
+                true => Turn::Pause,
+                false => self.turn(&observation, decision).await?,
+            };
+            let interruption = match turn {
                 Turn::Pause => self.handle.pause(self.surroundings.timing.poll).await,
                 Turn::Again => self.handle.interruption(),
                 Turn::End(ending) => return Ok(ending),
             };
-            match turn {
+            match interruption {
                 Some(Interruption::Cancel(_)) => {
                     self.handle.take_cancel();
                     if let Some(ending) = self.undo().await? {
@@ -140,21 +193,44 @@ impl<A: Account> Deploy<'_, A> {
             return turn;
         }
         match decision {
-            StackDecision::Unchanged { task_definition } => {
-                Ok(Turn::End(self.unchanged(observation, &task_definition)))
+            StackDecision::Unchanged { task_definition } => Ok(Turn::End(
+                self.with_outputs(self.as_wanted(&task_definition), observation),
+            )),
+            StackDecision::CheckService { task_definition } => {
+                let ending = self
+                    .put_right(task_definition, observation.service.clone())
+                    .await?;
+                Ok(Turn::End(self.with_outputs(ending, observation)))
             }
-            StackDecision::CreateChangeSet { creates_stack } => self.create_change_set(creates_stack).await,
-            StackDecision::ExecuteChangeSet => self.execute_change_set().await,
+            StackDecision::CreateChangeSet { creates_stack } => {
+                self.preflight(observation).await?;
+                self.create_change_set(observation, creates_stack).await
+            }
+            StackDecision::ExecuteChangeSet => self.execute_change_set(observation).await,
             StackDecision::NoChanges => self.no_changes(observation).await,
-            StackDecision::ChangeSetFailed { reason } => self.change_set_failed(&reason).await,
-            StackDecision::DeleteNeverHealthy { stack_id } => self.delete_never_healthy(&stack_id).await,
-            StackDecision::Follow => self.look_at_service().await,
-            StackDecision::AwaitChangeSet
-            | StackDecision::AwaitDeletion
-            | StackDecision::AwaitRollback
-            | StackDecision::ContinueRollback => Ok(Turn::Pause),
-            StackDecision::CheckService { .. } => self.no_changes(observation).await,
-            StackDecision::KeepObserving { why } | StackDecision::AwaitOther { who: why } => {
+            StackDecision::ChangeSetFailed { reason } => self.change_set_failed(observation, &reason).await,
+            StackDecision::DeleteNeverHealthy { stack_id } => {
+                self.preflight(observation).await?;
+                self.delete_never_healthy(&stack_id).await
+            }
+            StackDecision::ContinueRollback => self.continue_rollback().await,
+            StackDecision::Follow => {
+                self.progress.followed = true;
+                self.look_at_service().await
+            }
+            StackDecision::AwaitChangeSet => Ok(Turn::Pause),
+            StackDecision::AwaitDeletion | StackDecision::AwaitRollback => {
+                self.wanted = None;
+                Ok(Turn::Pause)
+            }
+            StackDecision::AwaitOther { who } => {
+                // What they leave behind is another place to start from.
+                self.wanted = None;
+                self.say_waiting(&who);
+                self.progress.waits_for = Some(who);
+                Ok(Turn::Pause)
+            }
+            StackDecision::KeepObserving { why } => {
                 self.say_waiting(&why);
                 Ok(Turn::Pause)
             }
@@ -170,6 +246,9 @@ impl<A: Account> Deploy<'_, A> {
     /// After ExecuteChangeSet was answered, only what shows our token is news: all else
     /// is the account lagging.
     fn still_settling(&mut self, decision: &StackDecision) -> Option<Result<Turn, Ending>> {
+        if self.progress.continuing && *decision == StackDecision::ContinueRollback && !self.settled() {
+            return Some(Ok(Turn::Pause));
+        }
         let shows_it = matches!(decision, StackDecision::Follow | StackDecision::Conclude(_));
         if !self.progress.executed || shows_it {
             return None;
@@ -184,6 +263,39 @@ impl<A: Account> Deploy<'_, A> {
         )))
     }
 
+    /// Whether a stack that was followed does not show. Missing for long, it is gone.
+    fn vanished(&mut self, observation: &Observation) -> Result<bool, Ending> {
+        if !self.progress.followed || !observation.is_gone() {
+            self.progress.misses = 0;
+            return Ok(false);
+        }
+        self.progress.misses += 1;
+        if self.progress.misses < MISSES_BEFORE_GONE {
+            return Ok(true);
+        }
+        let name = &self.order.stack_name;
+        let summary = format!("stack {name} is gone: somebody deleted it while this operation changed it");
+        self.handle.step(Step::Stack, StepState::Failed, summary.clone());
+        Err(Ending::new(Reason::StackGone, summary)
+            .hint("AWS CloudTrail shows who called DeleteStack; deploy again to make it anew"))
+    }
+
+    /// Access that is lost while AWS carries on is another thing than access that never was.
+    fn told_apart(&self, ending: Ending) -> Ending {
+        let under_way = self.progress.followed || self.progress.executed;
+        if !under_way || ending.reason() != Reason::AccessDenied.as_str() {
+            return ending;
+        }
+        let name = &self.order.stack_name;
+        let finished = ending.into_finished();
+        let summary = format!(
+            "access was lost while stack {name} was followed, and CloudFormation carries on: {}",
+            finished.summary
+        );
+        Ending::new(Reason::AccessLost, summary)
+            .hint("give the agent's role its rights back, and look at the stack; nothing was taken back")
+    }
+
     /// Whether the account was observed for as long as AWS may lag.
     fn settled(&self) -> bool {
         let clock = self.handle.clock();
@@ -195,31 +307,24 @@ impl<A: Account> Deploy<'_, A> {
     }
 
     fn say_waiting(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.progress.waiting, true) {
-            self.handle.step(
-                Step::Preflight,
-                StepState::Started,
-                format!("{why}; looking again"),
-            );
+        if self.progress.waiting.as_deref() != Some(why) {
+            self.progress.waiting = Some(why.to_owned());
+            let detail = format!("{why}; looking again");
+            self.handle.step(Step::Preflight, StepState::Started, detail);
         }
     }
 
     /// Nothing was written before the deadline, or the stack is still under way.
     async fn past_deadline(&mut self, observation: &Observation) -> Ending {
         let written = self.progress.executed || observation.trace != OurTrace::None;
-        match &observation.stack {
-            Some(stack) if written => self.too_late(stack).await,
+        match (&observation.stack, &self.progress.waits_for) {
+            (Some(stack), _) if written => self.too_late(stack).await,
+            (_, Some(who)) => Ending::new(
+                Reason::StackInProgress,
+                format!("the deadline came while somebody else was at work: {who}"),
+            )
+            .hint("nothing was written; wait until that change has ended, then deploy again"),
             _ => interruption::before_the_write(Interruption::Deadline, "the stack was not changed"),
         }
-    }
-
-    fn unchanged(
-        &self,
-        observation: &Observation,
-        revision: &towline_agent_domain::observed::TaskDefinitionArn,
-    ) -> Ending {
-        let name = self.order.service_name();
-        let summary = format!("service {name} runs {revision} as wanted already; nothing was changed");
-        self.with_outputs(Ending::new(Reason::Unchanged, summary), observation)
     }
 }

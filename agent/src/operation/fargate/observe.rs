@@ -1,13 +1,15 @@
 //! Reading stack and service, and telling what is new of them.
 
+use serde_json::Value;
 use towline_agent_domain::{
     fargate::{
         stack::{
-            ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind, deleted_by, trace,
+            Continuation, ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind,
+            continuation, deleted_by, trace,
         },
         template::found_fingerprint,
     },
-    observed::{ChangeSet, ObservedService, Stack, StackEvent, TaskDefinitionArn},
+    observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn},
     outside::{Account, CallError},
     rollout::follow::{OurDeployment, RolloutJudgement},
     verdict::{Reason, Verdict},
@@ -18,14 +20,18 @@ use super::{Deploy, Ending, Turn};
 use crate::{operation::follow::Follower, wire};
 
 /// One look at the account.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Observation {
     pub stack: Option<Stack>,
     pub trace: OurTrace,
     pub deleted_by_us: bool,
+    pub continuation: Continuation,
     pub change_set: Option<ChangeSet>,
     pub service: Option<ObservedService>,
+    /// Of the stack's template.
     pub fingerprint: Option<String>,
+    /// Read of a stack that is stuck.
+    pub resources: Vec<StackResource>,
     pub settled: bool,
 }
 
@@ -39,57 +45,93 @@ impl Observation {
 }
 
 impl<'a, A: Account> Deploy<'a, A> {
-    /// Reads what the next decision may need, and no more.
+    /// Reads what the next decision may need, and no more: for a stack that is as
+    /// wanted, three calls (stack, fingerprint, service).
     pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
-        let settled = self.settled();
         let stack = self.read_stack().await?;
         let mut observation = Observation {
-            trace: OurTrace::None,
-            deleted_by_us: false,
-            change_set: None,
-            service: None,
-            fingerprint: None,
-            settled,
+            settled: self.settled(),
             stack,
+            ..Observation::default()
         };
-        let Some(stack) = &observation.stack else {
+        let Some(stack) = observation.stack.clone() else {
             observation.deleted_by_us = self.deleted_expected().await?;
             return Ok(observation);
         };
+        let kind = StackStatus::parse(&stack.status).kind();
+        // An operation that was never sent has left no trace that could say otherwise.
+        if kind == StatusKind::Good && self.is_untouched() {
+            self.compare(&stack, &mut observation).await?;
+            if observation.service.is_some() {
+                return Ok(observation);
+            }
+        }
         self.read_events(&stack.id).await?;
         let id = self.handle.id();
         observation.trace = trace(&self.events, id);
         observation.deleted_by_us = deleted_by(&self.events, id);
+        observation.continuation = continuation(&self.events, id);
         if observation.trace != OurTrace::None {
             return Ok(observation);
         }
         observation.change_set = self.read_change_set(&stack.name).await?;
-        let good = StackStatus::parse(&stack.status).kind() == StatusKind::Good;
-        if good && observation.change_set.is_none() {
-            observation.fingerprint = self.read_fingerprint(&stack.name).await?;
-            observation.service = self.read_service().await?;
+        match kind {
+            StatusKind::Good if observation.change_set.is_none() => {
+                self.compare(&stack, &mut observation).await?;
+            }
+            StatusKind::Stuck => observation.resources = self.read_resources(&stack.name).await?,
+            _ => {}
         }
         Ok(observation)
     }
 
+    /// Neither an earlier send nor this incarnation has written anything.
+    fn is_untouched(&self) -> bool {
+        let progress = &self.progress;
+        let wrote = progress.change_set_made || progress.executed || progress.deleting || progress.continuing;
+        !self.order.repeated_send && !wrote
+    }
+
+    /// Compares the stack's template with the one that is wanted; when they are the
+    /// same, the service is what is left to look at.
+    async fn compare(&mut self, stack: &Stack, observation: &mut Observation) -> Result<(), Ending> {
+        if observation.fingerprint.is_some() {
+            return Ok(());
+        }
+        let metadata = self.read_metadata(&stack.name).await?;
+        let found = metadata.as_ref().and_then(found_fingerprint).map(str::to_owned);
+        let wanted = self.want(Some(stack), metadata.as_ref()).await?;
+        if found.as_deref() == Some(wanted.template.fingerprint()) {
+            observation.service = self.read_service().await?;
+        }
+        observation.fingerprint = found;
+        Ok(())
+    }
+
     pub(super) fn view<'v>(&'v self, observation: &'v Observation) -> StackView<'v> {
+        let template = self.wanted.as_ref().map(|wanted| &wanted.template);
         StackView {
             name: &self.order.stack_name,
             stack: observation.stack.as_ref(),
             trace: observation.trace,
             deleted_by_us: observation.deleted_by_us,
+            continuation: observation.continuation,
+            events: &self.events,
+            resources: &observation.resources,
             change_set: observation.change_set.as_ref(),
             service: observation.service.as_ref(),
-            wanted_fingerprint: self.order.template.fingerprint(),
+            wanted_fingerprint: template.map_or("", |template| template.fingerprint()),
+            wanted_parameters: template.map_or(&[], |template| template.parameters()),
             found_fingerprint: observation.fingerprint.as_deref(),
             expected: self.order.expected.as_ref(),
+            adopt: self.order.adopt,
+            force: self.order.force,
             repeated_send: self.order.repeated_send,
             settled: observation.settled,
-            ..StackView::default()
         }
     }
 
-    async fn read_stack(&self) -> Result<Option<Stack>, Ending> {
+    pub(super) async fn read_stack(&self) -> Result<Option<Stack>, Ending> {
         let (region, name) = (&self.order.at.region, &self.order.stack_name);
         let what = format!("describe stack {name}");
         let aws = &self.surroundings.aws;
@@ -149,18 +191,33 @@ impl<'a, A: Account> Deploy<'a, A> {
             .await
     }
 
-    async fn read_fingerprint(&self, stack: &str) -> Result<Option<String>, Ending> {
+    /// The metadata of the stack's template.
+    pub(super) async fn read_metadata(&self, stack: &str) -> Result<Option<Value>, Ending> {
         let region = &self.order.at.region;
         let aws = &self.surroundings.aws;
         let what = format!("read the template of stack {stack}");
-        let metadata = self
-            .handle
+        self.handle
             .read(&what, || aws.template_metadata(region, stack))
-            .await?;
-        Ok(metadata.as_ref().and_then(found_fingerprint).map(str::to_owned))
+            .await
     }
 
-    async fn read_service(&self) -> Result<Option<ObservedService>, Ending> {
+    /// What the stack holds.
+    pub(super) async fn read_resources(&self, stack: &str) -> Result<Vec<StackResource>, Ending> {
+        let region = &self.order.at.region;
+        let aws = &self.surroundings.aws;
+        let what = format!("list the resources of stack {stack}");
+        self.handle
+            .read(&what, || async {
+                match aws.stack_resources(region, stack).await {
+                    // An empty stack has none to list.
+                    Err(CallError::Missing { .. }) => Ok(Vec::new()),
+                    answer => answer,
+                }
+            })
+            .await
+    }
+
+    pub(super) async fn read_service(&self) -> Result<Option<ObservedService>, Ending> {
         let name = self.order.service_name();
         let aws = &self.surroundings.aws;
         let what = format!("describe service {name}");
@@ -172,7 +229,12 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// The events of this operation, newest first.
     pub(super) fn our_events(&self) -> impl DoubleEndedIterator<Item = &StackEvent> {
         let id = self.handle.id();
-        let tokens = [id.token(), id.cancel_token(), id.delete_token()];
+        let tokens = [
+            id.token(),
+            id.cancel_token(),
+            id.delete_token(),
+            id.continue_token(),
+        ];
         self.events
             .iter()
             .filter(move |event| event.token.as_ref().is_some_and(|token| tokens.contains(token)))

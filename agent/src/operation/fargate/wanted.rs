@@ -1,0 +1,151 @@
+//! The template that is wanted: a function of the specification and of what the
+//! account has to say about it once (a log group that was there before, the free
+//! priority of a listener rule). What was decided stands in the stack's template,
+//! so that later releases decide the same.
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use towline_agent_domain::{
+    fargate::{
+        Choices, Template,
+        choices::OpenChoices,
+        preflight::{Finding, OwnResources, questions},
+        template,
+        template::TemplateError,
+    },
+    observed::{Stack, surroundings::Listener},
+    outside::Account,
+    verdict::Reason,
+};
+
+use super::{
+    Deploy, Ending,
+    observe::Observation,
+    preflight::{ask, soon},
+};
+
+/// The template with what it rests on.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub template: Template,
+}
+
+impl<A: Account> Deploy<'_, A> {
+    /// Makes the template for a stack as it is. `metadata` is that of its template.
+    pub(super) async fn want(
+        &mut self,
+        stack: Option<&Stack>,
+        metadata: Option<&Value>,
+    ) -> Result<&Wanted, Ending> {
+        let _ = stack;
+        let order = self.order;
+        let cluster = &order.at.cluster;
+        let mut choices = Choices::found(metadata);
+        let open = choices.open(&order.service, cluster);
+        if !open.is_empty() {
+            let (log_group_exists, listeners) = self.read_for(&open).await;
+            choices = choices
+                .decided(&order.service, cluster, log_group_exists, &listeners)
+                .map_err(|error| {
+                    Ending::new(Reason::PreflightFailed, format!("nothing was written: {error}"))
+                        .hint("give the rule a priority, or correct the listener's ARN")
+                })?;
+        }
+        let template =
+            template(&order.service, &order.facts, &choices).map_err(|error| cannot_make(&error))?;
+        Ok(self.wanted.insert(Wanted { template }))
+    }
+
+    /// Best effort: what cannot be read is told by the pre-flight.
+    async fn read_for(&self, open: &OpenChoices) -> (bool, Vec<Listener>) {
+        let region = self.order.at.region.as_str();
+        let aws = &self.surroundings.aws;
+        let clock = self.handle.clock();
+        let log_group = async {
+            match &open.log_group {
+                Some(name) => soon(clock, aws.log_group(region, name)).await.ok().flatten(),
+                None => None,
+            }
+        };
+        let listeners = join_all(
+            open.listeners
+                .iter()
+                .map(|arn| soon(clock, aws.listener(region, arn))),
+        );
+        let (log_group, listeners) = tokio::join!(log_group, listeners);
+        let listeners = listeners.into_iter().filter_map(|read| read.ok().flatten());
+        (log_group.is_some(), listeners.collect())
+    }
+
+    /// The template, made now when it was not needed before.
+    pub(super) async fn wanted_for(&mut self, observation: &Observation) -> Result<Wanted, Ending> {
+        if let Some(wanted) = &self.wanted {
+            return Ok(wanted.clone());
+        }
+        let stack = observation.stack.as_ref().filter(|_| !observation.is_gone());
+        let metadata = match stack {
+            Some(stack) => self.read_metadata(&stack.name).await?,
+            None => None,
+        };
+        self.want(stack, metadata.as_ref()).await.cloned()
+    }
+
+    /// Looks before anything is written, once. Errors end the operation.
+    pub(super) async fn preflight(&mut self, observation: &Observation) -> Result<(), Ending> {
+        if std::mem::replace(&mut self.progress.preflighted, true) {
+            return Ok(());
+        }
+        let findings = self.findings(observation).await?;
+        self.heed(&findings)
+    }
+
+    /// What the pre-flight has to say.
+    pub(super) async fn findings(&mut self, observation: &Observation) -> Result<Vec<Finding>, Ending> {
+        let order = self.order;
+        let questions = questions(&order.service, &order.facts);
+        let own = self.own_resources(observation).await?;
+        let surroundings = self.surroundings;
+        let passer = surroundings.cloudformation_role.as_deref();
+        let clock = self.handle.clock();
+        let facts = ask(&surroundings.aws, clock, &order.at, passer, &questions, own).await;
+        Ok(judged(order, &facts))
+    }
+
+    /// What the service's own stack has made already.
+    async fn own_resources(&self, observation: &Observation) -> Result<OwnResources, Ending> {
+        let Some(stack) = observation.stack.as_ref().filter(|_| !observation.is_gone()) else {
+            return Ok(OwnResources::default());
+        };
+        let resources = self.read_resources(&stack.name).await?;
+        let of = |kind: &'static str| {
+            resources
+                .iter()
+                .filter(move |resource| resource.resource_type == kind && !resource.physical_id.is_empty())
+        };
+        Ok(OwnResources {
+            log_group: of("AWS::Logs::LogGroup").next().is_some(),
+            listener_rules: of("AWS::ElasticLoadBalancingV2::ListenerRule")
+                .map(|resource| resource.physical_id.clone())
+                .collect(),
+        })
+    }
+}
+
+fn judged(
+    order: &super::FargateOrder,
+    facts: &towline_agent_domain::fargate::preflight::Facts,
+) -> Vec<Finding> {
+    let _ = (order, facts);
+    Vec::new()
+}
+
+fn cannot_make(error: &TemplateError) -> Ending {
+    match error {
+        TemplateError::TooLarge { .. } => Ending::new(Reason::TemplateTooLarge, error.to_string())
+            .hint("put long environments into environment_files in S3, and large labels into the image"),
+        TemplateError::PriorityOpen { .. } => {
+            Ending::new(Reason::PreflightFailed, format!("nothing was written: {error}"))
+                .hint("give the rule a priority")
+        }
+    }
+}
