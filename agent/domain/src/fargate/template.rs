@@ -1,29 +1,41 @@
-//! The stack's template. Its text has one order, so that equal services have
-//! equal templates; images are parameters, so that a release shows in the change
-//! set as what it is. Tags are the stack's ([`stack_tags`]): CloudFormation puts
-//! them on everything in it, and they are stable from release to release.
+//! The stack's template: a function of the service, the account and the choices
+//! that were made for the stack ([`Choices`]). Its text has one order, so that
+//! equal services have equal templates; images are parameters, so that a release
+//! shows in the change set as what it is. Tags are the stack's: CloudFormation
+//! puts them on everything in it, and they are stable from release to release.
+//!
+//! [`template`] is the entry; each kind of resource has its file.
 
 mod document;
+mod names;
+mod patch;
 mod role;
+mod service;
+mod task;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use self::document::{
-    ContainerDefinition, Document, LogGroup, Outputs, Parameter, Resource, Resources, Service, TaskDefinition,
-};
+use self::document::{Document, LogGroup, Output, Parameter, Resource, value_of};
+use self::names::ImageParameter;
+pub(crate) use self::names::{LinkNames, Names};
+pub(crate) use self::patch::merge;
 use crate::fargate::ValidService;
-use crate::fargate::choices::Choices;
-use crate::fargate::name::log_group_name;
-use crate::fargate::spec::{Architecture, Condition, Container, LoadBalancer, Protocol};
+use crate::fargate::choices::{Choices, LogGroupChoice};
+use crate::fargate::validate::Target;
 
 /// The largest TemplateBody, in bytes.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
 pub const LARGEST_TEMPLATE: usize = 51_200;
+
+/// The largest template that CloudFormation reads from a bucket, in bytes.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+pub const LARGEST_TEMPLATE_IN_BUCKET: usize = 1_048_576;
 
 /// The stack's output that names the revision it made.
 pub const OUTPUT_TASK_DEFINITION: &str = "TaskDefinition";
@@ -32,6 +44,9 @@ pub const OUTPUT_SERVICE_ARN: &str = "ServiceArn";
 
 /// The tag by which a stack is known as Towline's; its value is `CLUSTER/SERVICE`.
 pub const SERVICE_TAG: &str = "towline:service";
+
+/// How long a service's logs are kept, in days, when it does not say.
+const RETENTION_DAYS: u32 = 30;
 
 /// What the template needs to know of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +69,15 @@ pub struct AccountFacts {
 /// Why there is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Larger than CloudFormation takes.
-    #[error("the stack's template has {bytes} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE}")]
+    /// Larger than CloudFormation takes, from a bucket too.
+    #[error(
+        "the stack's template has {bytes} bytes, and CloudFormation reads at most \
+         {LARGEST_TEMPLATE_IN_BUCKET}; split the service, or move environment variables into environment_files"
+    )]
     TooLarge { bytes: usize },
+    /// The service's tags, the account's and Towline's own are too many.
+    #[error("a stack has at most 50 tags; the service's, the agent's and Towline's own are {count}")]
+    TooManyTags { count: usize },
     /// The priority of a listener rule is still to be chosen ([`Choices::decided`]).
     #[error("the priority of the rule on listener {listener} is not chosen yet")]
     PriorityOpen { listener: String },
@@ -67,14 +88,34 @@ pub enum TemplateError {
 pub struct Template {
     text: String,
     parameters: Vec<(String, String)>,
+    /// Parameter to container.
+    images: BTreeMap<String, String>,
     tags: Vec<(String, String)>,
     fingerprint: String,
+    /// Logical id to the resource.
+    resources: Map<String, Value>,
+    choices: Choices,
 }
 
 impl Template {
     /// The TemplateBody, JSON.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether CloudFormation takes it in the request; otherwise only from a bucket.
+    pub fn fits_inline(&self) -> bool {
+        self.text.len() <= LARGEST_TEMPLATE
+    }
+
+    /// What to tell a person when it does not fit, and there is no bucket.
+    pub fn too_large_inline(&self) -> String {
+        format!(
+            "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE} in a request; \
+             name an S3 bucket for larger ones in the agent's configuration, or move environment variables into \
+             environment_files",
+            self.text.len()
+        )
     }
 
     /// The parameters' values: the images.
@@ -88,9 +129,24 @@ impl Template {
     }
 
     /// SHA-256, in hexadecimal, over template, parameters and tags. It stands in
-    /// the template's metadata as well.
+    /// the template's metadata as well, which does not count.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The resources, by logical id.
+    pub fn resources(&self) -> &Map<String, Value> {
+        &self.resources
+    }
+
+    /// The container whose image a parameter is.
+    pub fn container_of(&self, parameter: &str) -> Option<&str> {
+        self.images.get(parameter).map(String::as_str)
+    }
+
+    /// The choices that it rests on; they stand in its metadata.
+    pub fn choices(&self) -> &Choices {
+        &self.choices
     }
 }
 
@@ -108,25 +164,43 @@ pub fn template(
     facts: &AccountFacts,
     choices: &Choices,
 ) -> Result<Template, TemplateError> {
-    let _ = choices;
-    let parameters = image_parameters(service);
+    let names = Names::of(service, choices);
+    let make = Making {
+        service,
+        facts,
+        choices,
+        names: &names,
+    };
     let tags = stack_tags(service, facts);
-    let mut document = document(service, facts, &parameters);
-    let values: Vec<(String, String)> = parameters
+    if tags.len() > 50 {
+        return Err(TemplateError::TooManyTags { count: tags.len() });
+    }
+    let resources = make.resources()?;
+    let parameters: Vec<(String, String)> = names
+        .images
         .iter()
         .map(|p| (p.name.clone(), p.image.clone()))
         .collect();
-    let fingerprint = fingerprint(&document, &values, &tags);
-    document.metadata = json!({ "Towline": { "Fingerprint": fingerprint } });
+    let mut document = make.document(resources.clone());
+    let fingerprint = fingerprint(&document, &parameters, &tags);
+    let choices = make.effective_choices();
+    document.metadata = json!({ "Towline": { "Fingerprint": fingerprint, "Choices": value_of(&choices) } });
     let text = text_of(&document);
-    if text.len() > LARGEST_TEMPLATE {
+    if text.len() > LARGEST_TEMPLATE_IN_BUCKET {
         return Err(TemplateError::TooLarge { bytes: text.len() });
     }
     Ok(Template {
         text,
-        parameters: values,
+        parameters,
+        images: names
+            .images
+            .iter()
+            .map(|p| (p.name.clone(), p.container.clone()))
+            .collect(),
         tags,
         fingerprint,
+        resources,
+        choices,
     })
 }
 
@@ -142,236 +216,171 @@ fn stack_tags(service: &ValidService, facts: &AccountFacts) -> Vec<(String, Stri
     tags.into_iter().collect()
 }
 
-struct ImageParameter {
-    container: String,
-    name: String,
-    image: String,
+/// All that a resource is made of.
+#[derive(Clone, Copy)]
+struct Making<'a> {
+    service: &'a ValidService,
+    facts: &'a AccountFacts,
+    choices: &'a Choices,
+    names: &'a Names,
 }
 
-/// One parameter for each container's image, in the containers' order.
-fn image_parameters(service: &ValidService) -> Vec<ImageParameter> {
-    let mut parameters: Vec<ImageParameter> = Vec::new();
-    for (container, image) in service.containers() {
-        let plain = format!("Image{}", camel(&container.name));
-        let taken = |name: &str| parameters.iter().any(|p| p.name == name);
-        let name = (2..)
-            .map(|n| format!("{plain}{n}"))
-            .find(|n| !taken(n))
-            .unwrap_or_default();
-        let name = if taken(&plain) { name } else { plain };
-        parameters.push(ImageParameter {
-            container: container.name.clone(),
-            name,
-            image: image.to_string(),
-        });
+impl Making<'_> {
+    fn resources(&self) -> Result<Map<String, Value>, TemplateError> {
+        let mut resources = Map::new();
+        let mut put = |id: &str, target: Target, resource: Value| {
+            let patched = self.service.patches(target).fold(resource, merge);
+            resources.insert(id.to_owned(), patched);
+        };
+        if let Some(group) = self.log_group() {
+            put(&self.names.log_group, Target::LogGroup, value_of(&group));
+        }
+        if self.service.spec().execution_role.is_none() {
+            put(
+                &self.names.execution_role,
+                Target::ExecutionRole,
+                value_of(&self.execution_role()),
+            );
+        }
+        for (link, rule) in self.rules() {
+            put(
+                &link.target_group,
+                Target::TargetGroup,
+                value_of(&self.target_group(link, rule)),
+            );
+            put(
+                &link.listener_rule,
+                Target::ListenerRule,
+                value_of(&self.listener_rule(link, rule)?),
+            );
+        }
+        put(
+            &self.names.task_definition,
+            Target::TaskDefinition,
+            value_of(&self.task_definition()),
+        );
+        put(
+            &self.names.service,
+            Target::Service,
+            value_of(&self.ecs_service()),
+        );
+        Ok(resources)
     }
-    parameters
-}
 
-/// `my-web_app` → `MyWebApp`: logical ids are alphanumeric.
-fn camel(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    words
-        .flat_map(|word| {
-            let mut letters = word.chars();
-            letters
-                .next()
-                .map(|first| first.to_ascii_uppercase())
-                .into_iter()
-                .chain(letters)
-        })
-        .collect()
-}
+    fn document(&self, resources: Map<String, Value>) -> Document {
+        let spec = self.service.spec();
+        let parameter = |image: &ImageParameter| {
+            let description = format!("Image of container {}", image.container);
+            (
+                image.name.clone(),
+                Parameter {
+                    r#type: "String",
+                    description,
+                },
+            )
+        };
+        Document {
+            format: "2010-09-09",
+            description: format!(
+                "Service {} of cluster {}, kept by Towline.",
+                spec.name, self.facts.cluster
+            ),
+            metadata: Value::Null,
+            parameters: self.names.images.iter().map(parameter).collect(),
+            resources,
+            outputs: self.outputs(),
+        }
+    }
 
-fn document(service: &ValidService, facts: &AccountFacts, parameters: &[ImageParameter]) -> Document {
-    let spec = service.spec();
-    let execution_role = spec
-        .execution_role
-        .is_none()
-        .then(|| role::execution_role(service, facts));
-    Document {
-        format: "2010-09-09",
-        description: format!(
-            "Service {} of cluster {}, kept by Towline.",
-            spec.name, facts.cluster
-        ),
-        metadata: Value::Null,
-        parameters: parameters
-            .iter()
-            .map(|p| {
-                let description = format!("Image of container {}", p.container);
-                (
-                    p.name.clone(),
-                    Parameter {
-                        r#type: "String",
-                        description,
-                    },
-                )
-            })
-            .collect(),
-        resources: Resources {
+    /// The stack's own log group; `None` where nothing logs into one, or one is used.
+    fn log_group(&self) -> Option<Resource<LogGroup>> {
+        if !self.makes_log_group() {
+            return None;
+        }
+        let spec = self.service.spec();
+        let name = match self.choices.kept.get(Target::LogGroup.as_str()) {
+            Some(kept) => kept.name.clone(),
+            None => Some(self.log_group_name()),
+        };
+        Some(Resource {
+            r#type: "AWS::Logs::LogGroup",
             // A first create that fails takes the group with it, so that the next one
             // does not find the name taken; later the logs are kept.
-            log_group: Resource {
-                r#type: "AWS::Logs::LogGroup",
-                deletion_policy: Some("RetainExceptOnCreate"),
-                update_replace_policy: Some("Retain"),
-                properties: LogGroup {
-                    log_group_name: log_group_name(&facts.cluster, &spec.name),
-                    retention_in_days: RETENTION_DAYS,
-                },
+            deletion_policy: Some("RetainExceptOnCreate"),
+            update_replace_policy: Some("Retain"),
+            depends_on: Vec::new(),
+            properties: LogGroup {
+                log_group_name: name,
+                retention_in_days: spec.log_retention.unwrap_or(RETENTION_DAYS),
             },
-            execution_role,
-            // The revision before is what a rollback goes back to.
-            task_definition: Resource {
-                r#type: "AWS::ECS::TaskDefinition",
-                deletion_policy: Some("Retain"),
-                update_replace_policy: Some("Retain"),
-                properties: task_definition(service, facts, parameters),
-            },
-            service: Resource {
-                r#type: "AWS::ECS::Service",
-                deletion_policy: None,
-                update_replace_policy: None,
-                properties: ecs_service(service, facts),
-            },
-        },
-        outputs: Outputs {
-            service_arn: json!({ "Value": { "Ref": "Service" } }),
-            service_name: json!({ "Value": { "Fn::GetAtt": ["Service", "Name"] } }),
-            task_definition: json!({ "Value": { "Ref": "TaskDefinition" } }),
-            cluster: json!({ "Value": facts.cluster }),
-        },
+        })
     }
-}
 
-/// How long the service's logs are kept, in days; one of the values that
-/// CloudWatch Logs takes.
-const RETENTION_DAYS: u32 = 30;
-
-fn task_definition(
-    service: &ValidService,
-    facts: &AccountFacts,
-    parameters: &[ImageParameter],
-) -> TaskDefinition {
-    let spec = service.spec();
-    let architecture = match spec.architecture {
-        Architecture::X86_64 => "X86_64",
-        Architecture::Arm64 => "ARM64",
-    };
-    let execution_role = match &spec.execution_role {
-        Some(arn) => json!(arn),
-        None => json!({ "Fn::GetAtt": ["ExecutionRole", "Arn"] }),
-    };
-    let containers = service.containers().zip(parameters);
-    TaskDefinition {
-        family: spec.name.clone(),
-        cpu: spec.cpu.to_string(),
-        memory: spec.memory.to_string(),
-        network_mode: "awsvpc",
-        requires_compatibilities: ["FARGATE"],
-        runtime_platform: json!({ "OperatingSystemFamily": "LINUX", "CpuArchitecture": architecture }),
-        execution_role_arn: execution_role,
-        task_role_arn: spec.task_role.clone(),
-        container_definitions: containers
-            .map(|((container, _), parameter)| container_definition(container, &parameter.name, facts))
-            .collect(),
+    fn log_group_name(&self) -> String {
+        crate::fargate::log_group_name(&self.facts.cluster, &self.service.spec().name)
     }
-}
 
-fn container_definition(container: &Container, parameter: &str, facts: &AccountFacts) -> ContainerDefinition {
-    ContainerDefinition {
-        name: container.name.clone(),
-        image: json!({ "Ref": parameter }),
-        essential: container.essential,
-        cpu: container.cpu,
-        memory: container.memory,
-        memory_reservation: container.memory_reservation,
-        entry_point: container.entry_point.clone(),
-        command: container.command.clone(),
-        port_mappings: container
-            .ports
-            .iter()
-            .map(|port| {
-                let protocol = match port.protocol {
-                    Protocol::Tcp => "tcp",
-                    Protocol::Udp => "udp",
-                };
-                json!({ "ContainerPort": port.port, "Protocol": protocol })
-            })
-            .collect(),
-        environment: pairs(&container.environment, "Value"),
-        secrets: pairs(&container.secrets, "ValueFrom"),
-        depends_on: container
-            .depends_on
-            .iter()
-            .map(|d| json!({ "ContainerName": d.container, "Condition": condition_word(d.condition) }))
-            .collect(),
-        log_configuration: json!({
-            "LogDriver": "awslogs",
-            "Options": {
-                "awslogs-group": { "Ref": "LogGroup" },
-                "awslogs-region": facts.region,
-                "awslogs-stream-prefix": "ecs",
-            },
-        }),
+    fn makes_log_group(&self) -> bool {
+        let used = self.choices.log_group == Some(LogGroupChoice::Used);
+        self.service.logs_into_default_group() && self.service.spec().log_group.is_none() && !used
     }
-}
 
-/// ECS's word.
-pub(super) fn condition_word(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Start => "START",
-        Condition::Complete => "COMPLETE",
-        Condition::Success => "SUCCESS",
-        Condition::Healthy => "HEALTHY",
+    /// What `awslogs-group` says where a container does not.
+    fn log_group_value(&self) -> Value {
+        match &self.service.spec().log_group {
+            Some(given) => json!(given),
+            None if self.makes_log_group() => json!({ "Ref": self.names.log_group }),
+            None => json!(self.log_group_name()),
+        }
     }
-}
 
-fn pairs(of: &BTreeMap<String, String>, value_member: &str) -> Vec<Value> {
-    let pair = |(name, value): (&String, &String)| {
-        let mut pair = Map::new();
-        pair.insert("Name".to_owned(), json!(name));
-        pair.insert(value_member.to_owned(), json!(value));
-        Value::Object(pair)
-    };
-    of.iter().map(pair).collect()
-}
-
-fn ecs_service(service: &ValidService, facts: &AccountFacts) -> Service {
-    let spec = service.spec();
-    let public = if spec.network.assign_public_ip {
-        "ENABLED"
-    } else {
-        "DISABLED"
-    };
-    let mut interface = json!({ "AssignPublicIp": public, "Subnets": spec.network.subnets });
-    if !spec.network.security_groups.is_empty() {
-        interface["SecurityGroups"] = json!(spec.network.security_groups);
+    fn outputs(&self) -> BTreeMap<String, Output> {
+        let service = &self.names.service;
+        let mut outputs = vec![
+            (OUTPUT_SERVICE_ARN.to_owned(), json!({ "Ref": service })),
+            (
+                "ServiceName".to_owned(),
+                json!({ "Fn::GetAtt": [service, "Name"] }),
+            ),
+            (
+                OUTPUT_TASK_DEFINITION.to_owned(),
+                json!({ "Ref": self.names.task_definition }),
+            ),
+            ("Cluster".to_owned(), json!(self.facts.cluster)),
+        ];
+        let made = self.rules().map(|(link, _)| json!({ "Ref": link.target_group }));
+        let given = self.service.spec().load_balancers.iter();
+        let given = given.filter_map(|link| link.target_group()).map(|arn| json!(arn));
+        for (at, group) in made.chain(given).enumerate() {
+            let name = if at == 0 {
+                "TargetGroup".to_owned()
+            } else {
+                format!("TargetGroup{}", at + 1)
+            };
+            outputs.push((name, group));
+        }
+        outputs
+            .into_iter()
+            .map(|(name, value)| (name, Output { value }))
+            .collect()
     }
-    Service {
-        service_name: spec.name.clone(),
-        cluster: facts.cluster.clone(),
-        task_definition: json!({ "Ref": "TaskDefinition" }),
-        launch_type: "FARGATE",
-        desired_count: spec.desired_count,
-        deployment_configuration: json!({
-            "MinimumHealthyPercent": spec.rollout.minimum_healthy_percent.unwrap_or(100),
-            "MaximumPercent": spec.rollout.maximum_percent.unwrap_or(200),
-            // Without it a service that does not stabilise holds its stack for about three hours.
-            "DeploymentCircuitBreaker": { "Enable": true, "Rollback": true },
-        }),
-        network_configuration: json!({ "AwsvpcConfiguration": interface }),
-        load_balancers: spec.load_balancers.iter().map(load_balancer).collect(),
-    }
-}
 
-fn load_balancer(link: &LoadBalancer) -> Value {
-    json!({
-        "ContainerName": link.container,
-        "ContainerPort": link.port,
-        "TargetGroupArn": link.target_group().unwrap_or_default(),
-    })
+    /// The choices that count for this service: what it does not use is forgotten.
+    fn effective_choices(&self) -> Choices {
+        let defaults = self.service.logs_into_default_group() && self.service.spec().log_group.is_none();
+        let made = if self.makes_log_group() {
+            LogGroupChoice::Made
+        } else {
+            LogGroupChoice::Used
+        };
+        let rule =
+            |(link, rule): (&LinkNames, _)| Some((link.listener_rule.clone(), self.chosen_rule(link, rule)?));
+        Choices {
+            log_group: defaults.then_some(made),
+            rules: self.rules().filter_map(rule).collect(),
+            kept: self.choices.kept.clone(),
+        }
+    }
 }
 
 fn fingerprint(document: &Document, parameters: &[(String, String)], tags: &[(String, String)]) -> String {

@@ -1,16 +1,21 @@
 //! All faults of a Fargate service at once, each with its field and, where there
 //! is one, the next step. What passes is a [`ValidService`], and only that gets
-//! a template.
+//! a template. What Fargate itself does not allow is told as Fargate's limit.
 
 mod containers;
+mod logging;
+mod overrides;
+mod runtime;
+mod service;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod volumes;
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
-use crate::fargate::cycle;
-use crate::fargate::spec::{Condition, Container, FargateService, LoadBalancer};
-use crate::fargate::template::SERVICE_TAG;
+pub use self::overrides::Target;
+use crate::fargate::spec::{Container, FargateService};
 use crate::image_reference::ImageReference;
 
 /// One fault.
@@ -28,6 +33,8 @@ pub struct Violation {
 pub struct ValidService {
     spec: FargateService,
     images: Vec<ImageReference>,
+    /// The overrides, parsed, in their order.
+    patches: Vec<(Target, Value)>,
 }
 
 impl ValidService {
@@ -44,6 +51,44 @@ impl ValidService {
     pub fn images(&self) -> &[ImageReference] {
         &self.images
     }
+
+    /// The merge patches on one kind of resource, in their order.
+    pub(crate) fn patches(&self, target: Target) -> impl Iterator<Item = &Value> {
+        let patches = self.patches.iter();
+        patches
+            .filter(move |(on, _)| *on == target)
+            .map(|(_, patch)| patch)
+    }
+
+    /// Whether any container logs into the group that the service gives it.
+    pub fn logs_into_default_group(&self) -> bool {
+        self.spec
+            .containers
+            .iter()
+            .any(|container| match &container.logging {
+                None => true,
+                Some(logging) => {
+                    logging.driver == "awslogs" && !logging.options.contains_key("awslogs-group")
+                }
+            })
+    }
+
+    /// What the containers name of Secrets Manager and of SSM's parameters, as named.
+    pub fn secret_arns(&self) -> impl Iterator<Item = &str> {
+        self.spec.containers.iter().flat_map(|container| {
+            let options = container
+                .logging
+                .iter()
+                .flat_map(|logging| logging.secret_options.values());
+            let credentials = container.repository_credentials.iter();
+            container
+                .secrets
+                .values()
+                .chain(options)
+                .chain(credentials)
+                .map(String::as_str)
+        })
+    }
 }
 
 /// Checks everything that can be checked without asking AWS.
@@ -52,19 +97,23 @@ impl ValidService {
 /// All faults at once.
 pub fn validate(service: &FargateService) -> Result<ValidService, Vec<Violation>> {
     let mut faults = Faults::default();
-    names(service, &mut faults);
-    size(service, &mut faults);
+    service::names(service, &mut faults);
+    service::size(service, &mut faults);
     let images = containers::check(service, &mut faults);
-    dependencies(service, &mut faults);
-    network(service, &mut faults);
-    load_balancers(service, &mut faults);
-    roles(service, &mut faults);
-    percentages(service, &mut faults);
-    tags(&service.tags, &mut faults);
+    containers::dependencies(service, &mut faults);
+    volumes::check(service, &mut faults);
+    service::network(service, &mut faults);
+    traffic::check(service, &mut faults);
+    service::roles(service, &mut faults);
+    service::rollout(service, &mut faults);
+    runtime::check(service, &mut faults);
+    service::tags(&service.tags, &mut faults);
+    let patches = overrides::check(service, &mut faults);
     if faults.0.is_empty() {
         Ok(ValidService {
             spec: service.clone(),
             images,
+            patches,
         })
     } else {
         Err(faults.0)
@@ -82,6 +131,17 @@ impl Faults {
             hint: hint.to_owned(),
         });
     }
+
+    /// A number that is given must lie between the two.
+    fn range(&mut self, field: impl Into<String>, what: &str, given: Option<u32>, lowest: u32, highest: u32) {
+        if let Some(number) = given.filter(|number| !(lowest..=highest).contains(number)) {
+            self.add(
+                field,
+                format!("{number} is no {what}"),
+                &format!("{lowest} to {highest}"),
+            );
+        }
+    }
 }
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>: up
@@ -92,82 +152,6 @@ fn is_name(name: &str) -> bool {
 }
 
 const NAME_RULE: &str = "1 to 255 letters, digits, underscores and hyphens";
-
-fn names(service: &FargateService, faults: &mut Faults) {
-    if !is_name(&service.name) {
-        faults.add(
-            "name",
-            format!("{:?} is no name for an ECS service", service.name),
-            NAME_RULE,
-        );
-    }
-    if let Some(stack) = &service.stack_name {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let starts = stack.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !starts || stack.len() > 128 || !stack.chars().all(allowed) {
-            faults.add(
-                "stack_name",
-                format!("{stack:?} is no name for a stack"),
-                "a letter, then up to 127 letters, digits and hyphens; or leave it out",
-            );
-        }
-    }
-}
-
-/// Fargate's sizes: CPU units, and the MiB that go with them as lowest, highest and step.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-const SIZES: [(u32, u32, u32, u32); 7] = [
-    (256, 512, 2048, 512),
-    (512, 1024, 4096, 1024),
-    (1024, 2048, 8192, 1024),
-    (2048, 4096, 16_384, 1024),
-    (4096, 8192, 30_720, 1024),
-    (8192, 16_384, 61_440, 4096),
-    (16_384, 32_768, 122_880, 8192),
-];
-
-fn size(service: &FargateService, faults: &mut Faults) {
-    let Some((_, lowest, highest, step)) = SIZES.iter().find(|size| size.0 == service.cpu) else {
-        let all: Vec<String> = SIZES.iter().map(|size| size.0.to_string()).collect();
-        faults.add(
-            "cpu",
-            format!("Fargate has no task with {} CPU units", service.cpu),
-            &format!("one of {}", all.join(", ")),
-        );
-        return;
-    };
-    let fits =
-        (*lowest..=*highest).contains(&service.memory) && (service.memory - lowest).is_multiple_of(*step);
-    // The smallest size has 512, 1024 and 2048, and no 1536.
-    if !fits || (service.cpu == 256 && service.memory == 1536) {
-        let choice = if service.cpu == 256 {
-            "512, 1024 or 2048 MiB".to_owned()
-        } else {
-            format!("{lowest} to {highest} MiB in steps of {step}")
-        };
-        faults.add(
-            "memory",
-            format!(
-                "Fargate has no task with {} CPU units and {} MiB",
-                service.cpu, service.memory
-            ),
-            &choice,
-        );
-    }
-    let cpu: u64 = service
-        .containers
-        .iter()
-        .filter_map(|c| c.cpu)
-        .map(u64::from)
-        .sum();
-    if cpu > u64::from(service.cpu) {
-        let message = format!(
-            "the containers ask for {cpu} CPU units, the task has {}",
-            service.cpu
-        );
-        faults.add("cpu", message, "");
-    }
-}
 
 /// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`, RESOURCE starting as given and going on.
 fn is_arn(text: &str, service: &str, resource: &str) -> bool {
@@ -180,176 +164,26 @@ fn is_arn(text: &str, service: &str, resource: &str) -> bool {
     *arn == "arn" && partition.starts_with("aws") && *found == service && goes_on && clean
 }
 
-fn dependencies(service: &FargateService, faults: &mut Faults) {
-    let names: Vec<&str> = service.containers.iter().map(|c| c.name.as_str()).collect();
-    let mut edges = Vec::new();
-    for (at, container) in service.containers.iter().enumerate() {
-        for (index, dependency) in container.depends_on.iter().enumerate() {
-            let field = format!("containers[{at}].depends_on[{index}]");
-            edges.push((container.name.as_str(), dependency.container.as_str()));
-            let Some(other) = service.containers.iter().find(|c| c.name == dependency.container) else {
-                faults.add(
-                    field,
-                    format!("there is no container {:?}", dependency.container),
-                    "",
-                );
-                continue;
-            };
-            match dependency.condition {
-                Condition::Complete | Condition::Success if other.essential => faults.add(
-                    field,
-                    format!("{:?} is essential, so the task would end with it", other.name),
-                    "set essential: false on the container that is to end",
-                ),
-                Condition::Healthy => faults.add(
-                    field,
-                    format!("{:?} has no health check that could turn HEALTHY", other.name),
-                    "use the condition START",
-                ),
-                _ => {}
-            }
-        }
+/// Where a secret's value comes from: the ARN of a parameter, or of a secret that
+/// goes on with nothing or with `:KEY:STAGE:VERSION`, each of which may be empty.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>
+fn secret_source(text: &str) -> Result<(), &'static str> {
+    if is_arn(text, "ssm", "parameter/") {
+        return Ok(());
     }
-    if let Some(circle) = cycle::find(&names, &edges) {
-        let message = format!(
-            "these containers wait for each other in a circle: {}",
-            circle.join(", ")
-        );
-        faults.add("containers", message, "");
-    }
-}
-
-fn network(service: &FargateService, faults: &mut Faults) {
-    let network = &service.network;
-    if network.subnets.is_empty() {
-        faults.add(
-            "network.subnets",
-            "there is no subnet",
-            "give at least one; tasks start there",
+    if !is_arn(text, "secretsmanager", "secret:") {
+        return Err(
+            "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME; \
+             values of secrets never go here",
         );
     }
-    // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
-    for (member, prefix, ids, most) in [
-        ("subnets", "subnet-", &network.subnets, 16),
-        ("security_groups", "sg-", &network.security_groups, 5),
-    ] {
-        if ids.len() > most {
-            faults.add(
-                format!("network.{member}"),
-                format!("{} are more than {most}", ids.len()),
-                "",
-            );
-        }
-        for (at, id) in ids.iter().enumerate() {
-            let known = id.strip_prefix(prefix).is_some_and(|rest| {
-                !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-            });
-            if !known {
-                let field = format!("network.{member}[{at}]");
-                faults.add(field, format!("{id:?} does not start with {prefix}"), "");
-            }
-        }
-    }
-}
-
-fn load_balancers(service: &FargateService, faults: &mut Faults) {
-    // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/register-multiple-targetgroups.html
-    if service.load_balancers.len() > 5 {
-        faults.add("load_balancers", "a service has at most five target groups", "");
-    }
-    for (at, link) in service.load_balancers.iter().enumerate() {
-        let field = |member: &str| format!("load_balancers[{at}].{member}");
-        let target_group = link.target_group().unwrap_or_default();
-        if !is_arn(target_group, "elasticloadbalancing", "targetgroup/") {
-            faults.add(
-                field("target_group"),
-                format!("{target_group:?} is no ARN of a target group"),
-                "arn:aws:elasticloadbalancing:REGION:ACCOUNT:targetgroup/NAME/ID",
-            );
-        }
-        linked_port(service, link, &field, faults);
-    }
-}
-
-fn linked_port(
-    service: &FargateService,
-    link: &LoadBalancer,
-    field: &impl Fn(&str) -> String,
-    faults: &mut Faults,
-) {
-    let Some(container) = service.containers.iter().find(|c| c.name == link.container) else {
-        faults.add(
-            field("container"),
-            format!("there is no container {:?}", link.container),
-            "",
-        );
-        return;
-    };
-    if !container.ports.iter().any(|port| port.port == link.port) {
-        faults.add(
-            field("port"),
-            format!("container {:?} does not open port {}", link.container, link.port),
-            "add it to the container's ports",
-        );
-    }
-}
-
-fn roles(service: &FargateService, faults: &mut Faults) {
-    for (field, role) in [
-        ("task_role", &service.task_role),
-        ("execution_role", &service.execution_role),
-    ] {
-        if role.as_ref().is_some_and(|role| !is_arn(role, "iam", "role/")) {
-            faults.add(
-                field,
-                format!("{:?} is no ARN of a role", role.as_deref().unwrap_or_default()),
-                "arn:aws:iam::ACCOUNT:role/NAME",
-            );
-        }
-    }
-}
-
-fn percentages(service: &FargateService, faults: &mut Faults) {
-    let minimum = u64::from(service.rollout.minimum_healthy_percent.unwrap_or(100));
-    let maximum = u64::from(service.rollout.maximum_percent.unwrap_or(200));
-    if minimum > 100 {
-        let message = format!("{minimum} % healthy tasks cannot be kept");
-        faults.add("rollout.minimum_healthy_percent", message, "0 to 100");
-    }
-    if !(100..=200).contains(&maximum) {
-        faults.add(
-            "rollout.maximum_percent",
-            format!("{maximum} % is not allowed"),
-            "100 to 200",
-        );
-    }
-    let desired = u64::from(service.desired_count.unwrap_or(1));
-    let lowest = (desired * minimum).div_ceil(100);
-    let highest = desired * maximum / 100;
-    if desired > 0 && lowest >= desired && highest <= desired {
-        faults.add(
-            "rollout",
-            format!(
-                "with {desired} tasks, {minimum} % and {maximum} % let ECS neither stop nor start a task"
-            ),
-            "raise maximum_percent or lower minimum_healthy_percent",
-        );
-    }
-}
-
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html>:
-/// at most 50 tags, one of which is Towline's.
-fn tags(tags: &BTreeMap<String, String>, faults: &mut Faults) {
-    if tags.len() > 49 {
-        faults.add("tags", "a stack has at most 49 tags besides Towline's", "");
-    }
-    for (key, value) in tags {
-        let field = format!("tags[{key}]");
-        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            faults.add(&field, "a key has 1 to 128 characters, a value at most 256", "");
-        }
-        if key.starts_with("aws:") || key == SERVICE_TAG {
-            faults.add(&field, format!("the tag {key:?} is not yours to set"), "");
-        }
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts.as_slice() {
+        [_, _, _, _, _, _, _] => Ok(()),
+        [_, _, _, _, _, _, _, _, stage, version] if stage.is_empty() || version.is_empty() => Ok(()),
+        [_, _, _, _, _, _, _, _, _, _] => Err("give a version stage or a version id, not both"),
+        _ => Err(
+            "after the secret's name come nothing or all three of :KEY:STAGE:VERSION, as in ...:password::",
+        ),
     }
 }

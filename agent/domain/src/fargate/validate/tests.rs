@@ -1,5 +1,5 @@
 use super::*;
-use crate::fargate::spec::{Dependency, Link, Network, Port, Protocol};
+use crate::fargate::spec::{Condition, Dependency, Link, LoadBalancer, Network, Port, Protocol};
 
 fn good() -> FargateService {
     let container = |name: &str| Container {
