@@ -2,15 +2,22 @@
 //! watchers read from any place in it. A watcher that is slow, goes away or
 //! comes late never holds the operation up and never misses an event.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 use towline_agent_domain::operation_id::OperationId;
 use towline_link::seams::Clock;
-use towline_proto::agent::v1::{Finished, OperationEvent, operation_event::Event};
+use towline_proto::agent::v1::{Finding, Finished, OperationEvent, Severity, operation_event::Event};
 
 use crate::time::to_proto;
+
+/// So many events, and no details are kept any more: what a service tells that
+/// crashes for hours would fill the memory. Steps, findings and the end still are.
+const MOST_DETAILS: usize = 2_000;
 
 /// Sequences start at 1 and have no gaps; nothing follows a `Finished` event.
 #[derive(Debug)]
@@ -19,6 +26,8 @@ pub struct EventLog {
     incarnation: Arc<str>,
     clock: Clock,
     entries: Mutex<Vec<OperationEvent>>,
+    /// Details were left out, and that was said.
+    cut: AtomicBool,
     last: watch::Sender<u64>,
 }
 
@@ -29,6 +38,7 @@ impl EventLog {
             incarnation,
             clock,
             entries: Mutex::new(Vec::new()),
+            cut: AtomicBool::new(false),
             last: watch::Sender::new(0),
         }
     }
@@ -39,6 +49,11 @@ impl EventLog {
         if finished_of(&entries).is_some() {
             return;
         }
+        let event = match is_detail(&event) && entries.len() >= MOST_DETAILS {
+            true if self.cut.swap(true, Ordering::Relaxed) => return,
+            true => details_end(),
+            false => event,
+        };
         let sequence = entries.len() as u64 + 1;
         entries.push(OperationEvent {
             operation_id: self.operation_id.to_string(),
@@ -103,6 +118,28 @@ impl Reader {
     }
 }
 
+fn is_detail(event: &Event) -> bool {
+    match event {
+        Event::StackResource(_)
+        | Event::Rollout(_)
+        | Event::ServiceEvent(_)
+        | Event::TaskStopped(_)
+        | Event::LogLine(_) => true,
+        Event::Started(_) | Event::StepChanged(_) | Event::Finding(_) | Event::Finished(_) => false,
+    }
+}
+
+fn details_end() -> Event {
+    Event::Finding(Finding {
+        severity: Severity::Warning.into(),
+        reason: "details_left_out".to_owned(),
+        message: format!(
+            "more than {MOST_DETAILS} events: from here on only steps, findings and the end are told"
+        ),
+        hint: "the ECS console shows the service's events and tasks".to_owned(),
+    })
+}
+
 fn finished_of(entries: &[OperationEvent]) -> Option<&Finished> {
     match entries.last()?.event.as_ref()? {
         Event::Finished(finished) => Some(finished),
@@ -113,7 +150,7 @@ fn finished_of(entries: &[OperationEvent]) -> Option<&Finished> {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt as _;
-    use towline_proto::agent::v1::{Finding, Started};
+    use towline_proto::agent::v1::{ServiceEvent, Started};
 
     use super::*;
 
@@ -155,6 +192,24 @@ mod tests {
         let seen: Vec<_> = Arc::clone(&log).watch(2).map(|e| e.sequence).collect().await;
         assert_eq!(seen, [3, 4]);
         assert_eq!(Arc::clone(&log).watch(99).count().await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_tells_without_end_fills_no_memory_and_loses_no_verdict() {
+        let log = log();
+        for _ in 0..2 * MOST_DETAILS {
+            log.append(Event::ServiceEvent(ServiceEvent::default()));
+        }
+        log.append(finding("still told"));
+        log.append(Event::Finished(Finished::default()));
+        let told: Vec<_> = Arc::clone(&log).watch(0).collect().await;
+        assert_eq!(told.len(), MOST_DETAILS + 3);
+        let reason = |event: &OperationEvent| match &event.event {
+            Some(Event::Finding(finding)) => finding.reason.clone(),
+            _ => String::new(),
+        };
+        assert_eq!(reason(&told[MOST_DETAILS]), "details_left_out");
+        assert!(log.finished().is_some());
     }
 
     #[tokio::test]
