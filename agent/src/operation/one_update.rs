@@ -2,7 +2,7 @@
 //! it is looked for, and never sent again.
 
 use towline_agent_domain::{
-    observed::{ClusterRef, ObservedService, TaskDefinitionArn},
+    observed::{ClusterRef, ObservedService, ServiceDeployment, TaskDefinitionArn},
     outside::{Account, Answer, CallError},
 };
 use towline_proto::agent::v1::{Step, StepState};
@@ -87,7 +87,7 @@ impl<A: Account> OneUpdate<'_, A> {
         let clock = self.handle.clock();
         let start = clock.instant();
         let aws = &self.surroundings.aws;
-        loop {
+        let seen = loop {
             let read = || aws.service(at, service);
             let seen = self
                 .handle
@@ -99,18 +99,17 @@ impl<A: Account> OneUpdate<'_, A> {
             if clock.instant().duration_since(start) >= self.surroundings.timing.settle
                 || self.handle.interruption() == Some(Interruption::Deadline)
             {
-                break;
+                break seen;
             }
             clock.sleep(self.surroundings.timing.poll).await;
-        }
+        };
         let what_records = format!("list the deployments of service {service}");
         let records = self
             .handle
             .read(&what_records, || aws.service_deployments(at, service))
             .await?;
-        let newest = records.first().and_then(|record| record.task_definition.as_ref());
         // A forced deployment leaves the same revision as the one before it: that shows nothing.
-        if self.kind == Kind::Change && newest == Some(revision) {
+        if self.kind == Kind::Change && self.made(records.first(), seen.as_ref()) {
             return Ok(None);
         }
         let detail = "no answer, and no deployment to see";
@@ -125,6 +124,20 @@ impl<A: Account> OneUpdate<'_, A> {
             ),
         };
         Err(Ending::unknown(what, look_at))
+    }
+
+    /// Whether the newest rollout on record is the one that this call made. One that
+    /// began before the deployment that is still to be replaced is of an earlier operation.
+    fn made(&self, newest: Option<&ServiceDeployment>, seen: Option<&ObservedService>) -> bool {
+        let deployments = seen.map(|service| service.deployments.as_slice());
+        let replaced = deployments
+            .unwrap_or_default()
+            .iter()
+            .find(|deployment| self.replaces == Some(deployment.id.as_str()));
+        newest.is_some_and(|newest| {
+            newest.task_definition.as_ref() == Some(self.revision)
+                && replaced.is_none_or(|replaced| newest.created > replaced.created)
+        })
     }
 
     /// The id of the PRIMARY deployment, when it is the one that this call made.

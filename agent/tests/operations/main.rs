@@ -13,6 +13,7 @@ mod fargate;
 mod faults;
 mod inventory;
 mod kills;
+mod others;
 mod start;
 mod update;
 mod world;

@@ -214,6 +214,18 @@ impl World {
         serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
     }
 
+    /// Somebody else deploys what runs once more.
+    pub async fn force_deployment(&self, service: &str) {
+        let body = serde_json::json!({ "cluster": CLUSTER, "service": service, "forceNewDeployment": true });
+        let head = format!(
+            "x-amz-target: AmazonEC2ContainerServiceV20141113.UpdateService\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261124/{REGION}/ecs/aws4_request, \
+             SignedHeaders=host, Signature=none\r\n"
+        );
+        let answer = request(&self.sim.address(), "POST /", &head, &body.to_string()).await;
+        assert!(answer.contains("ecs-svc/"), "{answer}");
+    }
+
     /// Waits until a breakpoint holds an arrival.
     pub async fn wait_hit(&self, breakpoint: &serde_json::Value) {
         let id = id_of(breakpoint);
@@ -248,8 +260,14 @@ fn id_of(breakpoint: &serde_json::Value) -> String {
     }
 }
 
-/// One request to the simulator, without an HTTP client of our own.
+/// One request to the simulator's control interface.
 async fn http(address: &SocketAddr, method: &str, path: &str, body: &str) -> String {
+    let line = format!("{method} /_sim/{path}");
+    request(address, &line, "content-type: application/json\r\n", body).await
+}
+
+/// One request to the simulator, without an HTTP client of our own.
+async fn request(address: &SocketAddr, line: &str, headers: &str, body: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let network = towline_link::seams::Network::Tcp;
     let mut stream = network
@@ -257,7 +275,7 @@ async fn http(address: &SocketAddr, method: &str, path: &str, body: &str) -> Str
         .await
         .expect("the simulator listens");
     let request = format!(
-        "{method} /_sim/{path} HTTP/1.0\r\nhost: sim\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "{line} HTTP/1.0\r\nhost: sim\r\n{headers}content-length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).await.expect("written");

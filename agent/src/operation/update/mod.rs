@@ -6,8 +6,11 @@ mod observe;
 
 use std::collections::HashMap;
 
+use tokio::time::Instant;
 use towline_agent_domain::{
-    observed::{ClusterRef, ServiceDeployment, TaskDefinition, TaskDefinitionArn},
+    observed::{
+        ClusterRef, Deployment, ObservedService, ServiceDeployment, TaskDefinition, TaskDefinitionArn,
+    },
     outside::Account,
     rollout::follow::OurDeployment,
     update::{
@@ -67,10 +70,24 @@ struct Update<'a, A> {
     told_latest: bool,
 }
 
+/// What the decision to write rests on.
+struct Before {
+    primary: Option<Deployment>,
+    seen: Instant,
+}
+
+impl Before {
+    fn of(observation: &Observation, seen: Instant) -> Self {
+        let service = observation.service.as_ref();
+        let primary = service.and_then(ObservedService::primary).cloned();
+        Self { primary, seen }
+    }
+}
+
 impl<A: Account> Update<'_, A> {
     async fn run(&mut self) -> Result<Ending, Ending> {
         let (observation, decision) = self.decide().await?;
-        let before = observation.running();
+        let before = Before::of(&observation, self.handle.clock().instant());
         match decision {
             StartDecision::Unchanged {
                 deployment_id,
@@ -79,6 +96,7 @@ impl<A: Account> Update<'_, A> {
             StartDecision::Register => {
                 let next = observation.next.ok_or_else(|| self.nothing_to_register())?;
                 let revision = register(self.surroundings, self.handle, &self.order.at.region, &next).await?;
+                self.unless_changed(&before).await?;
                 self.send(before, revision).await
             }
             StartDecision::Update { task_definition } => {
@@ -187,12 +205,34 @@ impl<A: Account> Update<'_, A> {
         Follower::new(self.surroundings, self.handle, at, service, ours)
     }
 
+    /// An UpdateService happens only from the state that was decided on. When
+    /// registering took its time, that is looked at again.
+    async fn unless_changed(&self, before: &Before) -> Result<(), Ending> {
+        let waited = self.handle.clock().instant().duration_since(before.seen);
+        if waited < self.surroundings.timing.poll {
+            return Ok(());
+        }
+        let UpdateOrder { at, service, .. } = self.order;
+        let aws = &self.surroundings.aws;
+        let what = format!("describe service {service}");
+        let now = self.handle.read(&what, || aws.service(at, service)).await?;
+        let primary = now.as_ref().and_then(ObservedService::primary);
+        if primary.map(|primary| &primary.id) == before.primary.as_ref().map(|primary| &primary.id) {
+            return Ok(());
+        }
+        let runs = primary.map_or("nothing", |primary| &primary.task_definition.0);
+        let summary = format!(
+            "somebody else changed service {service} while its next revision was registered: it runs {runs}"
+        );
+        self.handle
+            .step(Step::ServiceUpdate, StepState::Skipped, summary.clone());
+        Err(Ending::new(Reason::UnexpectedState, summary).hint(
+            "the service was not changed; look at its deployments, then deploy again from what runs now",
+        ))
+    }
+
     /// The one UpdateService, and what comes of it.
-    async fn send(
-        &self,
-        before: Option<TaskDefinitionArn>,
-        revision: TaskDefinitionArn,
-    ) -> Result<Ending, Ending> {
+    async fn send(&self, before: Before, revision: TaskDefinitionArn) -> Result<Ending, Ending> {
         let update = OneUpdate {
             surroundings: self.surroundings,
             handle: self.handle,
@@ -200,10 +240,11 @@ impl<A: Account> Update<'_, A> {
             service: &self.order.service,
             revision: &revision,
             kind: Kind::Change,
-            replaces: None,
+            replaces: before.primary.as_ref().map(|primary| primary.id.as_str()),
         };
         let deployment = update.send().await?;
-        self.follow(deployment, revision, before).await
+        let previous = before.primary.map(|primary| primary.task_definition);
+        self.follow(deployment, revision, previous).await
     }
 
     async fn follow(

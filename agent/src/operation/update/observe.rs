@@ -17,15 +17,6 @@ pub(super) struct Observation {
     pub with_wanted_content: Vec<TaskDefinitionArn>,
 }
 
-impl Observation {
-    pub fn running(&self) -> Option<TaskDefinitionArn> {
-        self.service
-            .as_ref()?
-            .primary()
-            .map(|primary| primary.task_definition.clone())
-    }
-}
-
 impl<A: Account> Update<'_, A> {
     pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
         let UpdateOrder {
