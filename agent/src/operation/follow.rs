@@ -237,7 +237,8 @@ impl<'a, A: Account> Follower<'a, A> {
             .await
     }
 
-    async fn read_next_service(&self) -> Result<Option<ObservedService>, Ending> {
+    /// The service as the poller's next round sees it.
+    pub(super) async fn read_next_service(&self) -> Result<Option<ObservedService>, Ending> {
         let what = format!("describe service {}", self.service);
         let aws = &self.surroundings.aws;
         self.handle

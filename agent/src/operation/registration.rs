@@ -32,10 +32,9 @@ pub(super) async fn register<A: Account>(
 ) -> Result<TaskDefinitionArn, Ending> {
     let family = next.family().to_owned();
     let lane = (region.to_owned(), family.clone());
-    let _turn = surroundings
-        .registrations
-        .take(&lane, handle.id().to_string())
-        .await;
+    let turn = surroundings.registrations.take(&lane, handle.id().to_string());
+    let turn = handle.unless_interrupted(turn).await;
+    let _turn = turn.map_err(|by| interruption::before_the_write(by, "no revision was registered"))?;
     handle.step(
         Step::Revision,
         StepState::Started,

@@ -53,9 +53,7 @@ async fn stop_deployment<A: Account>(follower: &mut Follower<'_, A>) -> Result<b
         let aws = &follower.surroundings().aws;
         match aws.stop_service_deployment(region, &ours.arn).await {
             Ok(()) => return Ok(true),
-            Err(CallError::Throttled { .. }) => {
-                handle.clock().sleep(follower.surroundings().timing.poll).await;
-            }
+            Err(CallError::Throttled { .. }) => be_patient(follower).await?,
             // Whether it was heard shows in what the service runs next.
             Err(CallError::Unknown { message }) => {
                 tracing::warn!(operation = %handle.id(), "the answer to StopServiceDeployment was lost: {message}");
@@ -85,9 +83,7 @@ async fn update_back<A: Account>(
         let aws = &follower.surroundings().aws;
         match aws.update_service(follower.at(), service, previous).await {
             Ok(_) => return Ok(()),
-            Err(CallError::Throttled { .. }) => {
-                handle.clock().sleep(follower.surroundings().timing.poll).await;
-            }
+            Err(CallError::Throttled { .. }) => be_patient(follower).await?,
             // Never sent again: what the service runs next shows whether it was heard.
             Err(CallError::Unknown { message }) => {
                 tracing::warn!(operation = %handle.id(), "the answer to {what} was lost: {message}");
@@ -101,6 +97,19 @@ async fn update_back<A: Account>(
     }
 }
 
+/// Waits before the same call is sent once more: ECS did nothing.
+async fn be_patient<A: Account>(follower: &Follower<'_, A>) -> Result<(), Ending> {
+    match follower.handle().pause(follower.surroundings().timing.poll).await {
+        Some(Interruption::Deadline) => Err(too_late(&follower.ours.task_definition)),
+        Some(Interruption::Cancel(_)) | None => Ok(()),
+    }
+}
+
+fn too_late(revision: &TaskDefinitionArn) -> Ending {
+    let summary = format!("the deadline came while {revision} was taken back");
+    Ending::new(Reason::DeadlineExceeded, summary).hint("DescribeService shows how it goes on")
+}
+
 /// Looks until the service runs, stably, something else than our revision.
 async fn until_back<A: Account>(
     follower: &mut Follower<'_, A>,
@@ -109,17 +118,18 @@ async fn until_back<A: Account>(
     let handle = follower.handle();
     let revision = follower.ours.task_definition.clone();
     let asked = handle.clock().instant();
+    let mut seen = follower.read_service().await?;
     loop {
-        if let Some(service) = follower.read_service().await? {
-            follower.tell(&service);
-            if let Some(back) = runs_again(&service, &revision, previous) {
+        if let Some(service) = &seen {
+            follower.tell(service);
+            if let Some(back) = runs_again(service, &revision, previous) {
                 let summary = format!("cancelled; service {} runs {back} again", follower.service());
                 handle.step(Step::Rollback, StepState::Done, summary.clone());
                 let ending = conclude::outputs(follower, Ending::new(Reason::Cancelled, summary));
                 return Ok(ending.output("task_definition", back.0.clone()));
             }
             let waited = handle.clock().instant().duration_since(asked);
-            if still_ours(&service, &revision) && waited >= follower.surroundings().timing.settle {
+            if still_ours(service, &revision) && waited >= follower.surroundings().timing.settle {
                 handle.step(
                     Step::Rollback,
                     StepState::Failed,
@@ -133,12 +143,10 @@ async fn until_back<A: Account>(
                     .hint("the roll-back was not heard, or came too late; update the service to the revision that you want"));
             }
         }
-        if handle.pause(follower.surroundings().timing.poll).await == Some(Interruption::Deadline) {
-            let summary = format!("the deadline came while {revision} was taken back");
-            return Err(
-                Ending::new(Reason::DeadlineExceeded, summary).hint("DescribeService shows how it goes on")
-            );
-        }
+        seen = match handle.unless_interrupted(follower.read_next_service()).await {
+            Ok(service) => service?,
+            Err(_) => return Err(too_late(&revision)),
+        };
     }
 }
 
