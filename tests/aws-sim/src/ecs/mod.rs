@@ -7,6 +7,7 @@
 //! answers contradict each other.
 
 mod clusters;
+mod definition_checks;
 mod deployments;
 pub mod engine;
 mod limits;

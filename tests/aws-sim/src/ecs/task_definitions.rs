@@ -4,40 +4,25 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    definition_checks::{self, needs_fargate, refuse},
     model::{Lifecycle, TaskDefinition},
     references::{find_task_definition, last_part, page},
 };
 use crate::{
     AwsError,
-    wire::json::{number, text},
+    wire::json::text,
     world::{CallContext, Region},
 };
-
-/// What ECS computes and does not take back.
-const COMPUTED: [&str; 8] = [
-    "taskDefinitionArn",
-    "revision",
-    "status",
-    "requiresAttributes",
-    "compatibilities",
-    "registeredAt",
-    "registeredBy",
-    "deregisteredAt",
-];
 
 /// What a second registration of a family hears while the first is on its way.
 pub fn concurrent() -> AwsError {
     refuse("Too many concurrent attempts to create a new revision of the specified family.")
 }
 
-fn refuse(message: impl Into<String>) -> AwsError {
-    AwsError::client("ClientException", message)
-}
-
 pub fn register(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
     let mut body = crate::wire::json::members(input);
     let tags = take_tags(&mut body)?;
-    check(&body)?;
+    definition_checks::check(&body)?;
     let family = text(input, "family").unwrap_or_default().to_owned();
     let revisions = region.ecs.families.get(&family);
     let newest = revisions.and_then(|revisions| revisions.last());
@@ -84,131 +69,6 @@ fn take_tags(body: &mut Map<String, Value>) -> Result<Vec<Value>, AwsError> {
             "Tags must be a list.",
         )),
     }
-}
-
-fn check(body: &Map<String, Value>) -> Result<(), AwsError> {
-    let whole = Value::Object(body.clone());
-    if let Some(computed) = COMPUTED.iter().find(|member| body.contains_key(**member)) {
-        return Err(AwsError::client(
-            "InvalidParameterException",
-            format!("Unknown parameter in input: \"{computed}\""),
-        ));
-    }
-    let family = text(&whole, "family").ok_or_else(|| refuse("Family should not be null or empty."))?;
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if family.len() > 255 || !family.chars().all(legal) {
-        return Err(refuse("Family contains invalid characters."));
-    }
-    let containers = body.get("containerDefinitions").and_then(Value::as_array);
-    let containers = containers.filter(|containers| !containers.is_empty());
-    let containers = containers.ok_or_else(|| refuse("Container list cannot be empty."))?;
-    let names: std::collections::BTreeSet<&str> =
-        containers.iter().filter_map(|one| text(one, "name")).collect();
-    if names.len() < containers.len() {
-        return Err(refuse("Container names must be unique."));
-    }
-    for container in containers {
-        check_container(container, body)?;
-    }
-    let essential = |c: &Value| c.get("essential").and_then(Value::as_bool) != Some(false);
-    if !containers.iter().any(essential) {
-        return Err(refuse(
-            "A task definition must have at least one essential container.",
-        ));
-    }
-    if needs_fargate(body) {
-        check_fargate(&whole, containers)?;
-    }
-    Ok(())
-}
-
-fn needs_fargate(body: &Map<String, Value>) -> bool {
-    body.get("requiresCompatibilities")
-        .and_then(Value::as_array)
-        .is_some_and(|list| list.iter().any(|one| one == "FARGATE"))
-}
-
-fn check_container(container: &Value, body: &Map<String, Value>) -> Result<(), AwsError> {
-    let name =
-        text(container, "name").ok_or_else(|| refuse("Container.name should not be null or empty."))?;
-    if text(container, "image").is_none() {
-        return Err(refuse("Container.image should not be null or empty."));
-    }
-    let has_memory = number(container, "memory").is_some()
-        || number(container, "memoryReservation").is_some()
-        || body.contains_key("memory");
-    if !has_memory {
-        return Err(refuse(format!(
-            "Invalid setting for container '{name}'. At least one of 'memory' or 'memoryReservation' must be specified."
-        )));
-    }
-    let depends = container.get("dependsOn").and_then(Value::as_array);
-    for dependency in depends.into_iter().flatten() {
-        let on = text(dependency, "containerName").unwrap_or_default();
-        let known = body
-            .get("containerDefinitions")
-            .and_then(Value::as_array)
-            .is_some_and(|all| all.iter().any(|one| text(one, "name") == Some(on)));
-        if !known {
-            return Err(refuse(format!(
-                "Container '{name}' depends on container '{on}', which is not in the task definition."
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-fn check_fargate(body: &Value, containers: &[Value]) -> Result<(), AwsError> {
-    if text(body, "networkMode") != Some("awsvpc") {
-        return Err(refuse("Fargate only supports network mode ‘awsvpc’."));
-    }
-    let amount = |member: &str| text(body, member).and_then(|value| value.parse::<i64>().ok());
-    let (Some(cpu), Some(memory)) = (amount("cpu"), amount("memory")) else {
-        return Err(refuse(
-            "Fargate requires that 'cpu' be defined at the task level.",
-        ));
-    };
-    let possible = match cpu {
-        256 => matches!(memory, 512 | 1024 | 2048),
-        512 => (1024..=4096).contains(&memory) && memory % 1024 == 0,
-        1024 => (2048..=8192).contains(&memory) && memory % 1024 == 0,
-        2048 => (4096..=16384).contains(&memory) && memory % 1024 == 0,
-        4096 => (8192..=30720).contains(&memory) && memory % 1024 == 0,
-        8192 => (16384..=61440).contains(&memory) && memory % 4096 == 0,
-        16384 => (32768..=122_880).contains(&memory) && memory % 8192 == 0,
-        _ => false,
-    };
-    if !possible {
-        return Err(refuse(format!(
-            "No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS documentation for the valid values."
-        )));
-    }
-    if text(body, "executionRoleArn").is_some() {
-        return Ok(());
-    }
-    let uses_ecr = |c: &Value| text(c, "image").is_some_and(|image| image.contains(".dkr.ecr."));
-    let uses_awslogs = |c: &Value| {
-        c.get("logConfiguration")
-            .is_some_and(|log| text(log, "logDriver") == Some("awslogs"))
-    };
-    let uses_secrets = |c: &Value| {
-        c.get("secrets")
-            .and_then(Value::as_array)
-            .is_some_and(|secrets| !secrets.is_empty())
-    };
-    let reason = if containers.iter().any(uses_ecr) {
-        "ECR images"
-    } else if containers.iter().any(uses_awslogs) {
-        "log driver awslogs"
-    } else if containers.iter().any(uses_secrets) {
-        "container secrets"
-    } else {
-        return Ok(());
-    };
-    Err(refuse(format!(
-        "Fargate requires task definition to have execution role ARN to support {reason}."
-    )))
 }
 
 fn fill_defaults(body: &mut Map<String, Value>) {

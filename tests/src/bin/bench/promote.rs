@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::percentile;
 use jiff::Timestamp;
 use towline_tests::{
     cli::Ran,
@@ -13,7 +14,8 @@ use towline_tests::{
 
 const RUNS: usize = 100;
 
-fn main() {
+/// Runs it, and prints what was measured.
+pub fn run() {
     let world = World::start(Options {
         agents: vec!["dev"],
         speed: 200,
@@ -68,10 +70,6 @@ fn promote(world: &World, run: usize) -> f64 {
     Ran::run(world.towline(["watch", &version])).expect_code(0);
     let arrived: Timestamp = first.at.parse().expect("the simulator's time is RFC 3339");
     arrived.duration_since(start).as_secs_f64() * 1000.0
-}
-
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
 }
 
 fn spawn_cost(world: &World) -> f64 {
