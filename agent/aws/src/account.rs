@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) poller: Poller,
     account: String,
     partition: String,
+    /// The principal of the agent's credentials, as STS names it.
+    pub(crate) caller: String,
 }
 
 impl Aws {
@@ -101,6 +103,7 @@ impl Aws {
                 poller,
                 account,
                 partition,
+                caller: arn,
             }),
         })
     }

@@ -34,14 +34,17 @@ const DENIALS: [&str; 9] = [
 ];
 
 /// Codes by which AWS says "no such thing".
-const MISSING: [&str; 7] = [
+const MISSING: [&str; 10] = [
     "ServiceNotFoundException",
     "ClusterNotFoundException",
     "ServiceDeploymentNotFoundException",
     "ChangeSetNotFound",
     "ChangeSetNotFoundException",
     "TargetGroupNotFound",
+    "ListenerNotFound",
     "ResourceNotFoundException",
+    "RepositoryNotFoundException",
+    "NoSuchEntity",
 ];
 
 /// Turns the SDK's answer into ours. `what` names the thing that the call is about.

@@ -2,7 +2,7 @@
 //! deduplicates, so the SDK may retry them.
 
 use aws_sdk_cloudformation::types::{self, Capability, ChangeSetType, Parameter, Tag};
-use towline_agent_domain::observed::{ChangeSet, ResourceChange};
+use towline_agent_domain::observed::{ChangeSet, PropertyChange, ResourceChange};
 use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges};
 
 use crate::Aws;
@@ -58,6 +58,7 @@ impl StackChanges for Aws {
                 .describe_change_set()
                 .stack_name(stack)
                 .change_set_name(change_set)
+                .include_property_values(true)
                 .set_next_token(next);
             let page = answer(call.send().await, &format!("change set {change_set}"))?;
             found.status = page
@@ -144,16 +145,35 @@ impl StackChanges for Aws {
 
 fn change(change: &types::ResourceChange) -> ResourceChange {
     ResourceChange {
-        action: change
-            .action()
-            .map(|action| action.as_str().to_owned())
-            .unwrap_or_default(),
+        action: word(change.action(), |action| action.as_str()),
         logical_id: text(change.logical_resource_id()),
+        physical_id: text(change.physical_resource_id()),
         resource_type: text(change.resource_type()),
-        replacement: change
-            .replacement()
-            .map(|r| r.as_str().to_owned())
-            .unwrap_or_default(),
-        ..ResourceChange::default()
+        replacement: word(change.replacement(), |replacement| replacement.as_str()),
+        policy_action: word(change.policy_action(), |action| action.as_str()),
+        details: change.details().iter().map(detail).collect(),
     }
+}
+
+fn detail(detail: &types::ResourceChangeDetail) -> PropertyChange {
+    let target = detail.target();
+    let said = |of: fn(&types::ResourceTargetDefinition) -> Option<&str>| target.and_then(of);
+    PropertyChange {
+        attribute: word(target.and_then(|target| target.attribute()), |one| one.as_str()),
+        name: text(said(|target| target.name())),
+        path: text(said(|target| target.path())),
+        requires_recreation: word(target.and_then(|target| target.requires_recreation()), |one| {
+            one.as_str()
+        }),
+        evaluation: word(detail.evaluation(), |one| one.as_str()),
+        source: word(detail.change_source(), |one| one.as_str()),
+        cause: text(detail.causing_entity()),
+        before: said(|target| target.before_value()).map(str::to_owned),
+        after: said(|target| target.after_value()).map(str::to_owned),
+    }
+}
+
+/// CloudFormation's own word for a closed choice; empty when it did not say.
+fn word<T>(value: Option<&T>, text: impl Fn(&T) -> &str) -> String {
+    value.map(|value| text(value).to_owned()).unwrap_or_default()
 }

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use aws_config::{Region, SdkConfig, retry::RetryConfig};
+use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
+use crate::direct::{Direct, Service};
 use crate::operation::OperationHeader;
 
 #[derive(Debug)]
@@ -16,6 +17,11 @@ pub(crate) struct Clients {
     load_balancing: PerRegion<aws_sdk_elasticloadbalancingv2::Client>,
     logs: PerRegion<aws_sdk_cloudwatchlogs::Client>,
     sts: PerRegion<aws_sdk_sts::Client>,
+    ecr: PerRegion<aws_sdk_ecr::Client>,
+    secrets: PerRegion<aws_sdk_secretsmanager::Client>,
+    ec2: PerRegion<Direct>,
+    iam: PerRegion<Direct>,
+    ssm: PerRegion<Direct>,
 }
 
 type PerRegion<C> = Mutex<HashMap<String, C>>;
@@ -43,7 +49,38 @@ impl Clients {
             load_balancing: PerRegion::default(),
             logs: PerRegion::default(),
             sts: PerRegion::default(),
+            ecr: PerRegion::default(),
+            secrets: PerRegion::default(),
+            ec2: PerRegion::default(),
+            iam: PerRegion::default(),
+            ssm: PerRegion::default(),
         }
+    }
+
+    pub(crate) fn ec2(&self, region: &str) -> Direct {
+        made(&self.ec2, region, || {
+            Direct::new(&self.config, Service::Ec2, region)
+        })
+    }
+
+    pub(crate) fn iam(&self, region: &str) -> Direct {
+        made(&self.iam, region, || {
+            Direct::new(&self.config, Service::Iam, region)
+        })
+    }
+
+    pub(crate) fn ssm(&self, region: &str) -> Direct {
+        made(&self.ssm, region, || {
+            Direct::new(&self.config, Service::Ssm, region)
+        })
+    }
+
+    /// How long calls may take.
+    pub(crate) fn timeouts(&self) -> TimeoutConfig {
+        self.config
+            .timeout_config()
+            .cloned()
+            .unwrap_or_else(TimeoutConfig::disabled)
     }
 
     clients! {
@@ -52,6 +89,8 @@ impl Clients {
         load_balancing: aws_sdk_elasticloadbalancingv2,
         logs: aws_sdk_cloudwatchlogs,
         sts: aws_sdk_sts,
+        ecr: aws_sdk_ecr,
+        secrets: aws_sdk_secretsmanager,
     }
 }
 

@@ -5,5 +5,6 @@
 
 mod sim;
 mod stacks;
+mod surroundings;
 mod updates;
 mod wire;
