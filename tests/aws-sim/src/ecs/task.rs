@@ -115,6 +115,57 @@ pub struct Container {
     /// It has a health check: when the check's verdict is known.
     pub check: Option<i64>,
     pub health: Health,
+    /// When its process started, the last time.
+    pub started: Option<SimTime>,
+    /// `dependsOn`: names and what must be so of them.
+    pub waits_for: Vec<(String, Condition)>,
+    /// Seconds within which it must become what others wait for.
+    pub start_timeout_s: i64,
+    pub restart: Option<RestartPolicy>,
+    pub restarts: u32,
+}
+
+impl Container {
+    /// Whether the policy begins the process anew: it ran long enough, and did
+    /// not end with a code that is left alone.
+    pub fn is_restarted_after(&self, code: i32, now: SimTime) -> bool {
+        let (Some(policy), Some(started)) = (&self.restart, self.started) else {
+            return false;
+        };
+        !policy.ignored_exit_codes.contains(&code) && now.since_ms(started) >= policy.period_s * 1000
+    }
+}
+
+/// `restartPolicy` of a container that has it enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartPolicy {
+    pub ignored_exit_codes: Vec<i32>,
+    pub period_s: i64,
+}
+
+/// What a container waits for in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Start,
+    Complete,
+    Success,
+    Healthy,
+}
+
+impl Condition {
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Start, Self::Complete, Self::Success, Self::Healthy];
+        all.into_iter().find(|one| one.word() == word)
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Complete => "COMPLETE",
+            Self::Success => "SUCCESS",
+            Self::Healthy => "HEALTHY",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -295,7 +346,7 @@ impl Task {
     fn describe_container(&self, container: &Container) -> Value {
         let status = if container.stopped {
             "STOPPED"
-        } else if self.stage >= Stage::Running {
+        } else if container.started.is_some() {
             "RUNNING"
         } else {
             "PENDING"
@@ -328,7 +379,7 @@ impl Task {
         if let Some(digest) = &container.digest {
             described["imageDigest"] = json!(digest);
         }
-        if self.processes_started.is_some() {
+        if container.started.is_some() {
             described["runtimeId"] = json!(format!("{}-{}", self.id, container.name.len()));
         }
         if let Some(code) = container.exit_code {

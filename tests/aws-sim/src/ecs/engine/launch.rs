@@ -10,7 +10,7 @@ use crate::{
     ecs::{
         model::{Service, TaskDefinition, merge_tags},
         references::find_task_definition,
-        task::{Container, Health, Place, Stage, Task},
+        task::{Condition, Container, Health, Place, RestartPolicy, Stage, Task},
     },
     images::{Behaviour, Image, Reference},
     wire::json::{number, text},
@@ -167,7 +167,38 @@ fn new_container(region: &mut Region, service: &Service, container: &Value, on_i
         bindings,
         check: None,
         health: Health::Unknown,
+        started: None,
+        waits_for: dependencies(container),
+        start_timeout_s: number(container, "startTimeout").unwrap_or(DEFAULT_START_TIMEOUT_S),
+        restart: restart_policy(container),
+        restarts: 0,
     }
+}
+
+/// How long ECS waits for a dependency that names no `startTimeout`.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html>
+const DEFAULT_START_TIMEOUT_S: i64 = 180;
+
+/// How long a container must have run before it is restarted, unless it says otherwise.
+const DEFAULT_RESTART_PERIOD_S: i64 = 300;
+
+fn dependencies(container: &Value) -> Vec<(String, Condition)> {
+    let listed = container.get("dependsOn").and_then(Value::as_array);
+    let dependencies = listed.into_iter().flatten().filter_map(|dependency| {
+        let condition = Condition::parse(text(dependency, "condition")?)?;
+        Some((text(dependency, "containerName")?.to_owned(), condition))
+    });
+    dependencies.collect()
+}
+
+fn restart_policy(container: &Value) -> Option<RestartPolicy> {
+    let policy = container.get("restartPolicy")?;
+    let ignored = policy.get("ignoredExitCodes").and_then(Value::as_array);
+    let ignored = ignored.into_iter().flatten().filter_map(Value::as_i64);
+    (policy.get("enabled").and_then(Value::as_bool) == Some(true)).then(|| RestartPolicy {
+        ignored_exit_codes: ignored.filter_map(|code| i32::try_from(code).ok()).collect(),
+        period_s: number(policy, "restartAttemptPeriod").unwrap_or(DEFAULT_RESTART_PERIOD_S),
+    })
 }
 
 /// Why a task cannot start: the task's reason, and the container it is about.
@@ -288,40 +319,46 @@ fn cannot_pull(region: &Region, container: &Container) -> Option<String> {
     ))
 }
 
-/// Starts the processes of a task's containers.
-pub fn start_processes(region: &mut Region, task: &mut Task, definition: &TaskDefinition, now: SimTime) {
-    task.processes_started = Some(now);
+/// Starts the process of one of a task's containers.
+pub fn start_process(
+    region: &mut Region,
+    task: &mut Task,
+    index: usize,
+    definition: &TaskDefinition,
+    now: SimTime,
+) {
     let id = task.id.clone();
-    for container in &mut task.containers {
-        let described = definition
-            .containers()
-            .find(|one| text(one, "name") == Some(container.name.as_str()))
-            .cloned()
-            .unwrap_or_default();
-        let Some(image) = image_of(region, container) else {
-            continue;
-        };
-        container.digest = Some(image.digest());
-        container.behaviour = behaviour(&image, &described);
-        container.ends = match container.behaviour {
-            Behaviour::Ok | Behaviour::Unhealthy => None,
-            Behaviour::Crash => Some((now.plus_s(image.after_s), image.exit_code)),
-            Behaviour::ExecFormat => Some((now.plus_ms(50), 255)),
-            Behaviour::OutOfMemory => Some((now.plus_s(image.after_s), 137)),
-        };
-        container.check = described
-            .get("healthCheck")
-            .map(|check| check_ms(check, container.behaviour));
-        write_log(
-            region,
-            &described,
-            &id,
-            &container.name,
-            container.behaviour,
-            &image,
-            now,
-        );
-    }
+    let Some(container) = task.containers.get_mut(index) else {
+        return;
+    };
+    container.started = Some(now);
+    let described = definition
+        .containers()
+        .find(|one| text(one, "name") == Some(container.name.as_str()))
+        .cloned()
+        .unwrap_or_default();
+    let Some(image) = image_of(region, container) else {
+        return;
+    };
+    container.digest = Some(image.digest());
+    container.behaviour = behaviour(&image, &described);
+    container.ends = match container.behaviour {
+        Behaviour::Ok | Behaviour::Unhealthy => None,
+        Behaviour::Crash => Some((now.plus_s(image.after_s), image.exit_code)),
+        Behaviour::ExecFormat => Some((now.plus_ms(50), 255)),
+        Behaviour::OutOfMemory => Some((now.plus_s(image.after_s), 137)),
+    };
+    container.check = described
+        .get("healthCheck")
+        .filter(|check| {
+            crate::wire::json::texts(check, "command")
+                .first()
+                .is_some_and(|word| word != "NONE")
+        })
+        .map(|check| check_ms(check, container.behaviour));
+    container.health = Health::Unknown;
+    let (name, behaviour) = (container.name.clone(), container.behaviour);
+    write_log(region, &described, &id, &name, behaviour, &image, now);
 }
 
 fn behaviour(image: &Image, described: &Value) -> Behaviour {

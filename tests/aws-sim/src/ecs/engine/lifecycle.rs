@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{events, launch};
+use super::{containers, events, launch};
 use crate::{
     ecs::{
         model::Service,
         references::find_task_definition,
-        task::{Health, Place, Stage, StopCode, Task},
+        task::{Place, Stage, StopCode, Task},
     },
     elb::{Target, TargetState},
-    images::Behaviour,
     wire::json::{number, text},
     world::{Region, SimTime},
 };
@@ -51,14 +50,14 @@ fn forgotten(region: &Region, task: &Task, now: SimTime) -> bool {
 
 /// Moves one task on; the ARNs of the target groups that it was registered in.
 fn advance(region: &mut Region, task: &mut Task, now: SimTime) -> Vec<String> {
-    end_processes(region, task, now);
-    check_containers(task, now);
+    move_processes(region, task, now);
     if now < task.next {
         return Vec::new();
     }
     match task.stage {
         Stage::Provisioning => provisioned(region, task, now),
         Stage::Pulling => pulled(region, task, now),
+        Stage::Starting if !containers::all_have_started(task) => {}
         Stage::Starting => {
             task.started = Some(now);
             enter(task, Stage::Running, now);
@@ -128,7 +127,11 @@ fn pulled(region: &mut Region, task: &mut Task, now: SimTime) {
         fail_to_start(task, now, obstacle.container.as_deref(), obstacle.reason);
         return;
     }
-    launch::start_processes(region, task, &definition, now);
+    task.processes_started = Some(now);
+    move_processes(region, task, now);
+    if task.stopping {
+        return;
+    }
     enter(task, Stage::Starting, now.plus_s(region.timing.start_s));
 }
 
@@ -146,47 +149,27 @@ fn fail_to_start(task: &mut Task, now: SimTime, container: Option<&str>, reason:
     enter(task, Stage::Deprovisioning, now.plus_ms(500));
 }
 
-/// Lets processes end whose time has come; an essential one takes its task along.
-fn end_processes(region: &mut Region, task: &mut Task, now: SimTime) {
+/// Moves the task's processes on; an essential one that ends takes its task along.
+fn move_processes(region: &mut Region, task: &mut Task, now: SimTime) {
     if task.processes_started.is_none() || task.stage >= Stage::Deprovisioning {
         return;
     }
-    let mut essential = false;
-    for container in task.containers.iter_mut().filter(|container| !container.stopped) {
-        let Some((_, code)) = container.ends.filter(|(at, _)| now >= *at) else {
-            continue;
-        };
-        container.stopped = true;
-        container.exit_code = Some(code);
-        if container.behaviour == Behaviour::OutOfMemory {
-            container.reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
-        }
-        essential |= container.essential;
-    }
-    if essential && !task.stopping {
-        task.stopping = true;
-        task.stopping_at = Some(now);
-        task.stop_code = Some(StopCode::EssentialContainerExited);
-        task.stopped_reason = Some("Essential container in task exited".to_owned());
-        region.elb.deregister(&task.id, now);
-        enter(task, Stage::Stopping, now.plus_ms(500));
-    }
-}
-
-fn check_containers(task: &mut Task, now: SimTime) {
-    let Some(started) = task.processes_started else {
+    let Some(definition) = find_task_definition(region, &task.task_definition).cloned() else {
         return;
     };
-    for container in &mut task.containers {
-        if container
-            .check
-            .is_some_and(|after_ms| now.since_ms(started) >= after_ms)
-        {
-            container.health = if container.stopped || container.behaviour == Behaviour::Unhealthy {
-                Health::Unhealthy
-            } else {
-                Health::Healthy
-            };
+    match containers::step(region, task, &definition, now) {
+        containers::Found::Nothing => {}
+        _ if task.stopping => {}
+        containers::Found::EssentialEnded => {
+            task.stopping = true;
+            task.stopping_at = Some(now);
+            task.stop_code = Some(StopCode::EssentialContainerExited);
+            task.stopped_reason = Some("Essential container in task exited".to_owned());
+            region.elb.deregister(&task.id, now);
+            enter(task, Stage::Stopping, now.plus_ms(500));
+        }
+        containers::Found::CannotStart { container, reason } => {
+            fail_to_start(task, now, Some(&container), reason);
         }
     }
 }

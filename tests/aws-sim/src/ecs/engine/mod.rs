@@ -5,6 +5,7 @@
 //! tasks, targets, services, each by name, so that it is the same in every run.
 
 mod breaker;
+mod containers;
 pub mod events;
 mod health;
 mod launch;

@@ -1,6 +1,7 @@
 //! Rollouts in the world of `seeds/shop.toml`, on a clock that only the test moves.
 
 mod causes;
+mod containers;
 mod content;
 mod rollouts;
 
