@@ -316,8 +316,8 @@ fn crate_faults(name: &str, manifest: &str) -> Vec<String> {
         other => panic!("no rule for {other}"),
     };
     let ours = |d: &str| d.starts_with("towline") || d == "aws-sim";
-    let sdk =
-        |d: &str| d.starts_with("aws-sdk") || d.starts_with("aws-config") || d.starts_with("aws-smithy");
+    let parts = ["aws-sdk", "aws-config", "aws-smithy", "aws-runtime", "aws-types"];
+    let sdk = |d: &str| parts.iter().any(|part| d.starts_with(part));
     dependencies(manifest)
         .into_iter()
         .filter(|d| (ours(d) && !allowed.contains(&d.as_str())) || (sdk(d) && name != "agent/aws"))
