@@ -2,52 +2,22 @@
 //! function; the same after a restart as before it. CloudFormation deduplicates
 //! by token, so a repeat is safe wherever our token or our change set shows.
 
+mod outcome;
+mod people;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trace;
 
+pub use outcome::{StackOutcome, outcome};
 pub use status::{StackStatus, StatusKind};
+pub use trace::{Continuation, OurTrace, continuation, deleted_by, trace};
 
-use crate::fargate::template::{OUTPUT_TASK_DEFINITION, SERVICE_TAG};
+use self::people::{busy, is_towlines, not_adoptable, stuck};
+use crate::fargate::template::OUTPUT_TASK_DEFINITION;
 use crate::observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn};
-use crate::operation_id::OperationId;
-use crate::rollout::follow::{JudgeOptions, RolloutJudgement, rolled_back};
 use crate::update::start::is_stable;
 use crate::verdict::{Reason, Refusal};
-
-/// What the stack's events say about this operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OurTrace {
-    /// No event carries our token.
-    #[default]
-    None,
-    /// The stack's latest change is ours.
-    Latest,
-    /// We changed it, and somebody else did after us.
-    Earlier,
-}
-
-/// Reads our trace out of the events, newest first.
-pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
-    let (token, cancel) = (id.token(), id.cancel_token());
-    let is_ours = |event: &StackEvent| {
-        event
-            .token
-            .as_deref()
-            .is_some_and(|found| found == token || found == cancel)
-    };
-    match events.iter().find(|event| event.token.is_some()) {
-        Some(latest) if is_ours(latest) => OurTrace::Latest,
-        _ if events.iter().any(is_ours) => OurTrace::Earlier,
-        _ => OurTrace::None,
-    }
-}
-
-/// Whether the events say that this operation deleted the stack.
-pub fn deleted_by(events: &[StackEvent], id: OperationId) -> bool {
-    let token = id.delete_token();
-    events.iter().any(|event| event.token.as_deref() == Some(&token))
-}
 
 /// The state that the operation was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,85 +108,6 @@ pub enum StackDecision {
     Refuse(Refusal),
 }
 
-/// What came of continuing a stuck roll-back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Continuation {
-    #[default]
-    NotSent,
-    /// The events show it.
-    Sent,
-    /// It got stuck again.
-    Failed,
-}
-
-/// Reads out of the events, newest first, whether this operation continued a roll-back.
-pub fn continuation(events: &[StackEvent], id: OperationId) -> Continuation {
-    let token = id.continue_token();
-    let ours = |event: &&StackEvent| event.token.as_deref() == Some(&token);
-    let stuck = |event: &StackEvent| event.status == "UPDATE_ROLLBACK_FAILED";
-    let last = events
-        .iter()
-        .find(|event| event.resource_type == "AWS::CloudFormation::Stack");
-    match last.filter(ours) {
-        Some(last) if stuck(last) => Continuation::Failed,
-        _ if events.iter().any(|event| ours(&event)) => Continuation::Sent,
-        _ => Continuation::NotSent,
-    }
-}
-
-/// How our change of a stack ended, in CloudFormation's eyes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StackOutcome {
-    /// CREATE_COMPLETE or UPDATE_COMPLETE: believed when the service agrees.
-    Done,
-    /// UPDATE_ROLLBACK_COMPLETE: what was there before is there again.
-    RolledBack,
-    /// ROLLBACK_COMPLETE: nothing is there.
-    CreateRolledBack,
-    /// CloudFormation could not undo it.
-    Stuck,
-    /// Somebody changed the stack after us.
-    Superseded,
-}
-
-/// The verdict that follows from how our change ended. `None` for
-/// [`StackOutcome::Done`]: then the service is judged by
-/// [`crate::rollout::follow::judge`], with the stack's own task definition as ours.
-/// `words` are the stack's, or its first failed resource's, own.
-pub fn outcome(
-    outcome: StackOutcome,
-    stack: &str,
-    words: &str,
-    options: JudgeOptions,
-) -> Option<RolloutJudgement> {
-    let ended = |reason, summary| Some(RolloutJudgement::Ended { reason, summary });
-    let because = if words.is_empty() {
-        String::new()
-    } else {
-        format!(": {words}")
-    };
-    match outcome {
-        StackOutcome::Done => None,
-        StackOutcome::RolledBack => Some(rolled_back(
-            format!("stack {stack} was rolled back; what ran before runs again{because}"),
-            options,
-            "",
-        )),
-        StackOutcome::CreateRolledBack => ended(
-            Reason::CreateRolledBack,
-            format!("stack {stack} could not be created and was taken back{because}"),
-        ),
-        StackOutcome::Stuck => ended(
-            Reason::StackFailed,
-            format!("stack {stack} failed, and CloudFormation could not undo it{because}"),
-        ),
-        StackOutcome::Superseded => ended(
-            Reason::Superseded,
-            format!("stack {stack} was changed by somebody else after this operation"),
-        ),
-    }
-}
-
 /// Decides how a stack's change starts, or goes on after a restart.
 pub fn decide(view: &StackView<'_>) -> StackDecision {
     let Some(stack) = view.stack else {
@@ -229,24 +120,22 @@ pub fn decide(view: &StackView<'_>) -> StackDecision {
     if view.deleted_by_us && status == StackStatus::DeleteInProgress {
         return StackDecision::AwaitDeletion;
     }
-    if !is_ours_to_change(stack, &status) {
-        return refuse(
-            Reason::StackNotOurs,
-            format!("stack {} exists, and Towline did not make it", view.name),
-            "choose another stack_name, or delete that stack yourself if nobody needs it",
-        );
+    if !is_towlines(stack, &status)
+        && let Some(refusal) = not_adoptable(view, &status)
+    {
+        return StackDecision::Refuse(refusal);
     }
     match view.trace {
         // Nothing was ever executed on it, whatever token its one event carries.
         _ if status.kind() == StatusKind::Empty => not_yet_ours(view, stack, &status),
-        OurTrace::Latest => ours(&status),
+        OurTrace::Latest => ours(view, &status),
         OurTrace::Earlier => StackDecision::Conclude(StackOutcome::Superseded),
         OurTrace::None => not_yet_ours(view, stack, &status),
     }
 }
 
 /// What the status of a stack means whose latest change is ours.
-fn ours(status: &StackStatus) -> StackDecision {
+fn ours(view: &StackView<'_>, status: &StackStatus) -> StackDecision {
     match (status, status.kind()) {
         (_, StatusKind::Good) | (StackStatus::UpdateCompleteCleanupInProgress, _) => {
             StackDecision::Conclude(StackOutcome::Done)
@@ -256,6 +145,12 @@ fn ours(status: &StackStatus) -> StackDecision {
         (_, StatusKind::NeverHealthy | StatusKind::Gone) => {
             StackDecision::Conclude(StackOutcome::CreateRolledBack)
         }
+        // What ran before is worth one more try.
+        (_, StatusKind::HalfRolledBack) => match view.continuation {
+            Continuation::NotSent => StackDecision::ContinueRollback,
+            Continuation::Sent => StackDecision::AwaitRollback,
+            Continuation::Failed => StackDecision::Conclude(StackOutcome::Stuck),
+        },
         (_, StatusKind::Stuck) => StackDecision::Conclude(StackOutcome::Stuck),
     }
 }
@@ -275,9 +170,17 @@ fn not_yet_ours(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> St
     let executed = view
         .change_set
         .is_some_and(|change_set| change_set.execution_status.starts_with("EXECUTE"));
-    match status.kind() {
-        StatusKind::Busy if !executed => return busy(view, status),
-        StatusKind::Stuck if !executed => return stuck(view, stack, status),
+    match (status.kind(), view.continuation) {
+        (StatusKind::Busy, Continuation::Sent) if *status == StackStatus::UpdateRollbackInProgress => {
+            return StackDecision::AwaitRollback;
+        }
+        (StatusKind::Busy, _) if !executed => return busy(view, status),
+        (StatusKind::Stuck, _) if !executed => return stuck(view, stack, status),
+        (StatusKind::HalfRolledBack, Continuation::NotSent) if is_expected(view, stack) => {
+            return StackDecision::ContinueRollback;
+        }
+        (StatusKind::HalfRolledBack, Continuation::Sent) => return StackDecision::AwaitRollback,
+        (StatusKind::HalfRolledBack, Continuation::Failed) => return stuck(view, stack, status),
         _ => {}
     }
     if let Some(change_set) = view.change_set {
@@ -290,7 +193,12 @@ fn not_yet_ours(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> St
         );
     }
     if let Some(task_definition) = as_wanted(view, stack, status) {
-        return StackDecision::Unchanged { task_definition };
+        let runs = !view.force && runs_stably(view.service, &task_definition);
+        return if runs {
+            StackDecision::Unchanged { task_definition }
+        } else {
+            StackDecision::CheckService { task_definition }
+        };
     }
     if view.repeated_send && !view.settled {
         return keep_observing(view);
@@ -333,52 +241,6 @@ pub fn says_no_changes(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
-fn busy(view: &StackView<'_>, status: &StackStatus) -> StackDecision {
-    if !view.settled {
-        return keep_observing(view);
-    }
-    refuse(
-        Reason::StackInProgress,
-        format!("stack {} is being changed by somebody else: {status}", view.name),
-        "wait until that change has ended, then deploy again",
-    )
-}
-
-fn stuck(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> StackDecision {
-    let hint = match status {
-        StackStatus::UpdateRollbackFailed => format!(
-            "repair what its events name, then: aws cloudformation continue-update-rollback --stack-name {}",
-            view.name
-        ),
-        StackStatus::UpdateFailed => {
-            format!(
-                "aws cloudformation rollback-stack --stack-name {}, then deploy again",
-                view.name
-            )
-        }
-        _ => "look at the stack's events in the CloudFormation console; Towline deletes only a stack in \
-              ROLLBACK_COMPLETE"
-            .to_owned(),
-    };
-    let words = if stack.status_reason.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", stack.status_reason)
-    };
-    refuse(
-        Reason::StackStuck,
-        format!("stack {} is {status}{words}", view.name),
-        &hint,
-    )
-}
-
-/// A stack is Towline's by its tag. CloudFormation shows no tags on one that no
-/// change set was ever executed on, and such a stack holds nothing.
-fn is_ours_to_change(stack: &Stack, status: &StackStatus) -> bool {
-    let tagged = stack.tags.iter().any(|(key, _)| key == SERVICE_TAG);
-    tagged || (*status == StackStatus::ReviewInProgress && stack.tags.is_empty())
-}
-
 fn is_expected(view: &StackView<'_>, stack: &Stack) -> bool {
     match view.expected {
         None => true,
@@ -388,13 +250,15 @@ fn is_expected(view: &StackView<'_>, stack: &Stack) -> bool {
     }
 }
 
+/// The stack's own revision, when the stack is what is wanted: by the fingerprint in
+/// its template, and by its parameters, which somebody may have changed alone.
 fn as_wanted(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> Option<TaskDefinitionArn> {
     let same = view.found_fingerprint == Some(view.wanted_fingerprint);
-    if status.kind() != StatusKind::Good || !same {
+    let holds = |wanted: &(String, String)| stack.parameters.contains(wanted);
+    if status.kind() != StatusKind::Good || !same || !view.wanted_parameters.iter().all(holds) {
         return None;
     }
-    let wanted = task_definition_of(stack)?;
-    runs_stably(view.service, &wanted).then_some(wanted)
+    task_definition_of(stack)
 }
 
 /// The revision that the stack says its service runs.

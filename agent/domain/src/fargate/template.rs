@@ -112,8 +112,7 @@ impl Template {
     pub fn too_large_inline(&self) -> String {
         format!(
             "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE} in a request; \
-             name an S3 bucket for larger ones in the agent's configuration, or move environment variables into \
-             environment_files",
+             larger ones go through an S3 bucket",
             self.text.len()
         )
     }

@@ -79,7 +79,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             StatusKind::Good if observation.change_set.is_none() => {
                 self.compare(&stack, &mut observation).await?;
             }
-            StatusKind::Stuck => observation.resources = self.read_resources(&stack.name).await?,
+            StatusKind::Stuck | StatusKind::HalfRolledBack => observation.resources = self.read_resources(&stack.name).await?,
             _ => {}
         }
         Ok(observation)
@@ -279,7 +279,11 @@ impl<'a, A: Account> Deploy<'a, A> {
             let state = match StackStatus::parse(&stack.status).kind() {
                 StatusKind::Busy | StatusKind::Empty => StepState::Started,
                 StatusKind::Good => StepState::Done,
-                StatusKind::Idle | StatusKind::NeverHealthy | StatusKind::Gone | StatusKind::Stuck => {
+                StatusKind::Idle
+                | StatusKind::NeverHealthy
+                | StatusKind::Gone
+                | StatusKind::HalfRolledBack
+                | StatusKind::Stuck => {
                     StepState::Failed
                 }
             };

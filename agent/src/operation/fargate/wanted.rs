@@ -53,6 +53,12 @@ impl<A: Account> Deploy<'_, A> {
         }
         let template =
             template(&order.service, &order.facts, &choices).map_err(|error| cannot_make(&error))?;
+        if !template.fits_inline() {
+            let too_large = template.too_large_inline();
+            return Err(Ending::new(Reason::TemplateTooLarge, too_large).hint(
+                "put long environments into environment_files in S3, and large labels into the image",
+            ));
+        }
         Ok(self.wanted.insert(Wanted { template }))
     }
 
@@ -143,6 +149,10 @@ fn cannot_make(error: &TemplateError) -> Ending {
     match error {
         TemplateError::TooLarge { .. } => Ending::new(Reason::TemplateTooLarge, error.to_string())
             .hint("put long environments into environment_files in S3, and large labels into the image"),
+        TemplateError::TooManyTags { .. } => {
+            Ending::new(Reason::PreflightFailed, format!("nothing was written: {error}"))
+                .hint("take tags from the service, or from the agent's configuration")
+        }
         TemplateError::PriorityOpen { .. } => {
             Ending::new(Reason::PreflightFailed, format!("nothing was written: {error}"))
                 .hint("give the rule a priority")

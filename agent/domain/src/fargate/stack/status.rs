@@ -104,12 +104,12 @@ impl StackStatus {
                 StatusKind::Idle
             }
             Self::RollbackComplete => StatusKind::NeverHealthy,
+            Self::UpdateRollbackFailed => StatusKind::HalfRolledBack,
             Self::DeleteComplete => StatusKind::Gone,
             Self::CreateFailed
             | Self::RollbackFailed
             | Self::DeleteFailed
             | Self::UpdateFailed
-            | Self::UpdateRollbackFailed
             | Self::ImportRollbackFailed
             | Self::Other(_) => StatusKind::Stuck,
         }
@@ -129,6 +129,8 @@ pub enum StatusKind {
     /// The first creation failed and was taken back: it can only be deleted.
     NeverHealthy,
     Gone,
+    /// CloudFormation stopped while it took an update back; it can be told to go on.
+    HalfRolledBack,
     /// Only a person can free it.
     Stuck,
 }

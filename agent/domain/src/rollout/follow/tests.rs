@@ -77,6 +77,9 @@ impl Case {
 fn success_is_ours_primary_completed_and_alone() {
     assert!(case(vec![stable("d2", "orders:2")]).succeeds());
 
+    // All tasks run, and ECS has not called it complete: it may still be undone.
+    let mut bake = stable("d2", "orders:2");
+    bake.rollout = RolloutState::InProgress;
     let mut starting = stable("d2", "orders:2");
     starting.pending = 1;
     let mut short = stable("d2", "orders:2");
@@ -85,6 +88,7 @@ fn success_is_ours_primary_completed_and_alone() {
     draining.running = 1;
     for deployments in [
         vec![rolling("d2", "orders:2")],
+        vec![bake],
         vec![starting],
         vec![short],
         vec![stable("d2", "orders:2"), draining],

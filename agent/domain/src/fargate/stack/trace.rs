@@ -1,0 +1,68 @@
+//! What the stack's events say about this operation: CloudFormation writes the
+//! token of whoever caused an event into it.
+
+use crate::observed::StackEvent;
+use crate::operation_id::OperationId;
+
+/// What the stack's events say about this operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OurTrace {
+    /// No event carries our token.
+    #[default]
+    None,
+    /// The stack's latest change is ours.
+    Latest,
+    /// We changed it, and somebody else did after us.
+    Earlier,
+}
+
+/// Reads our trace out of the events, newest first.
+pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
+    let (token, cancel) = (id.token(), id.cancel_token());
+    let is_ours = |event: &StackEvent| {
+        event
+            .token
+            .as_deref()
+            .is_some_and(|found| found == token || found == cancel)
+    };
+    // Continuing a roll-back goes on with somebody's change, and is none of its own.
+    let continues = id.continue_token();
+    let tells = |event: &&StackEvent| event.token.as_ref().is_some_and(|token| *token != continues);
+    match events.iter().find(tells) {
+        Some(latest) if is_ours(latest) => OurTrace::Latest,
+        _ if events.iter().any(is_ours) => OurTrace::Earlier,
+        _ => OurTrace::None,
+    }
+}
+
+/// Whether the events say that this operation deleted the stack.
+pub fn deleted_by(events: &[StackEvent], id: OperationId) -> bool {
+    let token = id.delete_token();
+    events.iter().any(|event| event.token.as_deref() == Some(&token))
+}
+
+/// What came of continuing a stuck roll-back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuation {
+    #[default]
+    NotSent,
+    /// The events show it.
+    Sent,
+    /// It got stuck again.
+    Failed,
+}
+
+/// Reads out of the events, newest first, whether this operation continued a roll-back.
+pub fn continuation(events: &[StackEvent], id: OperationId) -> Continuation {
+    let token = id.continue_token();
+    let ours = |event: &&StackEvent| event.token.as_deref() == Some(&token);
+    let stuck = |event: &StackEvent| event.status == "UPDATE_ROLLBACK_FAILED";
+    let last = events
+        .iter()
+        .find(|event| event.resource_type == "AWS::CloudFormation::Stack");
+    match last.filter(ours) {
+        Some(last) if stuck(last) => Continuation::Failed,
+        _ if events.iter().any(|event| ours(&event)) => Continuation::Sent,
+        _ => Continuation::NotSent,
+    }
+}
