@@ -29,11 +29,13 @@ mod promote;
 mod release;
 mod schema;
 mod serve;
+mod service;
 mod show;
 mod status;
 mod table;
 mod valid_for;
 mod watch;
+mod yaml;
 
 use std::{future::Future, path::PathBuf};
 
@@ -96,6 +98,7 @@ pub enum Verb {
     Operator(operator::Operator),
     Apply(apply::Apply),
     Schema(schema::Schema),
+    Service(service::Service),
     Release(release::Release),
     Promote(promote::Promote),
     Approve(approve::Approve),
@@ -135,6 +138,7 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Operator(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Apply(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Schema(verb) => verb.run(console),
+        Verb::Service(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Release(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Promote(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Approve(verb) => with_api(global, async |api| verb.run(api, console).await),

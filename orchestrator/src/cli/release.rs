@@ -88,7 +88,7 @@ struct List {
     limit: i32,
 }
 
-fn image(text: &str) -> Result<(String, String), String> {
+pub(super) fn image(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((image, tag)) if !image.is_empty() && !tag.is_empty() => Ok((image.to_owned(), tag.to_owned())),
         _ => Err("not IMAGE=TAG, for example web=1.2.0".to_owned()),

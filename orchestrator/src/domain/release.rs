@@ -222,6 +222,7 @@ fn choose_tag(key: &ImageKey, fixed: Option<&Tag>, chosen: &[(String, String)]) 
         .map(|(_, tag)| tag);
     match (fixed, said) {
         (Some(tag), None) => Ok(tag.clone()),
+        (Some(tag), Some(text)) if text == tag.as_str() => Ok(tag.clone()),
         (Some(tag), Some(_)) => Err(ChoiceFault::Fixed {
             image: key.clone(),
             tag: tag.clone(),

@@ -51,5 +51,11 @@ pub fn schema() -> &'static str {
     include_str!("schema.json")
 }
 
+/// YAML as JSON, the way that another reader takes it; `None` when it is none.
+#[cfg(test)]
+pub(crate) fn yaml_as_json(text: &str) -> Option<serde_json::Value> {
+    yaml::read(text, &mut report::Report::new("f")).map(|node| tests::json_of(&node))
+}
+
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use towline_link::{
     identity::{AgentName, Identity},
     io::{LinkHandle, LinkStream},
     seams::Clock,
+    status::Fault,
 };
 use towline_proto::agent::v1::{
     self as proto, OperationEvent,
@@ -34,6 +35,7 @@ pub struct FakeAgent {
     describe_fails: Arc<Mutex<Option<Status>>>,
     /// Whether it says who it is; until then it keeps the question.
     greets: Arc<watch::Sender<bool>>,
+    greeted: Arc<watch::Sender<usize>>,
 }
 
 /// All that this incarnation has told, and who listens.
@@ -83,6 +85,7 @@ impl FakeAgent {
             describes: Arc::default(),
             describe_fails: Arc::default(),
             greets: Arc::new(watch::Sender::new(true)),
+            greeted: Arc::new(watch::Sender::new(0)),
         };
         (agent, received)
     }
@@ -127,6 +130,12 @@ impl FakeAgent {
     /// Whether it says who it is when it is asked.
     pub fn greet(&self, greets: bool) {
         self.greets.send_replace(greets);
+    }
+
+    /// Waits until it was asked so often who it is.
+    pub async fn greeting_asked(&self, often: usize) {
+        let mut greeted = self.greeted.subscribe();
+        greeted.wait_for(|count| *count >= often).await.expect("an agent");
     }
 
     /// Tells an event of an operation to all who listen.
@@ -201,6 +210,7 @@ impl AgentService for FakeAgent {
     type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
 
     async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
+        self.greeted.send_modify(|count| *count += 1);
         let mut greets = self.greets.subscribe();
         greets.wait_for(|greets| *greets).await.expect("an agent");
         Ok(Response::new(proto::GetAgentResponse {
@@ -284,18 +294,44 @@ impl AgentService for FakeAgent {
         Ok(Response::new(proto::CancelOperationResponse {}))
     }
 
+    /// Plans a create with findings in no order, gravest last.
     async fn plan_fargate_service(
         &self,
-        _: Request<proto::PlanFargateServiceRequest>,
+        asked: Request<proto::PlanFargateServiceRequest>,
     ) -> Answer<proto::PlanFargateServiceResponse> {
-        Err(Status::unimplemented("not asked by the engine"))
+        let service = asked.into_inner().service.unwrap_or_default();
+        let finding = |severity: proto::Severity, reason: &str| proto::Finding {
+            severity: severity.into(),
+            reason: reason.to_owned(),
+            ..proto::Finding::default()
+        };
+        let plan = proto::FargatePlan {
+            action: proto::FargatePlanAction::Create.into(),
+            hash: "h".to_owned(),
+            summary: format!("creates {}", service.containers[0].image),
+            findings: vec![
+                finding(proto::Severity::Info, "info"),
+                finding(proto::Severity::Unknown, "unknown"),
+                finding(proto::Severity::Error, "error"),
+                finding(proto::Severity::Warning, "warning"),
+            ],
+            ..proto::FargatePlan::default()
+        };
+        Ok(Response::new(proto::PlanFargateServiceResponse {
+            plan: Some(plan),
+        }))
     }
 
+    /// Refuses with a fault at a place.
     async fn get_fargate_template(
         &self,
         _: Request<proto::GetFargateTemplateRequest>,
     ) -> Answer<proto::GetFargateTemplateResponse> {
-        Err(Status::unimplemented("not asked by the engine"))
+        let fault = Fault::new(tonic::Code::InvalidArgument, "INVALID_SPEC", "one fault");
+        Err(fault
+            .hint("change it")
+            .violation("service.containers[0].cpu", "too much")
+            .into_status())
     }
 
     async fn describe_service(

@@ -2,6 +2,7 @@
 //! memory, and a real database in a temporary file.
 
 mod agent;
+mod asking;
 mod crashes;
 mod releases;
 mod trouble;

@@ -147,3 +147,6 @@ pub fn timestamp(at: Timestamp) -> WireTimestamp {
         nanos: at.subsec_nanosecond(),
     }
 }
+
+#[cfg(test)]
+mod tests;

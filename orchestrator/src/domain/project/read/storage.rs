@@ -143,6 +143,7 @@ impl<'a> Reading<'a> {
         volumes: &[Volume],
         containers: &[Container],
     ) {
+        let before = self.report.count();
         let Some(Kind::List(items)) = fields.get("containers").map(|node| &node.kind) else {
             return;
         };
@@ -167,6 +168,10 @@ impl<'a> Reading<'a> {
         let Some(Kind::List(items)) = fields.get("volumes").map(|node| &node.kind) else {
             return;
         };
+        // A mount of a name that does not exist may have meant this volume.
+        if self.report.count() > before {
+            return;
+        }
         for (volume, node) in volumes.iter().zip(items) {
             let mut mounts = containers.iter().flat_map(|container| &container.mounts);
             if !mounts.any(|mount| mount.volume == volume.name) {

@@ -2,17 +2,19 @@
 
 use super::{Project, Severity, parse, parse_with_warnings, schema};
 
-const SHOP: &str = include_str!("../../../../examples/shop/towline.yaml");
+mod fargate;
 
-/// The shop with one piece changed; `§` in the new piece marks where the fault
+const SHOP: &str = include_str!("../../../../../examples/shop/towline.yaml");
+
+/// A file with one piece changed; `§` in the new piece marks where the fault
 /// is told. Returns the text without the mark, and the place.
-fn broken(from: &str, to: &str) -> (String, usize, usize) {
+fn broken(whole: &str, from: &str, to: &str) -> (String, usize, usize) {
     assert_eq!(
-        SHOP.matches(from).count(),
+        whole.matches(from).count(),
         1,
-        "{from:?} must stand once in the shop"
+        "{from:?} must stand once in the file"
     );
-    let text = SHOP.replace(from, to);
+    let text = whole.replace(from, to);
     let before = &text[..text.find('§').expect("a mark")];
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -21,7 +23,12 @@ fn broken(from: &str, to: &str) -> (String, usize, usize) {
 
 /// Exactly one fault, there, whose words hold these.
 fn one_fault(from: &str, to: &str, words: &str) {
-    let (text, line, column) = broken(from, to);
+    one_fault_of(SHOP, from, to, words);
+}
+
+#[track_caller]
+fn one_fault_of(whole: &str, from: &str, to: &str, words: &str) {
+    let (text, line, column) = broken(whole, from, to);
     let faults = parse(&text, "towline.yaml").expect_err(words);
     let told: Vec<String> = faults
         .iter()
@@ -368,21 +375,23 @@ fn hostile_files_end_quickly() {
 
 /// YAML as JSON, the way that an editor reads it.
 fn json(text: &str) -> serde_json::Value {
-    fn value(node: &super::yaml::Node) -> serde_json::Value {
-        match &node.kind {
-            super::yaml::Kind::List(items) => items.iter().map(value).collect(),
-            super::yaml::Kind::Map(entries) => entries
-                .iter()
-                .map(|entry| (entry.key.clone(), value(&entry.value)))
-                .collect(),
-            super::yaml::Kind::Scalar { text, quoted: false } => {
-                serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.clone()))
-            }
-            super::yaml::Kind::Scalar { text, .. } => serde_json::Value::from(text.clone()),
+    super::yaml_as_json(text).unwrap()
+}
+
+pub(super) fn json_of(node: &super::yaml::Node) -> serde_json::Value {
+    use super::yaml::Kind;
+    match &node.kind {
+        _ if node.is_null() => serde_json::Value::Null,
+        Kind::List(items) => items.iter().map(json_of).collect(),
+        Kind::Map(entries) => entries
+            .iter()
+            .map(|entry| (entry.key.clone(), json_of(&entry.value)))
+            .collect(),
+        Kind::Scalar { text, quoted: false } => {
+            serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.clone()))
         }
+        Kind::Scalar { text, .. } => serde_json::Value::from(text.clone()),
     }
-    let mut report = super::report::Report::new("f");
-    value(&super::yaml::read(text, &mut report).unwrap())
 }
 
 #[test]
