@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -35,7 +35,8 @@ pub struct FakeAgent {
     describe_fails: Arc<Mutex<Option<Status>>>,
     /// Whether it says who it is; until then it keeps the question.
     greets: Arc<watch::Sender<bool>>,
-    greeted: Arc<watch::Sender<usize>>,
+    /// It tells from the start whatever it is asked to leave out.
+    retells: Arc<AtomicBool>,
 }
 
 /// All that this incarnation has told, and who listens.
@@ -85,7 +86,7 @@ impl FakeAgent {
             describes: Arc::default(),
             describe_fails: Arc::default(),
             greets: Arc::new(watch::Sender::new(true)),
-            greeted: Arc::new(watch::Sender::new(0)),
+            retells: Arc::default(),
         };
         (agent, received)
     }
@@ -132,10 +133,9 @@ impl FakeAgent {
         self.greets.send_replace(greets);
     }
 
-    /// Waits until it was asked so often who it is.
-    pub async fn greeting_asked(&self, often: usize) {
-        let mut greeted = self.greeted.subscribe();
-        greeted.wait_for(|count| *count >= often).await.expect("an agent");
+    /// From now on it tells from the start whatever it is asked to leave out.
+    pub fn retell(&self) {
+        self.retells.store(true, Ordering::SeqCst);
     }
 
     /// Tells an event of an operation to all who listen.
@@ -186,7 +186,8 @@ impl FakeAgent {
         let mut told = self.told.lock().expect("a lock");
         told.known.push(operation.to_owned());
         for event in &told.events {
-            if event.operation_id == operation && event.sequence > after {
+            let wanted = event.sequence > after || self.retells.load(Ordering::SeqCst);
+            if event.operation_id == operation && wanted {
                 listener.send(Ok(event.clone())).expect("a listener");
             }
         }
@@ -210,7 +211,6 @@ impl AgentService for FakeAgent {
     type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
 
     async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
-        self.greeted.send_modify(|count| *count += 1);
         let mut greets = self.greets.subscribe();
         greets.wait_for(|greets| *greets).await.expect("an agent");
         Ok(Response::new(proto::GetAgentResponse {

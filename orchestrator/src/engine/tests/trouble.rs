@@ -97,6 +97,32 @@ async fn an_operation_is_not_sent_again_before_it_is_known_whether_its_agent_was
 }
 
 #[tokio::test]
+async fn what_an_agent_tells_twice_is_kept_once() {
+    let world = World::new().await;
+    let (dev, calls) = FakeAgent::new("dev", "first");
+    let mut calls = Calls(calls);
+    let link = dev.connect(&world.engine);
+    world.apply(SHOP).await;
+    world.release("1.0.0").await;
+    let id = id_of(&calls.next().await.update());
+    dev.started(&id);
+    dev.service_event(&id, "the first word");
+    world
+        .event("1.0.0", 0, |event| event.message.contains("the first word"))
+        .await;
+    link.kill("cut by the test");
+    dev.retell();
+    dev.connect(&world.engine);
+    calls.next().await.watch();
+    dev.finish(&id, Verdict::Failed, "rolled_back");
+    let (events, _) = world.settled("1.0.0", 0).await;
+    let words = events
+        .iter()
+        .filter(|event| event.message.contains("the first word"));
+    assert_eq!(words.count(), 1);
+}
+
+#[tokio::test]
 async fn an_agent_that_stays_away_is_waited_for_until_the_deadline() {
     let world = World::new().await;
     world.apply(SHOP).await;
@@ -326,4 +352,18 @@ async fn a_second_orchestrator_on_the_same_file_is_told_so() {
         "{text}"
     );
     drop(world.stop().await);
+}
+
+#[tokio::test]
+async fn a_join_token_that_many_show_at_once_lets_one_in() {
+    let world = World::new().await;
+    let name = "edge".parse().expect("a name");
+    let invitation = world
+        .engine
+        .invite_agent(&caller("ann"), &name, AgentMode::Polling, None, None)
+        .await
+        .expect("an invitation");
+    let tries = std::iter::repeat_with(|| world.enrol(&invitation)).take(8);
+    let answers = futures_util::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
 }
