@@ -149,7 +149,9 @@ impl Handle {
     {
         let mut wait = FIRST_RETRY;
         loop {
-            let error = match call().await {
+            // A call of the AWS SDK is a large future: on the heap it does not make that
+            // of a whole operation larger than a thread's stack.
+            let error = match Box::pin(call()).await {
                 Ok(value) => return Ok(value),
                 Err(error @ (CallError::Throttled { .. } | CallError::Unknown { .. })) => error,
                 Err(error) => return Err(Ending::call(what, &error)),

@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tonic::{Code, Status};
 use towline_agent_domain::{
-    fargate::{self, AccountFacts, TemplateError, ValidService, stack::ExpectedStack},
+    fargate::{
+        self, AccountFacts, TemplateError, ValidService, stack::ExpectedStack, template::LARGEST_TEMPLATE,
+    },
     outside::Account,
 };
 use towline_link::status::Fault;
@@ -230,12 +232,20 @@ fn valid(service: &fargate::FargateService, violations: &mut Violations) -> Opti
 
 /// What the account adds to a template later is a few bytes.
 fn check_size(service: &ValidService, facts: &AccountFacts, violations: &mut Violations) {
-    let made = fargate::template(service, facts, &fargate::Choices::default());
-    if let Err(error @ TemplateError::TooLarge { .. }) = made {
-        violations.add(
-            "service.containers",
-            format!("{error}; put long environments into environment_files in S3"),
-        );
+    let field = "service.containers";
+    match fargate::template(service, facts, &fargate::Choices::default()) {
+        Ok(template) if !template.fits_inline() => violations.add(
+            field,
+            format!(
+                "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE}; \
+                 move environment variables into environment_files in S3, or split the service",
+                template.text().len()
+            ),
+        ),
+        Err(error @ TemplateError::TooLarge { .. }) => violations.add(field, error.to_string()),
+        Err(error @ TemplateError::TooManyTags { .. }) => violations.add("service.tags", error.to_string()),
+        // Chosen later, by what the listener shows.
+        Ok(_) | Err(TemplateError::PriorityOpen { .. }) => {}
     }
 }
 

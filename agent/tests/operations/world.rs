@@ -203,6 +203,19 @@ impl World {
             .collect()
     }
 
+    /// Every call that carries an operation's id, in order.
+    pub async fn calls(&self, operation: &str) -> Vec<String> {
+        let effects = self.sim_get("effects").await;
+        let of_operation = effects
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|effect| effect["operation"] == operation);
+        of_operation
+            .map(|effect| effect["action"].as_str().expect("an action").to_owned())
+            .collect()
+    }
+
     async fn sim_get(&self, path: &str) -> serde_json::Value {
         let text = http(&self.sim.address(), "GET", path, "").await;
         serde_json::from_str(&text).expect("JSON from the simulator")

@@ -83,7 +83,7 @@ pub(crate) async fn deploy<A: Account>(
     order: &FargateOrder,
 ) -> Ending {
     let mut driver = Deploy::new(surroundings, handle, order);
-    let ending = driver.run().await.unwrap_or_else(|ending| ending);
+    let ending = Box::pin(driver.run()).await.unwrap_or_else(|ending| ending);
     driver.told_apart(ending)
 }
 
@@ -197,9 +197,8 @@ impl<'a, A: Account> Deploy<'a, A> {
                 self.with_outputs(self.as_wanted(&task_definition), observation),
             )),
             StackDecision::CheckService { task_definition } => {
-                let ending = self
-                    .put_right(task_definition, observation.service.clone())
-                    .await?;
+                let seen = observation.service.clone();
+                let ending = Box::pin(self.put_right(task_definition, seen)).await?;
                 Ok(Turn::End(self.with_outputs(ending, observation)))
             }
             StackDecision::CreateChangeSet { creates_stack } => {
@@ -207,7 +206,7 @@ impl<'a, A: Account> Deploy<'a, A> {
                 self.create_change_set(observation, creates_stack).await
             }
             StackDecision::ExecuteChangeSet => self.execute_change_set(observation).await,
-            StackDecision::NoChanges => self.no_changes(observation).await,
+            StackDecision::NoChanges => Box::pin(self.no_changes(observation)).await,
             StackDecision::ChangeSetFailed { reason } => self.change_set_failed(observation, &reason).await,
             StackDecision::DeleteNeverHealthy { stack_id } => {
                 self.preflight(observation).await?;
@@ -234,7 +233,9 @@ impl<'a, A: Account> Deploy<'a, A> {
                 self.say_waiting(&why);
                 Ok(Turn::Pause)
             }
-            StackDecision::Conclude(outcome) => self.conclude(observation, outcome).await.map(Turn::End),
+            StackDecision::Conclude(outcome) => {
+                Box::pin(self.conclude(observation, outcome)).await.map(Turn::End)
+            }
             StackDecision::Refuse(refusal) => {
                 self.handle
                     .step(Step::Preflight, StepState::Failed, refusal.message.clone());

@@ -79,7 +79,9 @@ impl<'a, A: Account> Deploy<'a, A> {
             StatusKind::Good if observation.change_set.is_none() => {
                 self.compare(&stack, &mut observation).await?;
             }
-            StatusKind::Stuck | StatusKind::HalfRolledBack => observation.resources = self.read_resources(&stack.name).await?,
+            StatusKind::Stuck | StatusKind::HalfRolledBack => {
+                observation.resources = self.read_resources(&stack.name).await?
+            }
             _ => {}
         }
         Ok(observation)
@@ -283,9 +285,7 @@ impl<'a, A: Account> Deploy<'a, A> {
                 | StatusKind::NeverHealthy
                 | StatusKind::Gone
                 | StatusKind::HalfRolledBack
-                | StatusKind::Stuck => {
-                    StepState::Failed
-                }
+                | StatusKind::Stuck => StepState::Failed,
             };
             self.handle.step(
                 Step::Stack,

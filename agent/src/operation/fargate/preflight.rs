@@ -90,7 +90,7 @@ where
 }
 
 pub(super) async fn soon<T>(clock: Clock, read: impl Future<Output = Answer<T>>) -> Answer<T> {
-    clock.timeout(PATIENCE, read).await.unwrap_or_else(|| {
+    clock.timeout(PATIENCE, Box::pin(read)).await.unwrap_or_else(|| {
         Err(CallError::Unknown {
             message: format!("nothing within {} s", PATIENCE.as_secs()),
         })

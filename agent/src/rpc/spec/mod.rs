@@ -6,7 +6,6 @@
 
 mod container;
 mod traffic;
-mod unsupported;
 
 use towline_agent_domain::fargate::spec::{
     Alarms, Architecture, CapacityProvider, CircuitBreaker, Efs, FargateService, Network, Override,
@@ -21,7 +20,6 @@ pub(super) fn fargate_service(
     wire: &proto::FargateServiceSpec,
     violations: &mut Violations,
 ) -> FargateService {
-    unsupported::refuse(wire, violations);
     let proto::FargateServiceSpec {
         name,
         stack_name,

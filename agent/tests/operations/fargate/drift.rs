@@ -1,0 +1,173 @@
+//! A stack that is as wanted, and a service that may not be.
+
+use serde_json::json;
+use towline_proto::agent::v1::{FargatePlanAction, OperationEvent, Verdict, operation_event::Event};
+
+use super::{SECOND, THIRD, deploy_web, made, plans::plan_web};
+use crate::world::{ACCOUNT, Client, REGION, World, describe, finished, to_the_end, told, update_orders};
+
+/// Somebody updates the service of the stack by hand.
+async fn updated_by_hand(world: &World, client: &mut Client, tag: &str) {
+    let mut by_hand = update_orders(SECOND, tag);
+    by_hand.service = "web".into();
+    by_hand.containers[0].name = "web".into();
+    let events = to_the_end(client.update_service(by_hand).await).await;
+    let verdict = finished(&events).verdict();
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+}
+
+fn updates(writes: &[String]) -> usize {
+    writes.iter().filter(|write| *write == "UpdateService").count()
+}
+
+fn findings(events: &[OperationEvent]) -> Vec<String> {
+    let reason = |event: &OperationEvent| match event.event.as_ref() {
+        Some(Event::Finding(finding)) => Some(finding.reason.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(reason).collect()
+}
+
+#[tokio::test]
+async fn a_service_that_runs_something_else_is_put_back_by_one_update() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    let stacks = describe(&mut client, "web")
+        .await
+        .service
+        .unwrap()
+        .task_definition;
+    updated_by_hand(&world, &mut client, "1.2.0").await;
+
+    let plan = plan_web(&mut client, "1.0.0").await;
+    assert_eq!(plan.action(), FargatePlanAction::Repair, "{plan:#?}");
+    assert!(plan.drifted, "{plan:#?}");
+
+    let mut request = deploy_web(THIRD, "1.0.0");
+    request.expected = describe(&mut client, "web").await.expected;
+    let events = to_the_end(client.deploy_fargate_service(request).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Succeeded, "completed"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(
+        findings(&events).contains(&"drift".to_owned()),
+        "{:#?}",
+        told(&events)
+    );
+    assert_eq!(
+        updates(&world.writes(THIRD).await),
+        1,
+        "{:?}",
+        world.writes(THIRD).await
+    );
+    assert_eq!(
+        describe(&mut client, "web")
+            .await
+            .service
+            .unwrap()
+            .task_definition,
+        stacks
+    );
+}
+
+#[tokio::test]
+async fn an_agent_killed_around_the_one_update_ends_as_if_nobody_had() {
+    for (when, then) in [("before", "drop"), ("after", "drop"), ("after", "continue")] {
+        for force in [false, true] {
+            let mut world = World::start(40.0).await;
+            let mut client = world.orchestrator().await;
+            made(&world, &mut client).await;
+            if !force {
+                updated_by_hand(&world, &mut client, "1.2.0").await;
+            }
+            let mut request = deploy_web(THIRD, "1.0.0");
+            request.force = force;
+            request.expected = describe(&mut client, "web").await.expected;
+            let hold = json!({"account": ACCOUNT, "region": REGION, "action": "UpdateService", "skip": 0, "when": when});
+            let hold = world.sim_post("breakpoints", hold).await;
+            let _stream = client.deploy_fargate_service(request.clone()).await.unwrap();
+            world.wait_hit(&hold).await;
+            world.kill_agent();
+            world.release(&hold, then).await;
+            world.start_agent();
+            let mut client = world.orchestrator().await;
+            request.context.as_mut().unwrap().repeated_send = true;
+            let events = to_the_end(client.deploy_fargate_service(request).await).await;
+            let end = finished(&events);
+            assert_eq!(
+                (end.verdict(), end.reason.as_str()),
+                (Verdict::Succeeded, "completed"),
+                "{when} {then} force={force}: {:#?}\n{}",
+                told(&events),
+                world.log()
+            );
+            assert_eq!(
+                updates(&world.writes(THIRD).await),
+                1,
+                "{when} {then} force={force}: {:#?}",
+                told(&events)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn force_starts_a_new_deployment_of_the_same_revision() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    let before = describe(&mut client, "web").await.expected.unwrap();
+    let mut request = deploy_web(THIRD, "1.0.0");
+    request.force = true;
+    let events = to_the_end(client.deploy_fargate_service(request).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        end.verdict(),
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(
+        findings(&events).contains(&"forced".to_owned()),
+        "{:#?}",
+        told(&events)
+    );
+    let after = describe(&mut client, "web").await.expected.unwrap();
+    assert_eq!(after.task_definition, before.task_definition);
+    assert_ne!(after.deployment_id, before.deployment_id);
+    assert_eq!(updates(&world.writes(THIRD).await), 1);
+}
+
+#[tokio::test]
+async fn no_change_takes_three_calls_and_replays_no_old_events() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.0.0")).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Unchanged,
+        "{:#?}",
+        told(&events)
+    );
+    let old = |event: &&OperationEvent| matches!(event.event, Some(Event::ServiceEvent(_)));
+    assert_eq!(events.iter().filter(old).count(), 0, "{:#?}", told(&events));
+    let calls = world.calls(THIRD).await;
+    assert_eq!(
+        calls,
+        ["DescribeStacks", "GetTemplateSummary", "DescribeServices"]
+    );
+}
