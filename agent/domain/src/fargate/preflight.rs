@@ -1,9 +1,18 @@
 //! What the account shows → what will not work, before anything is written.
-//! [`questions`] says what to ask, [`judge`] turns the answers into findings.
+//! [`questions`] says what to ask, [`judge`] turns the answers into findings, each
+//! with what to do. What AWS would not say is a finding too, and stops nothing.
 
 mod facts;
+mod needs;
+mod network;
+mod said;
+#[cfg(test)]
+mod tests;
+mod traffic;
 
 pub use facts::{Facts, ImageFact, LogGroupFact, OwnResources, Questions, RoleFact, questions};
+
+use crate::fargate::ValidService;
 
 /// Something that a person should know, with its next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,5 +45,42 @@ impl Severity {
             Self::Unknown => "unknown",
             Self::Note => "note",
         }
+    }
+}
+
+/// Judges what the account shows. Gravest first.
+pub fn judge(service: &ValidService, facts: &Facts) -> Vec<Finding> {
+    let mut found = Findings::default();
+    network::judge(service, facts, &mut found);
+    traffic::judge(service, facts, &mut found);
+    needs::judge(service, facts, &mut found);
+    // Stable: what was found first stays first among equals.
+    found.0.sort_by_key(|finding| finding.severity);
+    found.0
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, severity: Severity, reason: &'static str, message: String, hint: impl Into<String>) {
+        self.0.push(Finding {
+            severity,
+            reason,
+            message,
+            hint: hint.into(),
+        });
+    }
+
+    fn error(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+        self.add(Severity::Error, reason, message, hint);
+    }
+
+    fn warning(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+        self.add(Severity::Warning, reason, message, hint);
+    }
+
+    fn note(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+        self.add(Severity::Note, reason, message, hint);
     }
 }

@@ -1,9 +1,10 @@
 //! What the pre-flight asks, and the answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fargate::ValidService;
-use crate::fargate::spec::{Architecture, Link};
+use crate::fargate::name::log_group_name;
+use crate::fargate::spec::LoadBalancer;
 use crate::fargate::template::AccountFacts;
 use crate::image_reference::ImageReference;
 use crate::observed::surroundings::{
@@ -71,30 +72,45 @@ pub struct OwnResources {
 /// What to ask about a service.
 pub fn questions(service: &ValidService, account: &AccountFacts) -> Questions {
     let spec = service.spec();
-    let links = || spec.load_balancers.iter().map(|lb| &lb.link);
-    let _ = (account, Architecture::default());
+    let links = &spec.load_balancers;
+    let default_group = service
+        .logs_into_default_group()
+        .then(|| log_group_name(&account.cluster, &spec.name));
+    let mut images = service.images().to_vec();
+    let mut seen = BTreeSet::new();
+    images.retain(|image| seen.insert(image.to_string()));
     Questions {
         subnets: spec.network.subnets.clone(),
         security_groups: spec.network.security_groups.clone(),
-        target_groups: links()
-            .filter_map(|link| match link {
-                Link::TargetGroup(arn) => Some(arn.clone()),
-                Link::ListenerRule(_) => None,
-            })
-            .collect(),
-        listeners: links()
-            .filter_map(|link| match link {
-                Link::TargetGroup(_) => None,
-                Link::ListenerRule(rule) => Some(rule.listener.clone()),
-            })
-            .collect(),
-        roles: [&spec.task_role, &spec.execution_role]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect(),
-        images: service.images().to_vec(),
-        secrets: Vec::new(),
-        log_group: None,
+        target_groups: each_once(links.iter().filter_map(LoadBalancer::target_group)),
+        listeners: each_once(
+            links
+                .iter()
+                .filter_map(|link| Some(&*link.listener_rule()?.listener)),
+        ),
+        roles: each_once(
+            [&spec.task_role, &spec.execution_role]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        ),
+        images,
+        secrets: each_once(service.secret_arns().map(thing_itself)),
+        log_group: spec.log_group.clone().or(default_group),
     }
+}
+
+fn each_once<'a>(things: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let things: BTreeSet<&str> = things.collect();
+    things.into_iter().map(str::to_owned).collect()
+}
+
+/// A secret's ARN without the key, stage and version that may follow.
+fn thing_itself(arn: &str) -> &str {
+    if !arn.contains(":secretsmanager:") {
+        return arn;
+    }
+    arn.match_indices(':')
+        .nth(6)
+        .map_or(arn, |(at, _)| arn.get(..at).unwrap_or(arn))
 }
