@@ -11,6 +11,10 @@ use crate::{AwsError, iam, wire::query, world::Region};
 /// The parameters of an awsQuery action.
 pub type Params = BTreeMap<String, String>;
 
+/// The longest TemplateBody, in bytes.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+const LONGEST_TEMPLATE: usize = 51_200;
+
 /// AWS's longest stack name.
 const LONGEST_NAME: usize = 128;
 
@@ -68,7 +72,16 @@ pub fn new_name<'a>(params: &'a Params, name: &str) -> Result<&'a str, AwsError>
 /// `ValidationError` in CloudFormation's words.
 pub fn template(params: &Params, previous: Option<&Blueprint>) -> Result<Template, AwsError> {
     match (optional(params, "TemplateBody"), previous) {
+        (Some(body), _) if body.len() > LONGEST_TEMPLATE => Err(invalid(format!(
+            "1 validation error detected: Value '{}...' at 'templateBody' failed to satisfy constraint: \
+             Member must have length less than or equal to {LONGEST_TEMPLATE}",
+            body.chars().take(40).collect::<String>()
+        ))),
         (Some(body), _) => Template::parse(body),
+        // S3 is not simulated: no URL leads to a template.
+        (None, _) if optional(params, "TemplateURL").is_some() => {
+            Err(invalid("TemplateURL must be a supported URL."))
+        }
         (None, Some(previous)) if flag(params, "UsePreviousTemplate") => Ok(previous.template.clone()),
         _ => Err(invalid("Either Template URL or Template Body must be specified.")),
     }
@@ -92,7 +105,7 @@ pub fn blueprint(
         given => given,
     };
     let role_arn = match optional(params, "RoleARN") {
-        Some(arn) if iam::role_exists(region, arn) => Some(arn.to_owned()),
+        Some(arn) if iam::is_assumable(region, arn, "cloudformation.amazonaws.com") => Some(arn.to_owned()),
         Some(arn) => return Err(invalid(format!("Role {arn} is invalid or cannot be assumed"))),
         None => previous.and_then(|previous| previous.role_arn.clone()),
     };

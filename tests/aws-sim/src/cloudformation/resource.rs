@@ -114,9 +114,9 @@ pub fn update(region: &mut Region, now: SimTime, is: &Resource, wanted: &Wanted)
         Kind::LogGroup => plain::update_log_group(region, now, is, wanted),
         Kind::Role => plain::update_role(region, now, is, wanted),
         Kind::Cluster | Kind::TaskDefinition => plain::retag(region, now, is, wanted),
-        Kind::Policy | Kind::TargetGroup | Kind::ListenerRule | Kind::WaitHandle => {
-            Ok(Wait::Until(now.plus_ms(2_000)))
-        }
+        Kind::TargetGroup => balancing::update_target_group(region, now, is, wanted),
+        Kind::ListenerRule => balancing::update_rule(region, now, is, wanted),
+        Kind::Policy | Kind::WaitHandle => Ok(Wait::Until(now.plus_ms(2_000))),
     }
 }
 
@@ -131,7 +131,7 @@ pub fn delete(region: &mut Region, now: SimTime, is: &Resource) -> Handled<Wait>
         Kind::TaskDefinition => plain::deregister_task_definition(region, now, is),
         Kind::LogGroup => plain::delete_log_group(region, now, is),
         Kind::Role => Ok(plain::delete_role(region, now, is)),
-        Kind::TargetGroup => Ok(balancing::delete_target_group(region, now, is)),
+        Kind::TargetGroup => balancing::delete_target_group(region, now, is),
         Kind::ListenerRule => Ok(balancing::delete_rule(region, now, is)),
         Kind::Policy | Kind::WaitHandle => Ok(Wait::Until(now.plus_ms(1_000))),
     }

@@ -161,6 +161,24 @@ pub fn continue_rollback(
         )));
     }
     let skipped = query::list(params, "ResourcesToSkip");
+    let failed: Vec<&str> = stack
+        .operation
+        .iter()
+        .flat_map(Operation::failed)
+        .map(|step| step.logical_id.as_str())
+        .collect();
+    let wrong: Vec<&str> = skipped
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !failed.contains(name))
+        .collect();
+    if !wrong.is_empty() {
+        return Err(invalid(format!(
+            "Resources to skip [{}] are not in the UPDATE_FAILED state, or do not belong to stack {}.",
+            wrong.join(", "),
+            stack.id
+        )));
+    }
     operation::resume(region, stack, token(params), &skipped, ctx.now);
     remember(stack, params, "ContinueUpdateRollback");
     Ok(String::new())

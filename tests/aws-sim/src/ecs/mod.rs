@@ -17,6 +17,7 @@ mod rollout;
 mod service_checks;
 mod service_deployments;
 mod service_reads;
+mod service_settings;
 mod services;
 mod tags;
 mod task;

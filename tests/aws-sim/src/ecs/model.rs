@@ -113,6 +113,15 @@ pub struct Breaker {
     pub threshold: i64,
 }
 
+/// One capacity provider of a strategy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrategyItem {
+    pub provider: String,
+    /// Tasks that it gets before weights count.
+    pub base: i64,
+    pub weight: i64,
+}
+
 /// An event of a service.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -218,6 +227,17 @@ impl Service {
                 }),
             launch_type => launch_type == "FARGATE",
         }
+    }
+
+    /// Its capacity provider strategy; empty under a launch type.
+    pub fn strategy(&self) -> Vec<StrategyItem> {
+        let listed = self.setting("capacityProviderStrategy").and_then(Value::as_array);
+        let items = listed.into_iter().flatten().map(|item| StrategyItem {
+            provider: text(item, "capacityProvider").unwrap_or_default().to_owned(),
+            base: number(item, "base").unwrap_or(0),
+            weight: number(item, "weight").unwrap_or(0),
+        });
+        items.collect()
     }
 
     pub fn load_balancers(&self) -> Vec<Value> {

@@ -7,9 +7,12 @@ use serde_json::{Map, Value, json};
 use super::{
     deployments,
     model::{DeploymentStatus, Service, ServiceStatus},
-    references::{active_task_definition, cluster_name, put_service, service_key, take_service},
+    references::{
+        active_task_definition, cluster_name, find_task_definition, put_service, service_key, take_service,
+    },
     service_checks::check,
     service_reads::view,
+    service_settings::{self, Asking},
 };
 use crate::{
     AwsError,
@@ -72,9 +75,11 @@ pub fn create(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<V
             ServiceStatus::Inactive => {}
         }
     }
+    service_settings::check_input(input)?;
     let mut service = blank(region, ctx, input, &cluster, name)?;
     let definition = active_task_definition(region, &service.task_definition)?.clone();
     service.task_definition.clone_from(&definition.arn);
+    service_settings::check(region, &service, &definition, Asking::Create)?;
     check(region, &service, &definition)?;
     deployments::start(region, &mut service, ctx.now, "ECS deployment");
     put_service(region, service);
@@ -93,6 +98,13 @@ fn blank(
     for member in DEPLOYING.iter().chain(&QUIET) {
         if let Some(value) = input.get(*member).filter(|value| !value.is_null()) {
             settings.insert((*member).to_owned(), value.clone());
+        }
+    }
+    if !settings.contains_key("launchType") && !settings.contains_key("capacityProviderStrategy") {
+        let cluster = region.ecs.clusters.get(cluster);
+        let default = cluster.and_then(|one| one.settings.get("defaultCapacityProviderStrategy"));
+        if let Some(default) = default.filter(|list| list.as_array().is_some_and(|list| !list.is_empty())) {
+            settings.insert("capacityProviderStrategy".to_owned(), default.clone());
         }
     }
     fill_defaults(&mut settings);
@@ -234,7 +246,11 @@ pub fn update(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<V
         ));
     }
     let mut after = before.clone();
+    service_settings::check_input(input)?;
     let deploys = apply(region, &mut after, input)?;
+    if let Some(definition) = find_task_definition(region, &after.task_definition) {
+        service_settings::check(region, &after, definition, Asking::Update)?;
+    }
     if deploys {
         refuse_other_controllers(&after)?;
         let active = after

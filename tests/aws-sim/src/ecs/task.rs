@@ -182,6 +182,7 @@ pub struct Task {
     pub task_definition: String,
     pub launch_type: &'static str,
     pub platform_version: Option<String>,
+    pub capacity_provider: Option<String>,
     pub cpu: Option<String>,
     pub memory: Option<String>,
     pub place: Place,
@@ -295,6 +296,7 @@ impl Task {
             ("cpu", self.cpu.clone()),
             ("memory", self.memory.clone()),
             ("platformVersion", self.platform_version.clone()),
+            ("capacityProviderName", self.capacity_provider.clone()),
             ("stopCode", self.stop_code.map(|code| code.word().to_owned())),
             ("stoppedReason", self.stopped_reason.clone()),
         ];

@@ -56,6 +56,7 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
             shared.world().images.add(image);
             json!({ "digest": digest })
         }),
+        (&Method::POST, ["secrets"]) => parse::<SetSecrets>(body).map(|set| set_secrets(shared, set)),
         (&Method::GET, ["state"]) => Ok(state(shared, query.get("account"), query.get("region"))),
         (&Method::GET, ["wire"]) => Ok(shared.wire.latest()),
         (&Method::POST, ["reset"]) => reset(shared),
@@ -162,6 +163,27 @@ fn set_clock(shared: &Shared, body: &Bytes) -> Reply {
         world.advance();
     }
     Ok(clock(shared))
+}
+
+/// Secrets and parameters that come and go, by ARN.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetSecrets {
+    account: String,
+    region: String,
+    #[serde(default)]
+    add: Vec<String>,
+    #[serde(default)]
+    remove: Vec<String>,
+}
+
+fn set_secrets(shared: &Shared, set: SetSecrets) -> Value {
+    let mut world = shared.world();
+    world.advance();
+    let region = world.region(&set.account, &set.region);
+    region.secrets.retain(|known| !set.remove.contains(known));
+    region.secrets.extend(set.add);
+    json!({})
 }
 
 /// Everything that stands in the account and region that were asked for, or in all.

@@ -107,7 +107,7 @@ async fn every_arrival_is_in_the_effect_log_refused_ones_too() {
 async fn a_repeated_client_token_is_deduplicated_and_said_to_be() {
     let simulator = start().await;
     let address = simulator.address();
-    let create = json!({"cluster": "main", "serviceName": "twin", "taskDefinition": "orders",
+    let create = json!({"cluster": "main", "launchType": "EC2", "serviceName": "twin", "taskDefinition": "orders",
         "desiredCount": 1, "clientToken": "token-1"});
     assert_eq!(
         ecs(address, "CreateService", create.clone()).await.unwrap().0,

@@ -19,6 +19,7 @@ pub fn create_target_group(region: &mut Region, now: SimTime, wanted: &Wanted) -
         );
         return Err(Refusal::Failed(handler_words(region, &words, "AlreadyExists")));
     }
+    check_target_group(region, wanted)?;
     let unique = region.ids.hex("target-group", 16);
     let full_name = format!("targetgroup/{name}/{unique}");
     let arn = region.arn("elasticloadbalancing", &full_name);
@@ -67,9 +68,78 @@ fn attribute<T: std::str::FromStr>(wanted: &Wanted, key: &str) -> Option<T> {
     value.parse().ok()
 }
 
-pub fn delete_target_group(region: &mut Region, now: SimTime, is: &Resource) -> Wait {
+/// What Elastic Load Balancing refuses of a target group.
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>
+fn check_target_group(region: &mut Region, wanted: &Wanted) -> Handled<()> {
+    let number = |property: &str| {
+        let text = wanted.properties.get(property).and_then(scalar);
+        text.and_then(|text| text.parse::<i64>().ok())
+    };
+    let ranges = [
+        ("Port", 1, 65_535),
+        ("HealthCheckIntervalSeconds", 5, 300),
+        ("HealthCheckTimeoutSeconds", 2, 120),
+        ("HealthyThresholdCount", 2, 10),
+        ("UnhealthyThresholdCount", 2, 10),
+    ];
+    let outside = ranges
+        .iter()
+        .find(|(property, least, most)| number(property).is_some_and(|n| !(*least..=*most).contains(&n)));
+    let vpc = wanted.text("VpcId").unwrap_or_default();
+    let interval = number("HealthCheckIntervalSeconds").unwrap_or(30);
+    let timeout = number("HealthCheckTimeoutSeconds").unwrap_or(5);
+    let delay: Option<i64> = attribute(wanted, "deregistration_delay.timeout_seconds");
+    let words = if let Some((property, least, most)) = outside {
+        format!("{property} must be between {least} and {most}")
+    } else if timeout >= interval {
+        format!("Health check interval must be greater than the timeout of {timeout} seconds")
+    } else if delay.is_some_and(|seconds| !(0..=3600).contains(&seconds)) {
+        "deregistration_delay.timeout_seconds must be between 0 and 3600".to_owned()
+    } else if !region.network.vpcs.iter().any(|known| known.id == vpc) {
+        format!("The VPC ID '{vpc}' is not found")
+    } else {
+        return Ok(());
+    };
+    let words = format!("{words} (Service: ElasticLoadBalancingV2, Status Code: 400)");
+    Err(Refusal::Failed(handler_words(region, &words, "InvalidRequest")))
+}
+
+/// Changes what can change in place; targets stay registered.
+pub fn update_target_group(
+    region: &mut Region,
+    now: SimTime,
+    is: &Resource,
+    wanted: &Wanted,
+) -> Handled<Wait> {
+    check_target_group(region, wanted)?;
+    let Some(known) = region.elb.target_groups.get_mut(&is.physical_id) else {
+        let words = "One or more target groups not found (Service: ElasticLoadBalancingV2, Status Code: 400)";
+        return Err(Refusal::Failed(handler_words(region, words, "NotFound")));
+    };
+    let fresh = group(&known.name.clone(), &is.physical_id, wanted);
+    *known = TargetGroup {
+        load_balancer: known.load_balancer.take(),
+        targets: std::mem::take(&mut known.targets),
+        ..fresh
+    };
+    Ok(Wait::Until(now.plus_ms(2_000)))
+}
+
+pub fn delete_target_group(region: &mut Region, now: SimTime, is: &Resource) -> Handled<Wait> {
+    let known = region.elb.target_groups.get(&is.physical_id);
+    if known.is_some_and(|group| group.load_balancer.is_some()) {
+        let arn = &is.physical_id;
+        let words = format!(
+            "Target group '{arn}' is currently in use by a listener or a rule (Service: ElasticLoadBalancingV2, Status Code: 400)"
+        );
+        return Err(Refusal::Failed(handler_words(
+            region,
+            &words,
+            "GeneralServiceException",
+        )));
+    }
     region.elb.target_groups.remove(&is.physical_id);
-    Wait::Until(now.plus_ms(2_000))
+    Ok(Wait::Until(now.plus_ms(2_000)))
 }
 
 /// A rule that forwards: its target groups belong to the listener's load balancer from now on.
@@ -77,8 +147,43 @@ pub fn create_rule(region: &mut Region, now: SimTime, wanted: &Wanted) -> Handle
     let listener = wanted.text("ListenerArn").unwrap_or_default().to_owned();
     let unique = region.ids.hex("listener-rule", 16);
     let arn = format!("{}/{unique}", listener.replace(":listener/", ":listener-rule/"));
-    let rule = rule(&arn, &wanted.properties);
-    if let Err(refused) = region.elb.put_rule(&listener, rule) {
+    put_rule(region, &listener, &arn, wanted)?;
+    Ok(Made {
+        attributes: BTreeMap::from([
+            ("RuleArn".to_owned(), arn.clone()),
+            ("IsDefault".to_owned(), "false".to_owned()),
+        ]),
+        physical_id: arn,
+        wait: Wait::Until(now.plus_ms(2_000)),
+    })
+}
+
+/// Changes conditions, actions and priority in place.
+pub fn update_rule(region: &mut Region, now: SimTime, is: &Resource, wanted: &Wanted) -> Handled<Wait> {
+    let listener = wanted.text("ListenerArn").unwrap_or_default().to_owned();
+    put_rule(region, &listener, &is.physical_id, wanted)?;
+    Ok(Wait::Until(now.plus_ms(2_000)))
+}
+
+fn put_rule(region: &mut Region, listener: &str, arn: &str, wanted: &Wanted) -> Handled<()> {
+    let rule = rule(arn, &wanted.properties);
+    let fault = if !(1..=50_000).contains(&rule.priority) {
+        Some(format!(
+            "Priority '{}' must be between 1 and 50000",
+            rule.priority
+        ))
+    } else if rule.conditions.is_empty() || rule.conditions.iter().any(|one| one.values.is_empty()) {
+        Some("A condition value must be specified".to_owned())
+    } else if rule.conditions.iter().map(|one| one.values.len()).sum::<usize>() > 5 {
+        Some("Rules can have at most 5 condition values".to_owned())
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        let words = format!("{fault} (Service: ElasticLoadBalancingV2, Status Code: 400)");
+        return Err(Refusal::Failed(handler_words(region, &words, "InvalidRequest")));
+    }
+    if let Err(refused) = region.elb.put_rule(listener, rule) {
         let words = format!(
             "{} (Service: ElasticLoadBalancingV2, Status Code: {})",
             refused.message, refused.http_status
@@ -89,14 +194,7 @@ pub fn create_rule(region: &mut Region, now: SimTime, wanted: &Wanted) -> Handle
         };
         return Err(Refusal::Failed(handler_words(region, &words, code)));
     }
-    Ok(Made {
-        attributes: BTreeMap::from([
-            ("RuleArn".to_owned(), arn.clone()),
-            ("IsDefault".to_owned(), "false".to_owned()),
-        ]),
-        physical_id: arn,
-        wait: Wait::Until(now.plus_ms(2_000)),
-    })
+    Ok(())
 }
 
 /// The rule of a template's properties.

@@ -84,6 +84,16 @@ pub fn update(region: &mut Region, now: SimTime, is: &Resource, wanted: &Wanted)
     }
     let mut input = input(&wanted.properties);
     input.retain(|member, _| UPDATABLE.contains(&member.as_str()));
+    // A deployment that the breaker has stopped does not move again by itself. That the
+    // handler begins a new one is an assumption: it is what lets a roll-back that is
+    // continued come through once its cause is gone, as AWS's guides promise.
+    let found = described(region, now, &cluster, &is.physical_id)?;
+    let primary = found
+        .as_ref()
+        .and_then(|service| service.pointer("/deployments/0/rolloutState"));
+    if primary == Some(&json!("FAILED")) {
+        input.insert("forceNewDeployment".to_owned(), json!(true));
+    }
     input.insert("cluster".to_owned(), Value::String(cluster));
     input.insert("service".to_owned(), Value::String(is.physical_id.clone()));
     let answer = ecs(region, now, "UpdateService", &Value::Object(input))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::placement;
+use super::{health, placement};
 use crate::{
     ecs::{
         model::{Service, TaskDefinition, merge_tags},
@@ -57,7 +57,9 @@ fn new_task(
         "TASK_DEFINITION" => merge_tags(&mut tags, &definition.tags),
         _ => {}
     }
+    let provider = next_provider(region, service);
     Task {
+        capacity_provider: provider,
         arn: region.arn("ecs", &format!("task/{}/{id}", service.cluster)),
         id,
         cluster: service.cluster.clone(),
@@ -104,6 +106,24 @@ fn new_task(
         version: 1,
         tags,
     }
+}
+
+/// The capacity provider that is next in line: the base first, then the one that
+/// has the fewest tasks for its weight.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/capacity-provider-launch-type-comparison.html>
+fn next_provider(region: &Region, service: &Service) -> Option<String> {
+    let strategy = service.strategy();
+    let has = |name: &str| {
+        let tasks = health::ours(region, service).filter(|task| task.is_wanted());
+        let of_it = tasks.filter(|task| task.capacity_provider.as_deref() == Some(name));
+        i64::try_from(of_it.count()).unwrap_or(i64::MAX)
+    };
+    let lacking = strategy.iter().find(|item| has(&item.provider) < item.base);
+    let weighed = strategy.iter().filter(|item| item.weight > 0).min_by(|a, b| {
+        let (of_a, of_b) = (has(&a.provider) - a.base, has(&b.provider) - b.base);
+        (of_a * b.weight).cmp(&(of_b * a.weight))
+    });
+    lacking.or(weighed).map(|item| item.provider.clone())
 }
 
 /// What ECS pinned each container's tag to, once for its deployment.
@@ -236,7 +256,7 @@ pub fn obstacle(
         }
     }
     task.containers.iter().find_map(|container| {
-        let reason = cannot_pull(region, container)?;
+        let reason = cannot_pull(region, container, cpu_of(definition))?;
         Some(CannotStart {
             container: Some(container.name.clone()),
             reason,
@@ -297,8 +317,16 @@ fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Op
     })
 }
 
+/// The CPU that a task definition asks for.
+fn cpu_of(definition: &TaskDefinition) -> &str {
+    let platform = definition.body.get("runtimePlatform");
+    platform
+        .and_then(|platform| text(platform, "cpuArchitecture"))
+        .unwrap_or("X86_64")
+}
+
 /// The words of an image that cannot be pulled.
-fn cannot_pull(region: &Region, container: &Container) -> Option<String> {
+fn cannot_pull(region: &Region, container: &Container, cpu: &str) -> Option<String> {
     let image = &container.image;
     let reference = Reference::parse(image);
     let foreign = reference
@@ -311,8 +339,15 @@ fn cannot_pull(region: &Region, container: &Container) -> Option<String> {
             reference.registry, reference.repository
         ));
     }
-    if image_of(region, container).is_some() {
-        return None;
+    match image_of(region, container) {
+        Some(found) if found.is_index() && !found.is_for(cpu) => {
+            let platform = if cpu == "ARM64" { "linux/arm64" } else { "linux/amd64" };
+            return Some(format!(
+                "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform '{platform}'"
+            ));
+        }
+        Some(_) => return None,
+        None => {}
     }
     Some(format!(
         "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
@@ -341,7 +376,11 @@ pub fn start_process(
         return;
     };
     container.digest = Some(image.digest());
-    container.behaviour = behaviour(&image, &described);
+    container.behaviour = if image.is_for(cpu_of(definition)) {
+        behaviour(&image, &described)
+    } else {
+        Behaviour::ExecFormat
+    };
     container.ends = match container.behaviour {
         Behaviour::Ok | Behaviour::Unhealthy => None,
         Behaviour::Crash => Some((now.plus_s(image.after_s), image.exit_code)),

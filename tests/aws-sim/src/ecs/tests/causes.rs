@@ -146,7 +146,7 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
             definition["containerDefinitions"][0][member] = value;
         }
         shop.call("RegisterTaskDefinition", definition);
-        let create = json!({"cluster": "main", "serviceName": "x", "taskDefinition": "x", "desiredCount": 1});
+        let create = json!({"cluster": "main", "launchType": "EC2", "serviceName": "x", "taskDefinition": "x", "desiredCount": 1});
         shop.call("CreateService", create);
         shop.pass(10.0);
         let stopped = shop.stopped_tasks("x");

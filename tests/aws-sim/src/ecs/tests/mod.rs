@@ -4,6 +4,7 @@ mod causes;
 mod containers;
 mod content;
 mod rollouts;
+mod settings;
 
 use std::time::Duration;
 

@@ -114,7 +114,7 @@ fn a_sixth_deployment_and_another_controller_are_refused() {
         .collect();
     assert_eq!(outcomes, [true, true, true, true, false, false]);
     let create = json!({
-        "cluster": "main", "serviceName": "blue", "taskDefinition": "orders", "desiredCount": 0,
+        "cluster": "main", "launchType": "EC2", "serviceName": "blue", "taskDefinition": "orders", "desiredCount": 0,
         "deploymentController": {"type": "CODE_DEPLOY"},
     });
     shop.call("CreateService", create);
