@@ -20,6 +20,7 @@ const LISTENER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2";
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:222222222222:secret:db-password-a1b2c3";
 const PARAMETER: &str = "arn:aws:ssm:eu-west-1:222222222222:parameter/shop/web/smtp-host";
+const TASK_ROLE: &str = "arn:aws:iam::222222222222:role/orders-task";
 const VPC: &str = "vpc-0510000000000000e";
 
 fn image(repository: &str, tag: &str) -> String {
@@ -253,6 +254,8 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
         }
         // The sidecar is built for one architecture only.
         let arm = arm && sidecar.is_none();
+        // ECS Exec writes into the container's root file system.
+        web.readonly_root_filesystem &= !exec;
         if depends && sidecar.is_some() {
             web.depends_on.push(pb::DependencySpec {
                 container: "envoy".into(),
@@ -273,8 +276,11 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
             network: Some(network()),
             health_check_grace_period: if balancer.is_some() { 30 } else { 0 },
             load_balancers: balancer.into_iter().collect(),
+            // ECS Exec acts with the task role.
+            task_role: if exec { TASK_ROLE.into() } else { String::new() },
             desired_count: Some(count),
-            rollout,
+            // With one task, less than 200 % is a deadlock.
+            rollout: rollout.filter(|_| count > 1),
             tags: tags
                 .into_iter()
                 .filter(|(_, value)| value.is_ascii())
@@ -340,7 +346,7 @@ pub fn odd() -> impl Strategy<Value = pb::FargateServiceSpec> {
         valid("odd".into()),
         (text(), text(), text(), text()),
         (number(), number(), number()),
-        (any::<i32>(), vec(text(), 0..4), 0..12_usize),
+        (any::<i32>(), vec(text(), 0..4), 0..16_usize),
     )
         .prop_map(|(mut spec, (a, b, c, d), (x, y, z), (choice, list, place))| {
             let web = &mut spec.containers[0];
@@ -393,7 +399,13 @@ pub fn odd() -> impl Strategy<Value = pb::FargateServiceSpec> {
                     });
                     spec.task_role = d;
                 }
-                _ => (spec.containers, spec.stack_name) = (Vec::new(), a),
+                11 => (spec.containers, spec.stack_name) = (Vec::new(), a),
+                _ => {
+                    // Odd, and nobody's business.
+                    web.environment.insert("ODD".into(), a);
+                    web.docker_labels.insert("odd".into(), b);
+                    web.command.push(c);
+                }
             }
             spec
         })

@@ -33,7 +33,9 @@ pub(super) struct Service {
     health_check_grace_period_seconds: Option<u32>,
     #[serde(rename = "EnableECSManagedTags")]
     enable_ecs_managed_tags: bool,
-    propagate_tags: &'static str,
+    /// Left out for none: CloudFormation's schema has no word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    propagate_tags: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     enable_execute_command: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,9 +95,9 @@ impl Making<'_> {
                 health_check_grace_period_seconds: spec.health_check_grace_period,
                 enable_ecs_managed_tags: spec.managed_tags.unwrap_or(true),
                 propagate_tags: match spec.propagate_tags {
-                    TagPropagation::Service => "SERVICE",
-                    TagPropagation::TaskDefinition => "TASK_DEFINITION",
-                    TagPropagation::None => "NONE",
+                    TagPropagation::Service => Some("SERVICE"),
+                    TagPropagation::TaskDefinition => Some("TASK_DEFINITION"),
+                    TagPropagation::None => None,
                 },
                 enable_execute_command: spec.execute_command,
                 availability_zone_rebalancing: spec.availability_zone_rebalancing.map(
