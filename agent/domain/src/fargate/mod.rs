@@ -5,6 +5,7 @@
 //! with the stack that the account shows. A stack that Towline did not make is
 //! never touched, and one that ever was healthy is never deleted.
 
+pub mod adopt;
 pub mod choices;
 mod cycle;
 mod name;
