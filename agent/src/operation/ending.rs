@@ -69,6 +69,11 @@ impl Ending {
         self
     }
 
+    /// The sentence for a person.
+    pub fn summary(&self) -> &str {
+        &self.0.summary
+    }
+
     /// The reason's stable word.
     pub fn reason(&self) -> &str {
         &self.0.reason

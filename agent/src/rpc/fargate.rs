@@ -48,9 +48,6 @@ impl<A: Account> Agent<A> {
             account: &request.account,
             service: request.service.as_ref(),
         };
-        if !request.plan_hash.is_empty() {
-            violations.add("plan_hash", "is not supported yet by this agent; leave it out");
-        }
         let mut order = self.order(&asked, violations)?;
         let Some(id) = id else {
             return Err(Status::internal("a checked request lacks its id"));

@@ -63,12 +63,10 @@ impl<A: Account> Deploy<'_, A> {
     }
 
     pub(super) async fn execute_change_set(&mut self, observation: &Observation) -> Result<Turn, Ending> {
-        let _ = observation;
+        self.approve_change_set(observation).await?;
         let (region, stack) = (&self.order.at.region, &self.order.stack_name);
         let id = self.handle.id();
         let name = id.change_set_name();
-        self.handle
-            .step(Step::ChangeSet, StepState::Done, format!("{name} is ready"));
         if self.handle.interruption().is_some() {
             return Ok(Turn::Again);
         }
@@ -91,9 +89,33 @@ impl<A: Account> Deploy<'_, A> {
         Ok(Turn::Pause)
     }
 
-    pub(super) async fn delete_never_healthy(&mut self, stack_id: &str) -> Result<Turn, Ending> {
+    /// Compares what CloudFormation would do with what was approved, once; what is
+    /// not to be done leaves no change set behind.
+    async fn approve_change_set(&mut self, observation: &Observation) -> Result<(), Ending> {
+        if self.progress.approved {
+            return Ok(());
+        }
+        let plan = self.plan_of_change_set(observation).await?;
+        if let Err(refused) = self.approve(&plan) {
+            self.discard_change_set(observation).await?;
+            return Err(refused);
+        }
+        self.progress.approved = true;
+        let name = self.handle.id().change_set_name();
+        let detail = format!("{name} {}", plan.summary);
+        self.handle.step(Step::ChangeSet, StepState::Done, detail);
+        Ok(())
+    }
+
+    pub(super) async fn delete_never_healthy(
+        &mut self,
+        observation: &Observation,
+        stack_id: &str,
+    ) -> Result<Turn, Ending> {
         let name = &self.order.stack_name;
         if !self.progress.deleting {
+            let plan = self.plan_of_recreation(observation).await?;
+            self.approve(&plan)?;
             self.handle.finding(
                 Severity::Warning,
                 "stack_made_anew",

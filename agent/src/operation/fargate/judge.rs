@@ -86,7 +86,7 @@ impl<A: Account> Deploy<'_, A> {
         self.delete_change_set().await?;
         let said = observation.stack.as_ref().and_then(task_definition_of);
         let revision = said.ok_or_else(|| self.no_revision_said())?;
-        let ending = self.put_right(revision, None).await?;
+        let ending = self.put_right(observation, revision, None).await?;
         Ok(Turn::End(self.with_outputs(ending, observation)))
     }
 

@@ -5,7 +5,7 @@
 use towline_agent_domain::{
     fargate::{
         Template,
-        plan::{Plan, PlanAction},
+        plan::{Plan, PlanAction, ServiceAction},
         preflight::{Finding, Severity},
         repair::RepairDecision,
         stack::{StackDecision, decide, task_definition_of},
@@ -84,10 +84,15 @@ impl<A: Account> Deploy<'_, A> {
         findings: &mut Vec<Finding>,
     ) -> Result<Option<Plan>, Ending> {
         let plan = match decision {
-            StackDecision::Unchanged { .. } => self.plan_of(PlanAction::Unchanged, observation, false),
+            StackDecision::Unchanged { task_definition } => {
+                let nothing = ServiceAction::Nothing;
+                let runs = observation.service.as_ref();
+                self.plan_of_service(observation, nothing, &task_definition, runs)
+                    .await?
+            }
             StackDecision::CheckService { task_definition } => {
                 let seen = observation.service.clone();
-                self.plan_of_service(task_definition, seen, observation).await?
+                self.plan_to_put_right(observation, task_definition, seen).await?
             }
             StackDecision::CreateChangeSet { creates_stack } => {
                 *findings = self.findings(observation).await?;
@@ -96,65 +101,53 @@ impl<A: Account> Deploy<'_, A> {
             }
             StackDecision::AwaitChangeSet | StackDecision::KeepObserving { .. } => return Ok(None),
             StackDecision::ExecuteChangeSet => {
-                let plan = self.plan_of_change_set(observation)?;
+                let plan = self.plan_of_change_set(observation).await;
                 self.discard_change_set(observation).await?;
-                plan
+                plan?
             }
             StackDecision::NoChanges => {
                 self.discard_change_set(observation).await?;
                 let said = observation.stack.as_ref().and_then(task_definition_of);
                 let revision = said.ok_or_else(|| self.no_revision_said())?;
-                self.plan_of_service(revision, None, observation).await?
+                self.plan_to_put_right(observation, revision, None).await?
             }
             StackDecision::ChangeSetFailed { reason } => {
                 self.discard_change_set(observation).await?;
-                findings.push(Finding {
+                let name = &self.order.stack_name;
+                self.plan_of_refusal(Finding {
                     severity: Severity::Error,
                     reason: Reason::ChangeSetFailed.as_str(),
-                    message: format!(
-                        "CloudFormation cannot change stack {}: {reason}",
-                        self.order.stack_name
-                    ),
+                    message: format!("CloudFormation cannot change stack {name}: {reason}"),
                     hint: "correct what CloudFormation names".to_owned(),
-                });
-                self.plan_of(PlanAction::Refused, observation, false)
+                })
             }
             StackDecision::DeleteNeverHealthy { .. } => {
                 *findings = self.findings(observation).await?;
-                self.plan_of(PlanAction::Recreate, observation, false)
+                self.plan_of_recreation(observation).await?
             }
-            StackDecision::Refuse(refusal) => {
-                findings.push(finding_of(refusal));
-                self.plan_of(PlanAction::Refused, observation, false)
-            }
-            other => {
-                findings.push(self.not_now(other, observation));
-                self.plan_of(PlanAction::Refused, observation, false)
-            }
+            StackDecision::Refuse(refusal) => self.plan_of_refusal(finding_of(refusal)),
+            other => self.plan_of_refusal(self.not_now(other, observation)),
         };
         Ok(Some(with_findings(plan, std::mem::take(findings))))
     }
 
     /// The stack has nothing to change: what becomes of its service.
-    async fn plan_of_service(
+    async fn plan_to_put_right(
         &mut self,
+        observation: &Observation,
         revision: TaskDefinitionArn,
         seen: Option<ObservedService>,
-        observation: &Observation,
     ) -> Result<Plan, Ending> {
         let checked = self.check_service(&revision, seen).await?;
-        let drifted = runs_something_else(checked.service.as_ref(), &revision);
         let action = match checked.decision {
-            RepairDecision::Repair => PlanAction::Repair,
-            RepairDecision::Force => PlanAction::Force,
-            RepairDecision::Unchanged { .. } | RepairDecision::Follow { .. } => PlanAction::Unchanged,
-            RepairDecision::Refuse(refusal) => {
-                let plan = self.plan_of(PlanAction::Refused, observation, drifted);
-                return Ok(with_findings(plan, vec![finding_of(refusal)]));
-            }
+            RepairDecision::Repair => ServiceAction::Repair,
+            RepairDecision::Force => ServiceAction::Force,
+            RepairDecision::Unchanged { .. } | RepairDecision::Follow { .. } => ServiceAction::Nothing,
+            RepairDecision::Refuse(refusal) => return Ok(self.plan_of_refusal(finding_of(refusal))),
             _ => return Err(self.undecided()),
         };
-        Ok(self.plan_of(action, observation, drifted))
+        let runs = checked.service.as_ref();
+        self.plan_of_service(observation, action, &revision, runs).await
     }
 
     fn not_now(&self, decision: StackDecision, observation: &Observation) -> Finding {
@@ -187,11 +180,6 @@ impl<A: Account> Deploy<'_, A> {
             hint: hint.to_owned(),
         }
     }
-}
-
-fn runs_something_else(service: Option<&ObservedService>, revision: &TaskDefinitionArn) -> bool {
-    let primary = service.and_then(ObservedService::primary);
-    primary.is_some_and(|primary| primary.task_definition != *revision)
 }
 
 fn finding_of(refusal: Refusal) -> Finding {

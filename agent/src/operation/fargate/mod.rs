@@ -112,6 +112,8 @@ struct Progress {
     /// Somebody else who changes the stack.
     waits_for: Option<String>,
     preflighted: bool,
+    /// The change set was compared with the plan that was approved.
+    approved: bool,
     change_set_made: bool,
     /// Our change set made the stack, which is empty until it is executed.
     stack_made: bool,
@@ -193,12 +195,15 @@ impl<'a, A: Account> Deploy<'a, A> {
             return turn;
         }
         match decision {
-            StackDecision::Unchanged { task_definition } => Ok(Turn::End(
-                self.with_outputs(self.as_wanted(&task_definition), observation),
-            )),
-            StackDecision::CheckService { task_definition } => {
+            StackDecision::Unchanged { task_definition } if !self.order.repeated_send => {
+                let ending = self.as_wanted(&task_definition);
+                Ok(Turn::End(self.with_outputs(ending, observation)))
+            }
+            // As wanted perhaps by an earlier send's one UpdateService: then it was us.
+            StackDecision::Unchanged { task_definition }
+            | StackDecision::CheckService { task_definition } => {
                 let seen = observation.service.clone();
-                let ending = Box::pin(self.put_right(task_definition, seen)).await?;
+                let ending = Box::pin(self.put_right(observation, task_definition, seen)).await?;
                 Ok(Turn::End(self.with_outputs(ending, observation)))
             }
             StackDecision::CreateChangeSet { creates_stack } => {
@@ -210,7 +215,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             StackDecision::ChangeSetFailed { reason } => self.change_set_failed(observation, &reason).await,
             StackDecision::DeleteNeverHealthy { stack_id } => {
                 self.preflight(observation).await?;
-                self.delete_never_healthy(&stack_id).await
+                self.delete_never_healthy(observation, &stack_id).await
             }
             StackDecision::ContinueRollback => self.continue_rollback().await,
             StackDecision::Follow => {

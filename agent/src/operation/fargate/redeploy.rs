@@ -4,7 +4,10 @@
 //! CloudFormation: announced, sent only from the expected state, followed to its verdict.
 
 use towline_agent_domain::{
-    fargate::repair::{RepairDecision, RepairView, decide},
+    fargate::{
+        plan::ServiceAction,
+        repair::{RepairDecision, RepairView, decide},
+    },
     observed::{ObservedService, ServiceDeployment, TaskDefinitionArn},
     outside::Account,
     rollout::follow::OurDeployment,
@@ -13,7 +16,7 @@ use towline_agent_domain::{
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
 
-use super::{Deploy, Ending};
+use super::{Deploy, Ending, observe::Observation};
 use crate::operation::{
     conclude,
     follow::{Followed, Follower},
@@ -39,6 +42,7 @@ impl<A: Account> Deploy<'_, A> {
     /// as it was just read.
     pub(super) async fn put_right(
         &mut self,
+        observation: &Observation,
         revision: TaskDefinitionArn,
         seen: Option<ObservedService>,
     ) -> Result<Ending, Ending> {
@@ -57,8 +61,8 @@ impl<A: Account> Deploy<'_, A> {
             RepairDecision::Follow { deployment_id } => {
                 self.await_stable(deployment_id.clone(), revision).await
             }
-            RepairDecision::Repair => self.redeploy(Kind::Change, revision, &checked).await,
-            RepairDecision::Force => self.redeploy(Kind::Force, revision, &checked).await,
+            RepairDecision::Repair => self.redeploy(observation, Kind::Change, revision, &checked).await,
+            RepairDecision::Force => self.redeploy(observation, Kind::Force, revision, &checked).await,
             RepairDecision::RolledBack { .. } => {
                 let mut follower = self.eyes_on(None, revision);
                 follower.presume_gone();
@@ -165,10 +169,18 @@ impl<A: Account> Deploy<'_, A> {
     /// The one UpdateService, and what comes of it.
     async fn redeploy(
         &mut self,
+        observation: &Observation,
         kind: Kind,
         revision: TaskDefinitionArn,
         checked: &Checked,
     ) -> Result<Ending, Ending> {
+        let action = match kind {
+            Kind::Change => ServiceAction::Repair,
+            Kind::Force => ServiceAction::Force,
+        };
+        let runs = checked.service.as_ref();
+        let plan = self.plan_of_service(observation, action, &revision, runs).await?;
+        self.approve(&plan)?;
         let name = self.order.service_name();
         let primary = checked.service.as_ref().and_then(ObservedService::primary);
         let runs = primary.map_or_else(|| "nothing".to_owned(), |p| p.task_definition.to_string());

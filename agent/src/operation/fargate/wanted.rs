@@ -9,7 +9,7 @@ use towline_agent_domain::{
     fargate::{
         Choices, Template,
         choices::OpenChoices,
-        preflight::{Finding, OwnResources, questions},
+        preflight::{Finding, OwnResources, judge, questions},
         template,
         template::TemplateError,
     },
@@ -114,7 +114,7 @@ impl<A: Account> Deploy<'_, A> {
         let passer = surroundings.cloudformation_role.as_deref();
         let clock = self.handle.clock();
         let facts = ask(&surroundings.aws, clock, &order.at, passer, &questions, own).await;
-        Ok(judged(order, &facts))
+        Ok(judge(&order.service, &facts))
     }
 
     /// What the service's own stack has made already.
@@ -135,14 +135,6 @@ impl<A: Account> Deploy<'_, A> {
                 .collect(),
         })
     }
-}
-
-fn judged(
-    order: &super::FargateOrder,
-    facts: &towline_agent_domain::fargate::preflight::Facts,
-) -> Vec<Finding> {
-    let _ = (order, facts);
-    Vec::new()
 }
 
 fn cannot_make(error: &TemplateError) -> Ending {

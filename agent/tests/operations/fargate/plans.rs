@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use towline_proto::agent::v1::{
-    FargatePlan, FargatePlanAction, GetFargateTemplateRequest, PlanFargateServiceRequest,
+    FargatePlan, FargatePlanAction, GetFargateTemplateRequest, PlanFargateServiceRequest, Verdict,
 };
 
-use super::{FIRST, deploy_web, made};
-use crate::world::{Client, World, describe};
+use super::{FIRST, SECOND, deploy_web, made};
+use crate::world::{Client, World, describe, finished, to_the_end, told};
 
 /// What deploying `web` with this tag would do.
 pub async fn plan_web(client: &mut Client, tag: &str) -> FargatePlan {
@@ -79,4 +79,54 @@ async fn the_template_is_what_a_deployment_would_use() {
         printed.parameters
     );
     assert!(describe(&mut client, "web").await.stack.is_none());
+}
+
+#[tokio::test]
+async fn another_plan_than_the_approved_one_is_refused_and_shown_and_leaves_nothing() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let plan = plan_web(&mut client, "1.0.0").await;
+    assert!(!plan.hash.is_empty(), "{plan:#?}");
+    let mut other = deploy_web(FIRST, "1.2.0");
+    other.plan_hash = plan.hash.clone();
+    let events = to_the_end(client.deploy_fargate_service(other).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "plan_changed"),
+        "{:#?}",
+        told(&events)
+    );
+    assert!(!end.diagnosis.as_ref().unwrap().details.is_empty(), "{end:#?}");
+    assert!(!world.writes(FIRST).await.contains(&"ExecuteChangeSet".to_owned()));
+
+    let mut approved = deploy_web(SECOND, "1.0.0");
+    approved.plan_hash = plan.hash;
+    let events = to_the_end(client.deploy_fargate_service(approved).await).await;
+    let verdict = finished(&events).verdict();
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+}
+
+#[tokio::test]
+async fn what_will_not_work_is_refused_before_anything_is_written() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let plan = plan_web(&mut client, "9.9.9").await;
+    assert_eq!(plan.action(), FargatePlanAction::Refused, "{plan:#?}");
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(FIRST, "9.9.9")).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "preflight_failed"),
+        "{:#?}",
+        told(&events)
+    );
+    assert!(end.summary.contains("9.9.9"), "{}", end.summary);
+    assert!(world.writes(FIRST).await.is_empty());
 }
