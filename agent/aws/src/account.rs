@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::Credentials;
+use tokio::sync::OnceCell;
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
 
@@ -79,6 +80,8 @@ pub(crate) struct Inner {
     partition: String,
     /// The principal of the agent's credentials, as STS names it.
     pub(crate) caller: String,
+    /// The same, as IAM names it; asked for when first needed.
+    pub(crate) principal: OnceCell<String>,
 }
 
 impl Aws {
@@ -104,6 +107,7 @@ impl Aws {
                 account,
                 partition,
                 caller: arn,
+                principal: OnceCell::new(),
             }),
         })
     }

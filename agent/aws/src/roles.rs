@@ -46,7 +46,11 @@ impl Aws {
     pub(crate) async fn may_pass(&self, region: &str, passer: Option<&str>, arn: &str) -> Answer<Permission> {
         let source = match passer {
             Some(passer) => passer.to_owned(),
-            None => self.own_principal(region).await?,
+            None => {
+                let principal = &self.inner.principal;
+                let asked = principal.get_or_try_init(|| self.own_principal(region)).await?;
+                asked.clone()
+            }
         };
         let members = [
             ("PolicySourceArn".to_owned(), source.as_str()),

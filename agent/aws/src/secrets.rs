@@ -78,7 +78,7 @@ fn source(region: &str, from: &str) -> Source {
             region: of.to_owned(),
             arn: parts[..7].join(":"),
         },
-        ["arn", _, "ssm", of, account, ref path] => Source::Parameter {
+        ["arn", _, "ssm", of, account, path] => Source::Parameter {
             region: of.to_owned(),
             account: Some(account.to_owned()),
             names: names_of(path.strip_prefix("parameter").unwrap_or(path)),

@@ -65,12 +65,25 @@ impl Sim {
 
     /// A call of the control API.
     pub async fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let line = format!("{method} /_sim/{path} HTTP/1.1");
+        self.exchange(&line, body).await
+    }
+
+    /// A call of AWS's JSON protocol by somebody else than the agent.
+    pub async fn raw(&self, target: &str, body: &Value) -> Value {
+        let scope = format!("Credential={ACCOUNT}/20260101/{REGION}/ecs/aws4_request");
+        let line =
+            format!("POST / HTTP/1.1\r\nauthorization: AWS4-HMAC-SHA256 {scope}\r\nx-amz-target: {target}");
+        self.exchange(&line, body).await
+    }
+
+    async fn exchange(&self, first_lines: &str, body: &Value) -> Value {
         let body = body.to_string();
         let mut stream = Network::Tcp
             .connect(&self.handle.address().to_string())
             .await
             .unwrap();
-        let head = format!("{method} /_sim/{path} HTTP/1.1\r\nhost: sim\r\nconnection: close");
+        let head = format!("{first_lines}\r\nhost: sim\r\nconnection: close");
         let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
