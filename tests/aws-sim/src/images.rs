@@ -72,6 +72,17 @@ impl Image {
         0.5
     }
 
+    /// Whether it holds something for a CPU, as ECS names it (X86_64, ARM64).
+    pub fn is_for(&self, cpu: &str) -> bool {
+        let wanted = if cpu == "ARM64" { "arm64" } else { "amd64" };
+        self.architectures.iter().any(|built| built == wanted)
+    }
+
+    /// Several manifests under one name, of which the platform's own is pulled.
+    pub fn is_index(&self) -> bool {
+        self.architectures.len() > 1
+    }
+
     /// The same content has the same digest in every registry.
     pub fn digest(&self) -> String {
         let content = Self {
