@@ -514,6 +514,12 @@ fn the_trace_is_who_changed_the_stack_last() {
     assert_eq!(of(&[None, Some(&other)]), OurTrace::None);
     assert_eq!(of(&[None, Some(&ours), Some(&other)]), OurTrace::Latest);
     assert_eq!(of(&[Some(&other), Some(&ours)]), OurTrace::Earlier);
+    // `aws cloudformation update-stack` gives no token unless it is asked to.
+    let by_hand = StackEvent {
+        resource_type: "AWS::CloudFormation::Stack".into(),
+        ..event(None)
+    };
+    assert_eq!(trace(&[by_hand, event(Some(&ours))], id), OurTrace::Earlier);
     assert_eq!(of(&[Some(&id.cancel_token()), Some(&ours)]), OurTrace::Latest);
     assert_eq!(of(&[Some(&id.delete_token())]), OurTrace::None);
 }

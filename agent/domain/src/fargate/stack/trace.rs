@@ -16,6 +16,9 @@ pub enum OurTrace {
     Earlier,
 }
 
+/// The type of the events that tell of the stack itself.
+const STACK: &str = "AWS::CloudFormation::Stack";
+
 /// Reads our trace out of the events, newest first.
 pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
     let (token, cancel) = (id.token(), id.cancel_token());
@@ -27,7 +30,11 @@ pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
     };
     // Continuing a roll-back goes on with somebody's change, and is none of its own.
     let continues = id.continue_token();
-    let tells = |event: &&StackEvent| event.token.as_ref().is_some_and(|token| *token != continues);
+    // A change without a token is somebody's all the same: its stack events tell.
+    let tells = |event: &&StackEvent| match &event.token {
+        Some(token) => *token != continues,
+        None => event.resource_type == STACK,
+    };
     match events.iter().find(tells) {
         Some(latest) if is_ours(latest) => OurTrace::Latest,
         _ if events.iter().any(is_ours) => OurTrace::Earlier,
@@ -59,7 +66,7 @@ pub fn continuation(events: &[StackEvent], id: OperationId) -> Continuation {
     let stuck = |event: &StackEvent| event.status == "UPDATE_ROLLBACK_FAILED";
     let last = events
         .iter()
-        .find(|event| event.resource_type == "AWS::CloudFormation::Stack");
+        .find(|event| event.resource_type == STACK);
     match last.filter(ours) {
         Some(last) if stuck(last) => Continuation::Failed,
         _ if events.iter().any(|event| ours(&event)) => Continuation::Sent,
