@@ -3,6 +3,7 @@
 
 use super::{
     definition::Project,
+    forms::Form,
     report::Report,
     template::{Amount, Scope, Switch, Template, Texts, Unresolved},
     yaml::Place,
@@ -17,6 +18,26 @@ pub struct Use {
 pub enum Wants {
     Text(Template),
     Texts(Texts),
+    /// Every one of them has this form.
+    Form {
+        what: String,
+        texts: Texts,
+        form: Form,
+    },
+    /// What the containers have of a size of the task, all of them together.
+    Share {
+        what: String,
+        /// "CPU units", "MiB".
+        unit: &'static str,
+        parts: Vec<Amount>,
+        whole: Amount,
+    },
+    /// It is off, since what it needs is not there.
+    Off {
+        switch: Switch,
+        message: String,
+        hint: String,
+    },
     Amount {
         what: String,
         amount: Amount,
@@ -120,6 +141,26 @@ impl Wants {
                 Err(why) => Some(why),
             },
             Self::Switch(switch) => switch.resolve(scope).err(),
+            // What cannot be filled is told by another use of the same place.
+            Self::Form { what, texts, form } => {
+                let texts = texts.resolve(scope).ok()?;
+                let (message, looks) = texts.iter().find_map(|text| form.fault(text))?;
+                return Some((format!("{what}: {message}"), looks.to_owned()));
+            }
+            Self::Share {
+                what,
+                unit,
+                parts,
+                whole,
+            } => return overfull(what, unit, parts, whole, scope),
+            Self::Off {
+                switch,
+                message,
+                hint,
+            } => {
+                let on = switch.resolve(scope).ok()?;
+                return on.then(|| (message.clone(), hint.clone()));
+            }
             Self::Rollout {
                 what,
                 desired,
@@ -186,6 +227,26 @@ fn memory_fault(what: &str, cpu: u32, memory: u32) -> Option<(String, String)> {
         (
             format!("{what}: Fargate has no tasks of {cpu} CPU units with {memory} MiB"),
             hint,
+        )
+    })
+}
+
+fn overfull(
+    what: &str,
+    unit: &str,
+    parts: &[Amount],
+    whole: &Amount,
+    scope: Scope<'_>,
+) -> Option<(String, String)> {
+    let mut sum = 0_u64;
+    for part in parts {
+        sum += u64::from(part.resolve(scope).ok()?);
+    }
+    let whole = whole.resolve(scope).ok()?;
+    (sum > u64::from(whole)).then(|| {
+        (
+            format!("{what}: the containers take {sum} {unit}, and the task has {whole}"),
+            "give the task more, or the containers less".to_owned(),
         )
     })
 }

@@ -45,7 +45,7 @@ pub static SERVICE: [Limit; 13] = [
     Limit {
         keys: &["servicediscovery", "serviceregistries", "cloudmap"],
         why: "Towline makes no service discovery",
-        instead: "link a load balancer (load_balancers), or add ServiceRegistries through overrides",
+        instead: "link a load balancer (load_balancers); other services then reach it by the load balancer's name",
     },
     Limit {
         keys: &["serviceconnect", "serviceconnectconfiguration", "vpclattice"],

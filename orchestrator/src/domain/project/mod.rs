@@ -7,6 +7,7 @@
 mod check;
 mod definition;
 mod fault;
+mod forms;
 mod limits;
 mod patch;
 mod read;

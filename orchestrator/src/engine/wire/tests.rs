@@ -96,14 +96,14 @@ fn values_are_filled_everywhere() {
         patches[0],
         (
             "service",
-            r#"{"ServiceName":"dev","PlacementConstraints":null,"EnableECSManagedTags":true}"#
+            r#"{"Properties":{"AvailabilityZoneRebalancing":null,"EnableExecuteCommand":false,"Role":"dev"}}"#
         )
     );
     assert_eq!(
         patches[1],
         (
             "task_definition",
-            r#"{"PidMode":"task","Volumes":[{"Name":"extra"}],"Cpu":1024}"#
+            r#"{"Properties":{"PidMode":"task","Volumes":[{"Name":"extra"}],"Cpu":1024}}"#
         )
     );
     assert_eq!(

@@ -9,6 +9,7 @@ use crate::domain::{
             Container, Link, ListenerRule, LoadBalancer, Protocol, ProtocolVersion, TargetHealthCheck,
             TargetProtocol,
         },
+        forms::Form,
         report::{self, Fields},
         template::Amount,
         yaml::Node,
@@ -81,7 +82,7 @@ impl<'a> Reading<'a> {
     fn link(&mut self, what: &str, node: &Node, fields: &Fields<'a>) -> Option<Link> {
         match (fields.get("target_group"), fields.get("listener_rule")) {
             (Some(group), None) => self
-                .template(group, &format!("{what}: target_group"))
+                .formed(group, &format!("{what}: target_group"), Form::TargetGroup)
                 .map(Link::TargetGroup),
             (None, Some(rule)) => self
                 .listener_rule(&format!("{what}: listener_rule"), rule)
@@ -135,9 +136,10 @@ impl<'a> Reading<'a> {
 
     fn listener_rule(&mut self, what: &str, node: &'a Node) -> Option<ListenerRule> {
         let fields = Fields::of(node, what, &RULE_KEYS, &mut self.report)?;
-        let [listener, vpc] = ["listener", "vpc"].map(|key| {
+        let forms = [("listener", Form::Listener), ("vpc", Form::Vpc)];
+        let [listener, vpc] = forms.map(|(key, form)| {
             let node = fields.need(key, &mut self.report)?;
-            self.template(node, &format!("{what}: {key}"))
+            self.formed(node, &format!("{what}: {key}"), form)
         });
         if fields.get("hosts").is_none() && fields.get("paths").is_none() {
             self.report
@@ -184,7 +186,7 @@ impl<'a> Reading<'a> {
     fn target_health_check(&mut self, what: &str, node: &'a Node) -> Option<TargetHealthCheck> {
         let fields = Fields::of(node, what, &HEALTH_KEYS, &mut self.report)?;
         let read = TargetHealthCheck {
-            path: self.optional_template(&fields, "path", what),
+            path: self.optional_formed(&fields, "path", what, Form::Path),
             matcher: self.optional_template(&fields, "matcher", what),
             interval: self.optional_number(&fields, "interval", what, 5, 300),
             timeout: self.optional_number(&fields, "timeout", what, 2, 120),

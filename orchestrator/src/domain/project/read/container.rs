@@ -8,8 +8,10 @@ use crate::domain::{
     project::{
         check::Allowed,
         definition::{AppProtocol, Condition, Container, HealthCheck, Port, Protocol, RestartPolicy},
+        forms::Form,
         limits,
         report::{self, Fields},
+        template::{Template, Texts},
         yaml::{Kind, Node},
     },
 };
@@ -79,7 +81,7 @@ impl<'a> Reading<'a> {
             memory_reservation,
             ports: self.ports(what, &fields),
             environment: self.map_of(&fields, "environment", what),
-            secrets: self.map_of(&fields, "secrets", what),
+            secrets: self.secrets(&fields, "secrets", what),
             depends_on: self.depends_on(what, fields.get("depends_on")),
             entry_point: self.templates(fields.get("entry_point"), &format!("{what}: entry_point")),
             command: self.templates(fields.get("command"), &format!("{what}: command")),
@@ -88,8 +90,15 @@ impl<'a> Reading<'a> {
             health_check: fields
                 .get("health_check")
                 .and_then(|node| self.health_check(what, node)),
-            environment_files: self.optional_texts(&fields, "environment_files", what),
-            repository_credentials: self.optional_template(&fields, "repository_credentials", what),
+            environment_files: fields.get("environment_files").and_then(|node| {
+                self.formed_texts(node, &format!("{what}: environment_files"), Form::EnvironmentFile)
+            }),
+            repository_credentials: self.optional_formed(
+                &fields,
+                "repository_credentials",
+                what,
+                Form::Credentials,
+            ),
             readonly_root_filesystem: self.flag(&fields, "readonly_root_filesystem", what),
             mounts: self.mounts(what, &fields),
             volumes_from: self.volumes_from(what, &fields),
@@ -122,8 +131,28 @@ impl<'a> Reading<'a> {
         fields: &Fields<'a>,
         key: &str,
         what: &str,
-    ) -> IndexMap<String, crate::domain::project::Template> {
+    ) -> IndexMap<String, Template> {
         self.template_map(fields.get(key), &format!("{what}: {key}"))
+    }
+
+    /// A map of references to secrets and parameters.
+    pub(super) fn secrets(
+        &mut self,
+        fields: &Fields<'a>,
+        key: &str,
+        what: &str,
+    ) -> IndexMap<String, Template> {
+        let all = self.map_of(fields, key, what);
+        if let Some(Kind::Map(entries)) = fields.get(key).map(|node| &node.kind) {
+            for entry in entries {
+                if let Some(template) = all.get(&entry.key) {
+                    let texts = Texts::Items(vec![template.clone()]);
+                    let what = format!("{what}: {key}: {}", entry.key);
+                    self.has_form(&entry.value, &what, texts, Form::Secret);
+                }
+            }
+        }
+        all
     }
 
     fn fargate_image<T: std::str::FromStr>(&mut self, node: &Node, what: &str) -> Option<T> {
@@ -257,11 +286,16 @@ impl<'a> Reading<'a> {
         };
         if let Kind::List(items) = &command.kind {
             let first = items.first().and_then(super::whole::scalar);
-            if !matches!(first, Some("CMD" | "CMD-SHELL")) || items.len() < 2 {
+            let fits = match first {
+                Some("CMD") => items.len() > 1,
+                Some("CMD-SHELL") => items.len() == 2,
+                _ => false,
+            };
+            if !fits {
                 self.report
                     .error(
                         command.at,
-                        format!("{what}: command begins with CMD or CMD-SHELL, and the command follows"),
+                        format!("{what}: command begins with CMD and the words of the command, or with CMD-SHELL and one line for the shell"),
                     )
                     .hint("[\"CMD-SHELL\", \"curl -f http://localhost:8080/health || exit 1\"]");
             }

@@ -9,6 +9,7 @@ use crate::domain::project::{
         Architecture, CapacityProvider, Container, FargateService, Link, Network, OverriddenResource,
         Provider, Rebalancing, TagPropagation,
     },
+    forms::Form,
     report::Fields,
     template::{Amount, Switch, Template},
     yaml::{Kind, Node},
@@ -79,8 +80,8 @@ impl<'a> Reading<'a> {
         let read = FargateService {
             stack: self.optional_template(fields, "stack", what),
             adopt: self.optional_switch(fields, "adopt", what),
-            task_role: self.optional_template(fields, "task_role", what),
-            execution_role: self.optional_template(fields, "execution_role", what),
+            task_role: self.optional_formed(fields, "task_role", what, Form::Role),
+            execution_role: self.optional_formed(fields, "execution_role", what, Form::Role),
             tags: self.tags(what, fields.get("tags")),
             architecture: self
                 .optional_word(fields, "architecture", what, &architectures)
@@ -91,7 +92,7 @@ impl<'a> Reading<'a> {
                 what,
                 Allowed::Range(21, 200),
             ),
-            platform_version: self.optional_template(fields, "platform_version", what),
+            platform_version: self.optional_formed(fields, "platform_version", what, Form::PlatformVersion),
             execute_command: self.optional_switch(fields, "execute_command", what),
             capacity_providers: self.capacity_providers(what, fields),
             health_check_grace_period: self.optional_amount(
@@ -186,9 +187,13 @@ impl<'a> Reading<'a> {
         let what = format!("{what}: network");
         let known = ["subnets", "security_groups", "assign_public_ip"];
         let fields = Fields::of(node, &what, &known, &mut self.report)?;
-        let [subnets, security_groups] = ["subnets", "security_groups"].map(|key| {
+        let forms = [
+            ("subnets", Form::Subnet),
+            ("security_groups", Form::SecurityGroup),
+        ];
+        let [subnets, security_groups] = forms.map(|(key, form)| {
             let node = fields.need(key, &mut self.report)?;
-            self.texts(node, &format!("{what}: {key}"))
+            self.formed_texts(node, &format!("{what}: {key}"), form)
         });
         let public = self.optional_switch(&fields, "assign_public_ip", &what);
         Some(Network {
@@ -253,17 +258,16 @@ impl<'a> Reading<'a> {
                 )
                 .hint("leave one of the two out");
         }
-        let is_checked = |it: &Container| it.health_check.is_some();
-        if let Some(node) = fields.get("health_check_grace_period")
-            && read.load_balancers.is_empty()
-            && !read.containers.iter().any(is_checked)
-        {
+        if let (Some(node), true) = (
+            fields.get("health_check_grace_period"),
+            read.load_balancers.is_empty(),
+        ) {
             self.report
-                .warning(
+                .error(
                     node.at,
-                    format!("{what}: health_check_grace_period does nothing without a health check"),
+                    format!("{what}: health_check_grace_period needs load_balancers"),
                 )
-                .hint("it counts for load_balancers, and for a container's health_check");
+                .hint("for a container's own health check there is start_period");
         }
         if let Some(node) = fields.get("availability_zone_rebalancing")
             && read.availability_zone_rebalancing == Some(Rebalancing::Enabled)
@@ -276,7 +280,66 @@ impl<'a> Reading<'a> {
                 )
                 .hint("raise maximum_percent");
         }
+        self.check_task_role(what, fields, read);
+        self.check_shares(what, fields, read);
         self.check_overrides(what, fields, read);
+    }
+
+    /// What acts with the task role needs one.
+    fn check_task_role(&mut self, what: &str, fields: &Fields<'a>, read: &FargateService) {
+        if read.task_role.is_some() {
+            return;
+        }
+        if let (Some(node), Some(switch)) = (fields.get("execute_command"), &read.execute_command) {
+            self.uses.push(Use {
+                at: node.at,
+                wants: Wants::Off {
+                    switch: switch.clone(),
+                    message: format!("{what}: execute_command acts with the task role, and there is none"),
+                    hint: "give a task_role that may ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel".to_owned(),
+                },
+            });
+        }
+        let Some(Kind::List(items)) = fields.get("volumes").map(|node| &node.kind) else {
+            return;
+        };
+        for (volume, node) in read.volumes.iter().zip(items) {
+            if volume.efs.as_ref().is_some_and(|efs| efs.iam) {
+                self.report
+                    .error(
+                        node.at,
+                        format!(
+                            "{what}: volume {} uses the task role (iam), and there is none",
+                            volume.name
+                        ),
+                    )
+                    .hint("give a task_role");
+            }
+        }
+    }
+
+    /// A task has at least what its containers take.
+    fn check_shares(&mut self, what: &str, fields: &Fields<'a>, read: &FargateService) {
+        let cpu = read.containers.iter().filter_map(|it| it.cpu.clone()).collect();
+        let reserved = |it: &Container| it.memory_reservation.clone().or_else(|| it.memory.clone());
+        let memory = read.containers.iter().filter_map(reserved).collect();
+        let shares = [
+            ("cpu", "CPU units", cpu, &read.cpu),
+            ("memory", "MiB", memory, &read.memory),
+        ];
+        for (key, unit, parts, whole) in shares {
+            if let Some(node) = fields.get(key) {
+                self.uses.push(Use {
+                    at: node.at,
+                    wants: Wants::Share {
+                        what: what.to_owned(),
+                        unit,
+                        parts,
+                        whole: whole.clone(),
+                    },
+                });
+            }
+        }
     }
 
     fn check_overrides(&mut self, what: &str, fields: &Fields<'a>, read: &FargateService) {

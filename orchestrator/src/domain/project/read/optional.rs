@@ -4,8 +4,9 @@
 use super::{Reading, word};
 use crate::domain::project::{
     check::{Allowed, Use, Wants},
+    forms::Form,
     report::{self, Fields},
-    template::{Amount, Switch, Texts},
+    template::{Amount, Switch, Template, Texts},
     yaml::{Kind, Node},
 };
 
@@ -127,6 +128,50 @@ impl<'a> Reading<'a> {
     pub(super) fn optional_texts(&mut self, fields: &Fields<'a>, key: &str, what: &str) -> Option<Texts> {
         let node = fields.get(key)?;
         self.texts(node, &format!("{what}: {key}"))
+    }
+
+    /// A template whose filled text has a form.
+    pub(super) fn formed(&mut self, node: &Node, what: &str, form: Form) -> Option<Template> {
+        let template = self.template(node, what)?;
+        self.has_form(node, what, Texts::Items(vec![template.clone()]), form);
+        Some(template)
+    }
+
+    pub(super) fn optional_formed(
+        &mut self,
+        fields: &Fields<'a>,
+        key: &str,
+        what: &str,
+        form: Form,
+    ) -> Option<Template> {
+        let node = fields.get(key)?;
+        self.formed(node, &format!("{what}: {key}"), form)
+    }
+
+    /// Notes that filled texts have a form.
+    pub(super) fn has_form(&mut self, node: &Node, what: &str, texts: Texts, form: Form) {
+        self.uses.push(Use {
+            at: node.at,
+            wants: Wants::Form {
+                what: what.to_owned(),
+                texts,
+                form,
+            },
+        });
+    }
+
+    /// A list of texts that have a form, or one hole that brings the list.
+    pub(super) fn formed_texts(&mut self, node: &'a Node, what: &str, form: Form) -> Option<Texts> {
+        let texts = self.texts(node, what)?;
+        match (&texts, &node.kind) {
+            (Texts::Items(templates), Kind::List(nodes)) if templates.len() == nodes.len() => {
+                for (template, node) in templates.iter().zip(nodes) {
+                    self.has_form(node, what, Texts::Items(vec![template.clone()]), form);
+                }
+            }
+            _ => self.has_form(node, what, texts.clone(), form),
+        }
+        Some(texts)
     }
 
     /// The items of a list that may be left out.

@@ -14,6 +14,28 @@ use crate::domain::project::{
     yaml::{Kind, Node},
 };
 
+/// The members of a resource that a patch may have.
+const PATCHED: [&str; 6] = [
+    "Properties",
+    "DependsOn",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "Metadata",
+    "UpdatePolicy",
+];
+
+/// The properties by which the rest of the template, and Towline, know a resource.
+fn fixed(resource: OverriddenResource) -> &'static [&'static str] {
+    match resource {
+        OverriddenResource::Service => &["ServiceName", "Cluster", "TaskDefinition", "Tags"],
+        OverriddenResource::TaskDefinition => &["Family", "RequiresCompatibilities", "NetworkMode", "Tags"],
+        OverriddenResource::LogGroup => &["LogGroupName"],
+        OverriddenResource::ExecutionRole
+        | OverriddenResource::TargetGroup
+        | OverriddenResource::ListenerRule => &["Tags"],
+    }
+}
+
 impl<'a> Reading<'a> {
     pub(super) fn rollout(&mut self, what: &str, fields: &Fields<'a>, desired: Option<&Amount>) -> Rollout {
         let minimum = self.optional_amount(fields, "minimum_healthy_percent", what, Allowed::Range(0, 100));
@@ -57,7 +79,7 @@ impl<'a> Reading<'a> {
             enabled: self.optional_boolean(&fields, "enabled", &what),
             rollback: self.optional_boolean(&fields, "rollback", &what),
             threshold_percent: self.optional_number(&fields, "threshold_percent", &what, 1, 100),
-            threshold_count: self.optional_number(&fields, "threshold_count", &what, 1, u32::MAX),
+            threshold_count: self.optional_number(&fields, "threshold_count", &what, 1, 5000),
             reset_on_healthy_task: self.optional_boolean(&fields, "reset_on_healthy_task", &what),
         };
         if let (Some(node), Some(_)) = (fields.get("threshold_count"), read.threshold_percent) {
@@ -119,13 +141,30 @@ impl<'a> Reading<'a> {
                 continue;
             };
             let what = format!("{what}: {word}");
-            if report::map(node, &what, &mut self.report).is_some()
+            if Fields::of(node, &what, &PATCHED, &mut self.report).is_some()
                 && let Some(patch) = self.patch(&what, node)
             {
                 all.insert(resource, patch);
             }
+            if let Some(properties) = super::whole::field(node, "Properties") {
+                self.check_properties(&format!("{what}: Properties"), resource, properties);
+            }
         }
         all
+    }
+
+    fn check_properties(&mut self, what: &str, resource: OverriddenResource, node: &'a Node) {
+        for entry in report::map(node, what, &mut self.report).unwrap_or_default() {
+            if fixed(resource).contains(&entry.key.as_str()) {
+                self.report.error(
+                    entry.key_at,
+                    format!(
+                        "{what}: {} is not to be patched: the rest of the template stands on it",
+                        entry.key
+                    ),
+                );
+            }
+        }
     }
 
     fn patch(&mut self, what: &str, node: &'a Node) -> Option<Patch> {

@@ -3,6 +3,7 @@
 use super::{Reading, word};
 use crate::domain::project::{
     definition::{Container, Efs, Linux, LogDriver, Logging, Mount, Ulimit, Volume, VolumesFrom},
+    forms::Form,
     limits,
     report::{self, Fields},
     yaml::{Kind, Node},
@@ -71,11 +72,11 @@ impl<'a> Reading<'a> {
         let fields = Fields::of(node, &what, &EFS_KEYS, &mut self.report)?;
         fields.need("file_system", &mut self.report)?;
         let read = Efs {
-            root_directory: self.optional_template(&fields, "root_directory", &what),
+            root_directory: self.optional_formed(&fields, "root_directory", &what, Form::Path),
             transit_encryption: self.flag(&fields, "transit_encryption", &what),
-            access_point: self.optional_template(&fields, "access_point", &what),
+            access_point: self.optional_formed(&fields, "access_point", &what, Form::AccessPoint),
             iam: self.flag(&fields, "iam", &what),
-            file_system: self.optional_template(&fields, "file_system", &what)?,
+            file_system: self.optional_formed(&fields, "file_system", &what, Form::FileSystem)?,
         };
         let unencrypted = [("access_point", read.access_point.is_some()), ("iam", read.iam)];
         for (key, asked) in unencrypted {
@@ -108,7 +109,8 @@ impl<'a> Reading<'a> {
                     ["volume", "container_path"].map(|key| fields.need(key, &mut self.report));
                 let volume = volume
                     .and_then(|node| report::parsed(node, &format!("{what}: volume"), &mut self.report));
-                let path = path.and_then(|node| self.template(node, &format!("{what}: container_path")));
+                let path =
+                    path.and_then(|node| self.formed(node, &format!("{what}: container_path"), Form::Path));
                 Some(Mount {
                     read_only: self.flag(&fields, "read_only", &what),
                     volume: volume?,
@@ -194,7 +196,7 @@ impl<'a> Reading<'a> {
             .and_then(|node| self.driver(&what, node));
         let read = Logging {
             options: self.map_of(&fields, "options", &what),
-            secret_options: self.map_of(&fields, "secret_options", &what),
+            secret_options: self.secrets(&fields, "secret_options", &what),
             driver: driver?,
         };
         if read.driver == LogDriver::None {

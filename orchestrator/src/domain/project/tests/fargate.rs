@@ -65,11 +65,7 @@ fn what_the_reader_refuses_the_schema_refuses() {
             "app_protocol: §http, protocol",
             "app_protocol needs a name",
         ),
-        (
-            "[\"CMD-SHELL\", \"curl",
-            "§[\"curl",
-            "begins with CMD or CMD-SHELL",
-        ),
+        ("[\"CMD-SHELL\", \"curl", "§[\"curl", "begins with CMD"),
         (
             "interval: 10",
             "interval: §2",
@@ -93,11 +89,6 @@ fn what_the_reader_refuses_the_schema_refuses() {
             "execute_command: \"${environment.shell}\"",
             "execute_command: §maybe",
             "must be true or false",
-        ),
-        (
-            "health_check_grace_period: 120",
-            "health_check_grace_period: §2m",
-            "must be a whole number",
         ),
         (
             "depends_on: { app: healthy }",
@@ -308,24 +299,126 @@ fn what_is_not_offered_is_told_by_name() {
 }
 
 #[test]
+fn a_text_without_the_form_that_aws_knows_is_told_with_its_targets() {
+    let of = |from, to, words| one_fault_of(SIMPLE, from, to, words);
+    of(
+        "subnets: [subnet-0d10000000000000a, ",
+        "subnets: [§net-1, ",
+        "subnets: \"net-1\" is no id of a subnet on target 111111111111/eu-west-1/main (dev) [subnet-...]",
+    );
+    of(
+        "target_group: arn:aws:elasticloadbalancing:eu-west-1:111111111111:targetgroup/web/73e2d6bc24d8a067",
+        "target_group: §web",
+        "is no ARN of a target group",
+    );
+    of(
+        "    cpu: 256\n",
+        "    cpu: 256\n    task_role: §catalog-task\n",
+        "[arn:aws:iam::ACCOUNT:role/NAME]",
+    );
+    of(
+        "    cpu: 256\n",
+        "    cpu: 256\n    platform_version: §1.3.0\n",
+        "is no platform version that Fargate starts tasks on",
+    );
+    of(
+        "        ports: [8080]\n",
+        "        ports: [8080]\n        secrets: { DB: §hunter2 }\n",
+        "the value of a secret never goes here",
+    );
+    one_place(
+        RULE,
+        "          vpc: \"${target.vpc}\"",
+        "          vpc: §\"${target.web_sg}\"",
+        "is no id of a VPC",
+    );
+}
+
+#[test]
+fn what_something_else_is_needed_for_is_told() {
+    let of = |from, to, words| one_fault_of(SIMPLE, from, to, words);
+    of(
+        "    cpu: 256\n",
+        "    execute_command: §true\n    cpu: 256\n",
+        "execute_command acts with the task role, and there is none",
+    );
+    let text = SIMPLE.replace(
+        "        ports: [8080]\n",
+        "        ports: [8080]\n        cpu: 300\n        memory: 513\n",
+    );
+    let told: Vec<String> = parse(&text, "f")
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let on = "on target 111111111111/eu-west-1/main (dev)";
+    assert_eq!(
+        told,
+        [
+            format!("f:19:10: service hello: the containers take 300 CPU units, and the task has 256 {on}"),
+            format!("f:20:13: service hello: the containers take 513 MiB, and the task has 512 {on}"),
+        ]
+    );
+    let links = SIMPLE.find("    load_balancers:").unwrap();
+    let end = SIMPLE.find("environments:").unwrap();
+    let text = format!(
+        "{}    health_check_grace_period: 10\n\n{}",
+        &SIMPLE[..links],
+        &SIMPLE[end..]
+    );
+    let faults = parse(&text, "f").unwrap_err();
+    assert!(
+        faults[0]
+            .message
+            .contains("health_check_grace_period needs load_balancers"),
+        "{faults:?}"
+    );
+    let text = CONTAINERS
+        .lines()
+        .filter(|line| !line.contains("task_role"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let faults = parse(&text, "f").unwrap_err();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[1]
+            .message
+            .contains("volume media uses the task role (iam)"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn overrides_are_of_what_the_stack_makes() {
     one_fault_of(
         WHOLE,
-        "      log_group: { KmsKeyId",
-        "      §execution_role: { Path: /x/ }\n      log_group: { KmsKeyId",
+        "      log_group: { Properties",
+        "      §execution_role: { Properties: { Path: /x/ } }\n      log_group: { Properties",
         "the stack makes no execution_role: execution_role names one that exists",
     );
     one_fault_of(
         WHOLE,
-        "      log_group: { KmsKeyId",
-        "      §loggroup: { KmsKeyId",
+        "      log_group: { Properties",
+        "      §loggroup: { Properties",
         "did you mean log_group?",
     );
     one_fault_of(
         WHOLE,
-        "target_group: { Port: 8081 }",
+        "target_group: { Properties: { Port: 8081 } }",
         "target_group: §8081",
         "must be a map",
+    );
+    one_fault_of(
+        WHOLE,
+        "target_group: { Properties: { Port: 8081 } }",
+        "target_group: { §Port: 8081 }",
+        "[known here: Properties,",
+    );
+    one_fault_of(
+        WHOLE,
+        "listener_rule: { Properties: { Priority: 7 } }",
+        "listener_rule: { Properties: { §Tags: [] } }",
+        "Tags is not to be patched",
     );
 }
 
