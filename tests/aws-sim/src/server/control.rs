@@ -34,7 +34,7 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     if let ["blobs", digest] = segments[..] {
-        return blob(digest);
+        return blob(digest, parts.uri.query());
     }
     let reply = match (&parts.method, &segments[..]) {
         (&Method::GET, ["effects"]) => Ok(json!(shared.effects.after(number("after").unwrap_or(0)))),
@@ -74,7 +74,10 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
 }
 
 /// What a registry's download URL leads to.
-fn blob(digest: &str) -> Response<Full<Bytes>> {
+fn blob(digest: &str, query: Option<&str>) -> Response<Full<Bytes>> {
+    if query != Some(ecr::SIGNED) {
+        return respond(403, "text/plain; charset=utf-8", "AccessDenied".to_owned(), "");
+    }
     match ecr::blob(digest) {
         Some(blob) => respond(200, "application/octet-stream", blob, ""),
         None => respond(404, "text/plain; charset=utf-8", "NoSuchKey".to_owned(), ""),

@@ -123,6 +123,12 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
             json!("arn:aws:iam::111111111111:role/gone"),
             "ECS was unable to assume the role",
         ),
+        // It is there, and trusts somebody else.
+        (
+            "executionRoleArn",
+            json!("arn:aws:iam::111111111111:role/shop-instance"),
+            "ECS was unable to assume the role",
+        ),
         (
             "secrets",
             json!([{"name": "A", "valueFrom": "arn:aws:secretsmanager:eu-west-1:111111111111:secret:gone-aaaaaa"}]),
@@ -153,6 +159,35 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
         let reason = stopped[0]["stoppedReason"].as_str().unwrap().to_owned();
         assert!(reason.starts_with(words), "{reason}");
         assert_eq!(stopped[0]["stopCode"], "TaskFailedToStart");
+    }
+}
+
+#[test]
+fn an_image_for_another_cpu_is_not_found_in_an_index_and_does_not_start_by_itself() {
+    let mut shop = Shop::open();
+    let both = json!({"repository": "shop/orders", "tag": "both", "architectures": ["amd64", "riscv64"]});
+    shop.0.images.add(serde_json::from_value(both).unwrap());
+    for (tag, reason) in [
+        ("1.0.0", "Essential container"),
+        ("both", "CannotPullContainerError"),
+    ] {
+        let image = Shop::image("shop/orders", tag);
+        let definition = json!({
+            "family": tag.replace('.', "-"),
+            "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+            "containerDefinitions": [{"name": "a", "image": image, "memory": 64, "essential": true}],
+        });
+        let made = shop.call("RegisterTaskDefinition", definition);
+        let arn = &made["taskDefinition"]["taskDefinitionArn"];
+        let name = format!("arm-{}", tag.replace('.', "-"));
+        shop.call(
+            "CreateService",
+            json!({"cluster": "main", "launchType": "EC2", "serviceName": name, "taskDefinition": arn, "desiredCount": 1}),
+        );
+        shop.pass(30.0);
+        let stopped = shop.stopped_tasks(&name);
+        let found = stopped[0]["stoppedReason"].as_str().unwrap();
+        assert!(found.starts_with(reason), "{tag}: {found}");
     }
 }
 
