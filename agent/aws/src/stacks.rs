@@ -72,9 +72,11 @@ impl Stacks for Aws {
             .get_template_summary()
             .stack_name(stack);
         match answer(call.send().await, &format!("stack {stack}")) {
-            Ok(summary) => Ok(summary
-                .metadata()
-                .and_then(|text| serde_json::from_str(text).ok())),
+            Ok(summary) => match summary.metadata() {
+                Some(text) => Ok(serde_json::from_str(text).ok()),
+                // A template without any, or an AWS that leaves it out of its summary.
+                None => self.metadata_of_body(region, stack).await,
+            },
             Err(CallError::Missing { .. }) => Ok(None),
             // A stack of which no change set was executed yet has no template.
             Err(CallError::Refused { message, .. }) if message.contains("REVIEW_IN_PROGRESS") => Ok(None),
@@ -92,6 +94,15 @@ impl Stacks for Aws {
             .template_stage(types::TemplateStage::Original);
         let found = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
         Ok(found.and_then(|found| found.template_body().map(str::to_owned)))
+    }
+}
+
+impl Aws {
+    /// The Metadata that stands in the stack's template itself.
+    async fn metadata_of_body(&self, region: &str, stack: &str) -> Answer<Option<Value>> {
+        let body = self.template_body(region, stack).await?;
+        let template: Option<Value> = body.and_then(|body| serde_json::from_str(&body).ok());
+        Ok(template.and_then(|template| template.get("Metadata").cloned()))
     }
 }
 
