@@ -28,7 +28,7 @@ const fn case(name: &'static str, run: fn(&Bench) -> Result<(), String>) -> Case
 }
 
 /// Every case.
-pub const CASES: [Case; 15] = [
+pub const CASES: [Case; 16] = [
     case("create", create),
     case("update", update),
     case("no-op", no_op),
@@ -47,6 +47,7 @@ pub const CASES: [Case; 15] = [
     case("secrets", secrets),
     case("processor architecture", architecture),
     case("ephemeral storage", ephemeral_storage),
+    case("a network beside another", other_network),
 ];
 
 const FIRST: &str = "public.ecr.aws/docker/library/nginx:1.28";
@@ -282,6 +283,8 @@ fn dependencies(bench: &Bench) -> Result<(), String> {
 
 fn secrets(bench: &Bench) -> Result<(), String> {
     let mut spec = bench.spec("secrets", FIRST);
+    let parameter = json!({ "Name": "db", "Type": "SecureString", "Value": "secret" });
+    bench.emulator.json("ssm", "PutParameter", &parameter);
     let arn = format!("arn:aws:ssm:{REGION}:{}:parameter/db", crate::emulator::ACCOUNT);
     spec.containers[0].secrets = [("DB".to_owned(), arn)].into();
     bench.deploys_and_reads(spec)
@@ -305,4 +308,15 @@ fn ephemeral_storage(bench: &Bench) -> Result<(), String> {
     let definition = bench.emulator.task_definition("storage");
     let found = &definition["ephemeralStorage"]["sizeInGiB"];
     ensure(found == 40, || format!("the task's ephemeral storage is {found}"))
+}
+
+fn other_network(bench: &Bench) -> Result<(), String> {
+    let (subnet, group) = bench.emulator.another_network();
+    let mut spec = bench.spec("network", FIRST);
+    spec.network = Some(NetworkSpec {
+        subnets: vec![subnet],
+        security_groups: vec![group],
+        ..Default::default()
+    });
+    bench.deploys(spec, Verdict::Succeeded).map(drop)
 }

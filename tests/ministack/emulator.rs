@@ -52,26 +52,31 @@ impl Emulator {
         emulator
     }
 
+    /// A cluster; the network is the one that every account begins with.
     fn furnish(&mut self) {
-        self.json(
-            "ecs",
-            "CreateCluster",
-            &serde_json::json!({ "clusterName": CLUSTER }),
-        );
+        let cluster = serde_json::json!({ "clusterName": CLUSTER });
+        self.json("ecs", "CreateCluster", &cluster);
+        let found = self.query("ec2", "2016-11-15", &[("Action", "DescribeSubnets")]);
+        self.subnet = element(&found, "subnetId").expect("a subnet");
+        let found = self.query("ec2", "2016-11-15", &[("Action", "DescribeSecurityGroups")]);
+        self.security_group = element(&found, "groupId").expect("a security group");
+    }
+
+    /// Makes a VPC beside the first; a subnet and a security group in it.
+    pub fn another_network(&self) -> (String, String) {
         let vpc = self.ec2(&[("Action", "CreateVpc"), ("CidrBlock", "10.9.0.0/16")], "vpcId");
         let subnet = [
             ("Action", "CreateSubnet"),
             ("VpcId", &vpc),
             ("CidrBlock", "10.9.1.0/24"),
         ];
-        self.subnet = self.ec2(&subnet, "subnetId");
         let group = [
             ("Action", "CreateSecurityGroup"),
             ("VpcId", &vpc),
             ("GroupName", "web"),
             ("GroupDescription", "web"),
         ];
-        self.security_group = self.ec2(&group, "groupId");
+        (self.ec2(&subnet, "subnetId"), self.ec2(&group, "groupId"))
     }
 
     /// The version that it says it is.
@@ -112,7 +117,7 @@ impl Emulator {
     pub fn json(&self, service: &str, action: &str, input: &Value) -> Value {
         let prefix = match service {
             "ecs" => "AmazonEC2ContainerServiceV20141113",
-            "logs" => "Logs_20140328",
+            "ssm" => "AmazonSSM",
             other => panic!("no target prefix for {other}"),
         };
         let mut answer = ureq::post(&self.url)

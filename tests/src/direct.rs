@@ -47,10 +47,23 @@ impl Outcome {
     pub fn words(&self) -> String {
         let finished = &self.finished;
         let verdict = finished.verdict().as_str_name();
+        let steps: Vec<&str> = self.events.iter().filter_map(detail).collect();
         format!(
-            "{verdict} {}: {} {}",
-            finished.reason, finished.summary, finished.hint
+            "{verdict} {}: {} {}\n    {}",
+            finished.reason,
+            finished.summary,
+            finished.hint,
+            steps.join("\n    ")
         )
+    }
+}
+
+/// What a step or a finding says.
+fn detail(event: &OperationEvent) -> Option<&str> {
+    match event.event.as_ref()? {
+        Event::StepChanged(changed) => Some(&changed.detail),
+        Event::Finding(finding) => Some(&finding.message),
+        _ => None,
     }
 }
 
