@@ -5,6 +5,8 @@
 
 mod detail;
 mod refused;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};

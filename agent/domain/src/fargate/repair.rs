@@ -130,3 +130,6 @@ fn busy(view: &RepairView<'_>, deployment_id: String) -> RepairDecision {
         "wait until that deployment has ended, then force another one",
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,9 +64,7 @@ pub fn continuation(events: &[StackEvent], id: OperationId) -> Continuation {
     let token = id.continue_token();
     let ours = |event: &&StackEvent| event.token.as_deref() == Some(&token);
     let stuck = |event: &StackEvent| event.status == "UPDATE_ROLLBACK_FAILED";
-    let last = events
-        .iter()
-        .find(|event| event.resource_type == STACK);
+    let last = events.iter().find(|event| event.resource_type == STACK);
     match last.filter(ours) {
         Some(last) if stuck(last) => Continuation::Failed,
         _ if events.iter().any(|event| ours(&event)) => Continuation::Sent,
