@@ -24,6 +24,7 @@ def run(simulator):
     stack.is_deleted()
     first_create_fails(simulator)
     directly(simulator)
+    with_a_rule(simulator)
 
 
 def template(simulator, image, family="shop-web", group=True, **task):
@@ -214,12 +215,30 @@ class Stack:
         changes = {c["ResourceChange"]["LogicalResourceId"]: c["ResourceChange"] for c in found["Changes"]}
         self.report.expect("two resources change", sorted(changes) == ["Service", "Task"], str(sorted(changes)))
         self.report.expect("the task definition is replaced", changes["Task"]["Replacement"] == "True")
+        self.says_each_value()
         self.change("other", "UPDATE", template(self.simulator, CRASHING))
         self.cloudformation.list_change_sets(StackName=self.name)
         self.cloudformation.delete_change_set(StackName=self.name, ChangeSetName="towline-other")
         self.execute("update")
         self.ends_as("update", "UPDATE_COMPLETE")
         self.report.expect("it runs the new image", self.images() == [f"{ECR}/shop/web:{BETTER}"])
+
+    def says_each_value(self):
+        """The change set once more, with what is asked for only here."""
+        found = self.cloudformation.describe_change_set(
+            StackName=self.name, ChangeSetName="towline-update", IncludePropertyValues=True
+        )
+        changes = {c["ResourceChange"]["LogicalResourceId"]: c["ResourceChange"] for c in found["Changes"]}
+        targets = [d["Target"] for d in changes["Task"]["Details"]]
+        image = next(t for t in targets if t["Path"] == "/Properties/ContainerDefinitions/0/Image")
+        self.report.expect(
+            "both values of the image",
+            (image["BeforeValue"], image["AfterValue"], image["AttributeChangeType"], image["RequiresRecreation"])
+            == (f"{ECR}/shop/web:{GOOD}", f"{ECR}/shop/web:{BETTER}", "Modify", "Always"),
+            str(image),
+        )
+        context = json.loads(changes["Task"]["AfterContext"])
+        self.report.expect("the context is JSON", context["Properties"]["Family"] == "shop-web")
 
     def has_nothing_to_change(self):
         body = template(self.simulator, BETTER)
@@ -333,3 +352,71 @@ def directly(simulator):
     stack.ends_as("unstuck", "UPDATE_ROLLBACK_COMPLETE")
     cloudformation.delete_stack(StackName="shop-direct")
     stack.ends_as("direct delete", "DELETE_COMPLETE", first["StackId"])
+
+
+LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:111111111111:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2"
+
+
+def with_a_rule(simulator):
+    """A target group and a listener rule of the stack's own: healthy targets, changes in place, the end."""
+    elb = simulator.client("elbv2")
+    stack = Stack(simulator, "shop-ruled")
+    body = json.loads(template(simulator, GOOD, family="shop-ruled", group=False))
+    vpc = simulator.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    body["Resources"]["Group"] = {
+        "Type": "AWS::ElasticLoadBalancingV2::TargetGroup",
+        "Properties": {
+            "VpcId": vpc,
+            "Port": 8080,
+            "Protocol": "HTTP",
+            "TargetType": "ip",
+            "HealthCheckIntervalSeconds": 10,
+            "HealthyThresholdCount": 2,
+            "TargetGroupAttributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "30"}],
+        },
+    }
+    body["Resources"]["Rule"] = {
+        "Type": "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "Properties": {
+            "ListenerArn": LISTENER,
+            "Priority": 4711,
+            "Conditions": [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/ruled/*"]}}],
+            "Actions": [{"Type": "forward", "TargetGroupArn": {"Ref": "Group"}}],
+        },
+    }
+    service = body["Resources"]["Service"]
+    service["DependsOn"] = ["Rule"]
+    service["Properties"]["LoadBalancers"] = [
+        {"ContainerName": "web", "ContainerPort": 8080, "TargetGroupArn": {"Ref": "Group"}}
+    ]
+    role = "arn:aws:iam::111111111111:role/towline-cloudformation"
+    simulator.refused(
+        "a service role that is not there",
+        "ValidationError",
+        stack.change,
+        step="no-role",
+        kind="CREATE",
+        body=json.dumps(body),
+        RoleARN=role + "-none",
+    )
+    stack.change("ruled", "CREATE", json.dumps(body), RoleARN=role)
+    stack.execute("ruled")
+    stack.ends_as("ruled", "CREATE_COMPLETE")
+    resources = stack.cloudformation.describe_stack_resources(StackName="shop-ruled")["StackResources"]
+    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+    health = elb.describe_target_health(TargetGroupArn=physical["Group"])["TargetHealthDescriptions"]
+    states = [h["TargetHealth"]["State"] for h in health]
+    simulator.report.expect("the stack's targets are healthy", states == ["healthy", "healthy"], str(states))
+    body["Resources"]["Rule"]["Properties"]["Priority"] = 4712
+    body["Resources"]["Group"]["Properties"]["HealthCheckPath"] = "/health"
+    found = stack.change("reruled", "UPDATE", json.dumps(body))
+    replaced = [c["ResourceChange"]["Replacement"] for c in found["Changes"]]
+    simulator.report.expect("both change in place", replaced == ["False", "False"], str(replaced))
+    stack.execute("reruled")
+    stack.ends_as("reruled", "UPDATE_COMPLETE")
+    rule = elb.describe_rules(RuleArns=[physical["Rule"]])["Rules"][0]
+    simulator.report.expect("the rule has its new place", rule["Priority"] == "4712", str(rule))
+    stack_id = stack.cloudformation.describe_stacks(StackName="shop-ruled")["Stacks"][0]["StackId"]
+    stack.cloudformation.delete_stack(StackName="shop-ruled")
+    stack.ends_as("ruled delete", "DELETE_COMPLETE", stack_id)
+    simulator.refused("the group is gone", "TargetGroupNotFound", elb.describe_target_groups, TargetGroupArns=[physical["Group"]])
