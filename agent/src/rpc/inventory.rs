@@ -18,7 +18,7 @@ use super::{
 use crate::{time::to_proto, wire};
 
 /// What this version can do, in stable words.
-const CAPABILITIES: [&str; 2] = ["fargate", "update"];
+const CAPABILITIES: [&str; 4] = ["fargate", "fargate_plan", "fargate_template", "update"];
 
 impl<A: Account> Agent<A> {
     /// The agent itself.

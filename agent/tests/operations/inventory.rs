@@ -24,7 +24,10 @@ async fn the_agent_says_who_it_is_and_what_it_serves() {
     );
     assert_eq!(agent.regions[0].region, REGION);
     assert_eq!(agent.regions[0].clusters, [CLUSTER]);
-    assert_eq!(agent.capabilities, ["fargate", "update"]);
+    assert_eq!(
+        agent.capabilities,
+        ["fargate", "fargate_plan", "fargate_template", "update"]
+    );
     let everybody = &agent.operator_rules[0];
     assert_eq!(everybody.operator, "*");
     assert_eq!(everybody.permissions, [i32::from(OperatorPermission::Read)]);

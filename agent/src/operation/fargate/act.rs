@@ -186,8 +186,22 @@ impl<A: Account> Deploy<'_, A> {
         if empty && ours {
             let token = self.handle.id().delete_token();
             self.delete_stack(&stack.id.clone(), &token).await?;
+            self.until_gone().await?;
         }
         Ok(())
+    }
+
+    /// Waits until the empty stack is gone: who deploys next would find it being deleted.
+    async fn until_gone(&self) -> Result<(), Ending> {
+        loop {
+            let observation = Observation {
+                stack: self.read_stack().await?,
+                ..Observation::default()
+            };
+            if observation.is_gone() || self.handle.pause(self.surroundings.timing.poll).await.is_some() {
+                return Ok(());
+            }
+        }
     }
 
     /// Removes our change set; that it is gone already is as good.

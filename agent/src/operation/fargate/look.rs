@@ -49,7 +49,6 @@ impl<A: Account> Deploy<'_, A> {
             let observation = self.observe().await?;
             let decision = decide(&self.view(&observation));
             if let Some(plan) = self.planned(&observation, decision, &mut findings).await? {
-                self.leave_no_stack().await?;
                 return Ok(plan);
             }
             if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
@@ -59,21 +58,6 @@ impl<A: Account> Deploy<'_, A> {
                 return Err(interruption::before_the_write(by, "nothing is planned"));
             }
         }
-    }
-
-    /// Waits until the empty stack is gone that the change set made: who deploys next
-    /// would find it being deleted.
-    async fn leave_no_stack(&mut self) -> Result<(), Ending> {
-        while self.progress.deleting {
-            let observation = Observation {
-                stack: self.read_stack().await?,
-                ..Observation::default()
-            };
-            if observation.is_gone() || self.handle.pause(self.surroundings.timing.poll).await.is_some() {
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     /// The plan, when the look shows it. `None`: look again.

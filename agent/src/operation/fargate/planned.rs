@@ -9,7 +9,6 @@ use towline_agent_domain::{
         },
         preflight::{Finding, Severity},
         stack::{StackStatus, StatusKind},
-        template::SERVICE_TAG,
     },
     observed::{ObservedService, TaskDefinitionArn},
     outside::Account,
@@ -68,13 +67,14 @@ impl<A: Account> Deploy<'_, A> {
     }
 
     fn subject<'s>(&'s self, observation: &Observation, wanted: &'s Template) -> Subject<'s> {
-        let tags = observation.stack.iter().flat_map(|stack| &stack.tags);
-        let is_ours = tags.into_iter().any(|(key, _)| key == SERVICE_TAG);
         Subject {
             stack_name: &self.order.stack_name,
             service: self.order.service_name(),
             wanted,
-            adopts: self.order.adopt && !is_ours,
+            adopts: observation
+                .stack
+                .as_ref()
+                .is_some_and(|stack| self.takes_over(stack)),
         }
     }
 

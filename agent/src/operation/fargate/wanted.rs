@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use towline_agent_domain::{
     fargate::{
-        Choices, Template,
+        Choices, Template, adopt,
         choices::OpenChoices,
         preflight::{Finding, OwnResources, judge, questions},
+        stack::{StackStatus, StatusKind},
         template,
-        template::TemplateError,
+        template::{SERVICE_TAG, TemplateError},
     },
     observed::{Stack, surroundings::Listener},
     outside::Account,
@@ -37,10 +38,12 @@ impl<A: Account> Deploy<'_, A> {
         stack: Option<&Stack>,
         metadata: Option<&Value>,
     ) -> Result<&Wanted, Ending> {
-        let _ = stack;
         let order = self.order;
         let cluster = &order.at.cluster;
-        let mut choices = Choices::found(metadata);
+        let mut choices = match stack.filter(|stack| self.takes_over(stack)) {
+            Some(foreign) => self.choices_of_foreign(foreign).await?,
+            None => Choices::found(metadata),
+        };
         let open = choices.open(&order.service, cluster);
         if !open.is_empty() {
             let (log_group_exists, listeners) = self.read_for(&open).await;
@@ -60,6 +63,27 @@ impl<A: Account> Deploy<'_, A> {
             ));
         }
         Ok(self.wanted.insert(Wanted { template }))
+    }
+
+    /// Whether this operation takes a stack over that Towline did not make.
+    pub(super) fn takes_over(&self, stack: &Stack) -> bool {
+        let is_towlines = stack.tags.iter().any(|(key, _)| key == SERVICE_TAG);
+        let empty = StackStatus::parse(&stack.status).kind() == StatusKind::Empty;
+        self.order.adopt && !is_towlines && !empty
+    }
+
+    /// What a stack that is taken over keeps.
+    async fn choices_of_foreign(&self, stack: &Stack) -> Result<Choices, Ending> {
+        let (region, name) = (&self.order.at.region, &stack.name);
+        let aws = &self.surroundings.aws;
+        let what = format!("read the template of stack {name}");
+        let body = self
+            .handle
+            .read(&what, || aws.template_body(region, name))
+            .await?
+            .unwrap_or_default();
+        let resources = self.read_resources(name).await?;
+        adopt::choices(&body, &resources, &self.order.service).map_err(Ending::from)
     }
 
     /// Best effort: what cannot be read is told by the pre-flight.
