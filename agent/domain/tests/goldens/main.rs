@@ -4,6 +4,7 @@
 //!
 //! A golden that differs is written to the target directory; the failure says where.
 
+mod properties;
 mod services;
 
 use std::collections::BTreeMap;
@@ -31,9 +32,9 @@ fn facts() -> AccountFacts {
     }
 }
 
-fn made(name: &str, service: &FargateService) -> String {
-    let valid = validate(service).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
-    let listener = Listener {
+/// The listener of the rules, with one rule of somebody else.
+fn listener() -> Listener {
+    Listener {
         arn: LISTENER.to_owned(),
         protocol: "HTTPS".to_owned(),
         vpc: None,
@@ -41,10 +42,14 @@ fn made(name: &str, service: &FargateService) -> String {
             arn: "rule/1".to_owned(),
             priority: Some(10),
         }],
-    };
+    }
+}
+
+fn made(name: &str, service: &FargateService) -> String {
+    let valid = validate(service).unwrap_or_else(|faults| panic!("{name}: {faults:#?}"));
     let there = name == "log_group_that_was_there";
     let choices = Choices::default()
-        .decided(&valid, "main", there, &[listener])
+        .decided(&valid, "main", there, &[listener()])
         .unwrap();
     assert_eq!(there, choices.log_group == Some(LogGroupChoice::Used), "{name}");
     let made = template(&valid, &facts(), &choices).unwrap();

@@ -29,7 +29,7 @@ fn pairs<const N: usize>(all: [(&str, &str); N]) -> std::collections::BTreeMap<S
         .collect()
 }
 
-fn simple() -> FargateService {
+pub fn simple() -> FargateService {
     FargateService {
         name: text("web"),
         cpu: 256,
@@ -129,10 +129,10 @@ fn efs() -> Volume {
     }
 }
 
-type Setting = (&'static str, fn(&mut FargateService));
+pub type Setting = (&'static str, fn(&mut FargateService));
 
 /// Each option alone, on the simple service.
-const OPTIONS: &[Setting] = &[
+pub const SETTINGS: &[Setting] = &[
     ("architecture", |s| s.architecture = Architecture::Arm64),
     ("stack_of_16_vcpu", |s| (s.cpu, s.memory) = (16_384, 122_880)),
     ("desired_count", |s| s.desired_count = Some(3)),
@@ -408,6 +408,38 @@ const OPTIONS: &[Setting] = &[
     }),
 ];
 
+/// Settings that exclude each other: they speak of the same thing, or one takes away
+/// what the other is about.
+pub fn conflicts(one: &str, other: &str) -> bool {
+    const GROUPS: [&[&str]; 6] = [
+        &["log_group", "log_retention", "overrides"],
+        &["execution_role", "overrides"],
+        &[
+            "logging_awslogs",
+            "logging_awslogs_elsewhere",
+            "logging_splunk",
+            "logging_none",
+            "overrides",
+        ],
+        &[
+            "target_group",
+            "listener_rule",
+            "listener_rule_with_settings",
+            "listener_rule_for_grpc",
+            "ports",
+        ],
+        &["volume_of_the_task", "volume_on_efs", "volume_on_efs_with_root"],
+        &[
+            "circuit_breaker_off",
+            "circuit_breaker_percent",
+            "circuit_breaker_count",
+        ],
+    ];
+    GROUPS
+        .iter()
+        .any(|group| group.contains(&one) && group.contains(&other))
+}
+
 /// Everything that goes together.
 fn complex() -> FargateService {
     let mut service = several_containers();
@@ -431,7 +463,7 @@ fn complex() -> FargateService {
         "repository_credentials",
         "readonly_root",
     ];
-    for (_, set) in OPTIONS.iter().filter(|(name, _)| !apart.contains(name)) {
+    for (_, set) in SETTINGS.iter().filter(|(name, _)| !apart.contains(name)) {
         set(&mut service);
     }
     service
@@ -454,6 +486,6 @@ pub fn golden() -> Vec<(&'static str, FargateService)> {
         ("complex", complex()),
     ]
     .into_iter()
-    .chain(OPTIONS.iter().map(alone))
+    .chain(SETTINGS.iter().map(alone))
     .collect()
 }

@@ -88,6 +88,17 @@ fn awslogs(logging: &Logging, field: &impl Fn(&str) -> String, faults: &mut Faul
 }
 
 fn splunk(logging: &Logging, field: &impl Fn(&str) -> String, faults: &mut Faults) {
+    // https://docs.docker.com/engine/logging/drivers/splunk/
+    let known =
+        |name: &str| name.starts_with("splunk-") || matches!(name, "tag" | "labels" | "env" | "env-regex");
+    for name in logging.options.keys().filter(|name| !known(name)) {
+        let path = field(&format!("options[{name}]"));
+        faults.add(
+            path,
+            format!("splunk has no option {name:?}"),
+            "splunk-..., tag, labels, env or env-regex",
+        );
+    }
     for needed in ["splunk-url", "splunk-token"] {
         if !logging.options.contains_key(needed) && !logging.secret_options.contains_key(needed) {
             let hint = "give it in options or, better for the token, in secret_options";

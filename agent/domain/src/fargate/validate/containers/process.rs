@@ -27,8 +27,17 @@ pub(super) fn check(container: &Container, field: &impl Fn(&str) -> String, faul
             faults.add(field(member), "it is blank", "leave it out for the image's own");
         }
     }
-    if container.docker_labels.keys().any(String::is_empty) {
-        faults.add(field("docker_labels"), "a label has no name", "");
+    for name in container.docker_labels.keys() {
+        if name.is_empty() {
+            faults.add(field("docker_labels"), "a label has no name", "");
+        } else if is_function(name) {
+            let message = format!("CloudFormation would read {name:?} as a function");
+            faults.add(
+                field(&format!("docker_labels[{name}]")),
+                message,
+                "give the label another name",
+            );
+        }
     }
     ulimits(container, field, faults);
     linux(container, field, faults);
@@ -46,6 +55,11 @@ pub(super) fn check(container: &Container, field: &impl Fn(&str) -> String, faul
             );
         }
     }
+}
+
+/// A member of this name makes CloudFormation compute the object that it is in.
+fn is_function(name: &str) -> bool {
+    name == "Ref" || name == "Condition" || name.starts_with("Fn::")
 }
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html>

@@ -1,0 +1,434 @@
+//! Any valid service has a template whose references resolve and that is the same
+//! the next time; no service, however odd, makes a panic or a fault without a path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+use towline_agent_domain::fargate::spec::*;
+use towline_agent_domain::fargate::{Choices, Template, template, validate};
+
+use crate::services::{SETTINGS, conflicts, simple};
+use crate::{facts, listener};
+
+/// A valid service: a few settings that go together, and drawn names, images and variables.
+fn valid() -> impl Strategy<Value = (Vec<&'static str>, FargateService)> {
+    let settings = subsequence(SETTINGS.to_vec(), 0..12);
+    let name = "[a-zA-Z0-9_-]{1,40}";
+    let sides = proptest::collection::btree_set("[a-z]{1,3}[-_]?[a-z]{1,3}", 0..4);
+    let variables = proptest::collection::btree_map("[A-Z_]{1,12}", "\\PC{0,40}", 0..6);
+    let drawn = (
+        settings,
+        name,
+        sides,
+        variables,
+        any::<bool>(),
+        "[a-z0-9._-]{1,20}",
+    );
+    drawn.prop_map(|(settings, name, sides, variables, waits, tag)| {
+        let mut service = FargateService {
+            name,
+            cpu: 4096,
+            memory: 8192,
+            ..simple()
+        };
+        service.containers[0].environment = variables;
+        service.containers[0].image = format!("registry.example/web:v{tag}");
+        let mut used: Vec<&'static str> = Vec::new();
+        for (setting, set) in settings {
+            if !used.iter().any(|other| conflicts(other, setting)) {
+                set(&mut service);
+                used.push(setting);
+            }
+        }
+        let sides: BTreeSet<String> = sides
+            .into_iter()
+            .filter(|side| side != "side" && side != "web")
+            .collect();
+        for side in sides {
+            if waits {
+                let wait = Dependency {
+                    container: side.clone(),
+                    condition: Condition::Start,
+                };
+                service.containers[0].depends_on.push(wait);
+            }
+            let image = "registry.example/side:1".to_owned();
+            service.containers.push(Container {
+                name: side,
+                image,
+                essential: false,
+                ..Container::default()
+            });
+        }
+        (used, service)
+    })
+}
+
+fn made(service: &FargateService) -> Template {
+    let valid = validate(service).unwrap();
+    let choices = Choices::default()
+        .decided(&valid, "main", false, &[listener()])
+        .unwrap();
+    template(&valid, &facts(), &choices).unwrap()
+}
+
+/// What the template refers to, by Ref, GetAtt and DependsOn.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    let Value::Object(members) = value else {
+        if let Value::Array(items) = value {
+            items.iter().for_each(|item| references(item, found));
+        }
+        return;
+    };
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            ("Ref", Value::String(id)) => drop(found.insert(id.clone())),
+            ("Fn::GetAtt", Value::Array(path)) => drop(found.insert(path[0].as_str().unwrap().to_owned())),
+            ("DependsOn", Value::Array(ids)) => {
+                // A container's DependsOn is a list of objects.
+                found.extend(ids.iter().filter_map(|id| Some(id.as_str()?.to_owned())));
+            }
+            (_, value) => references(value, found),
+        }
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn check(template: &Template) {
+    let document: Value = serde_json::from_str(template.text()).unwrap();
+    let keys =
+        |part: &str| -> BTreeSet<String> { document[part].as_object().unwrap().keys().cloned().collect() };
+    let (parameters, resources) = (keys("Parameters"), keys("Resources"));
+    let mut used = BTreeSet::new();
+    references(&document["Resources"], &mut used);
+    references(&document["Outputs"], &mut used);
+    for id in &used {
+        assert!(
+            parameters.contains(id) || resources.contains(id),
+            "{id} is not declared\n{}",
+            template.text()
+        );
+    }
+    assert!(parameters.is_subset(&used), "{parameters:?} are all used");
+    assert!(parameters.is_disjoint(&resources), "one space of names");
+    let values: BTreeSet<String> = template
+        .parameters()
+        .iter()
+        .map(|(name, _)| name.clone())
+        .collect();
+    assert_eq!(values, parameters, "each parameter has a value");
+    for id in parameters.iter().chain(&resources) {
+        assert!(
+            id.chars().all(|c| c.is_ascii_alphanumeric()) && id.len() <= 255,
+            "{id}"
+        );
+    }
+    assert!(!has_null(&document), "{}", template.text());
+}
+
+#[test]
+fn any_valid_service_has_a_template_whose_references_resolve() {
+    const CASES: u32 = 400;
+    let mut runner = TestRunner::new(Config {
+        cases: CASES,
+        ..Config::default()
+    });
+    let drawn = std::cell::RefCell::new(BTreeMap::<&str, u32>::new());
+    let rejected = std::cell::Cell::new(0);
+    let ran = runner.run(&valid(), |(settings, service)| {
+        if let Err(faults) = validate(&service) {
+            println!("rejected: {faults:?}");
+            rejected.set(rejected.get() + 1);
+            return Ok(());
+        }
+        settings
+            .into_iter()
+            .for_each(|setting| *drawn.borrow_mut().entry(setting).or_default() += 1);
+        let first = made(&service);
+        check(&first);
+        assert_eq!(made(&service), first, "the same service has the same template");
+        // The stack's metadata leads the next release to the same.
+        let document: Value = serde_json::from_str(first.text()).unwrap();
+        let found = Choices::found(document.get("Metadata"));
+        let valid = validate(&service).unwrap();
+        assert!(found.open(&valid, "main").is_empty(), "nothing is asked twice");
+        assert_eq!(
+            template(&valid, &facts(), &found).unwrap().fingerprint(),
+            first.fingerprint()
+        );
+        Ok(())
+    });
+    let drawn = drawn.into_inner();
+    println!("{CASES} drawn, {} rejected; settings: {drawn:?}", rejected.get());
+    ran.unwrap();
+    assert!(
+        rejected.get() * 10 < CASES,
+        "{} of {CASES} were rejected",
+        rejected.get()
+    );
+    let never: Vec<&str> = SETTINGS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !drawn.contains_key(name))
+        .collect();
+    assert!(never.is_empty(), "never drawn: {never:?}");
+}
+
+/// Texts that people and attackers write where a name, an ARN or a path belongs.
+fn odd() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        Just(String::new()),
+        Just("web".to_owned()),
+        Just("a".repeat(70_000)),
+        Just("arn:aws:iam::1:role/".to_owned()),
+        Just("arn:aws:secretsmanager:::secret:::::".to_owned()),
+        Just("{\"Properties\": [[[{}]]]}".to_owned()),
+        "[\\x00-\\x20/:*{}\"'\u{202e}\u{1f600}]{0,12}",
+    ]
+}
+
+fn some<T: Clone + std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    proptest::option::of(of)
+}
+
+fn odd_container() -> impl Strategy<Value = Container> {
+    let map = || proptest::collection::btree_map(odd(), odd(), 0..3);
+    let list = || proptest::collection::vec(odd(), 0..3);
+    let numbers = proptest::array::uniform8(some(any::<u32>()));
+    (
+        odd(),
+        odd(),
+        map(),
+        map(),
+        list(),
+        list(),
+        numbers,
+        any::<(bool, bool)>(),
+        odd(),
+    )
+        .prop_map(
+            |(name, image, environment, secrets, command, files, numbers, (essential, flag), word)| {
+                Container {
+                    name,
+                    image,
+                    cpu: numbers[0],
+                    memory: numbers[1],
+                    memory_reservation: numbers[2],
+                    ports: vec![Port {
+                        port: numbers[3].unwrap_or_default(),
+                        name: Some(word.clone()),
+                        app_protocol: flag.then(|| word.clone()),
+                        ..Port::default()
+                    }],
+                    docker_labels: environment.clone(),
+                    system_controls: environment.clone(),
+                    logging: Some(Logging {
+                        driver: word.clone(),
+                        options: environment.clone(),
+                        secret_options: secrets.clone(),
+                    }),
+                    environment,
+                    secrets,
+                    depends_on: vec![Dependency {
+                        container: word.clone(),
+                        condition: Condition::Healthy,
+                    }],
+                    essential,
+                    health_check: Some(HealthCheck {
+                        command: command.clone(),
+                        interval: numbers[4],
+                        timeout: numbers[5],
+                        retries: numbers[6],
+                        start_period: numbers[7],
+                    }),
+                    mounts: vec![Mount {
+                        volume: word.clone(),
+                        container_path: word.clone(),
+                        read_only: flag,
+                    }],
+                    volumes_from: vec![VolumesFrom {
+                        container: word.clone(),
+                        read_only: flag,
+                    }],
+                    ulimits: vec![Ulimit {
+                        name: word.clone(),
+                        soft: numbers[4].unwrap_or(0),
+                        hard: numbers[5].unwrap_or(0),
+                    }],
+                    linux: Some(Linux {
+                        init: flag,
+                        add_capabilities: command.clone(),
+                        drop_capabilities: files.clone(),
+                    }),
+                    restart_policy: Some(RestartPolicy {
+                        ignored_exit_codes: vec![i32::MIN],
+                        attempt_period: numbers[6],
+                    }),
+                    entry_point: command.clone(),
+                    command,
+                    environment_files: files,
+                    repository_credentials: flag.then(|| word.clone()),
+                    working_directory: Some(word.clone()),
+                    user: Some(word),
+                    start_timeout: numbers[4],
+                    stop_timeout: numbers[5],
+                    ..Container::default()
+                }
+            },
+        )
+}
+
+fn odd_service() -> impl Strategy<Value = FargateService> {
+    let list = || proptest::collection::vec(odd(), 0..4);
+    let containers = proptest::collection::vec(odd_container(), 0..3);
+    let numbers = proptest::array::uniform12(some(any::<u32>()));
+    (
+        odd(),
+        containers,
+        list(),
+        list(),
+        numbers,
+        odd(),
+        odd(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(name, containers, hosts, paths, numbers, word, patch, flag)| FargateService {
+                stack_name: flag.then(|| word.clone()),
+                cpu: numbers[0].unwrap_or(256),
+                memory: numbers[1].unwrap_or(512),
+                network: Network {
+                    subnets: hosts.clone(),
+                    security_groups: paths.clone(),
+                    assign_public_ip: flag,
+                },
+                load_balancers: vec![
+                    LoadBalancer {
+                        container: containers
+                            .first()
+                            .map_or_else(String::new, |c: &Container| c.name.clone()),
+                        port: numbers[2].unwrap_or(80),
+                        link: Link::ListenerRule(ListenerRule {
+                            listener: word.clone(),
+                            hosts,
+                            paths,
+                            priority: numbers[3],
+                            vpc: word.clone(),
+                            protocol: Some(word.clone()),
+                            protocol_version: Some(word.clone()),
+                            health_check: TargetHealthCheck {
+                                path: Some(word.clone()),
+                                matcher: Some(word.clone()),
+                                interval: numbers[4],
+                                timeout: numbers[5],
+                                healthy_threshold: numbers[6],
+                                unhealthy_threshold: numbers[7],
+                            },
+                            deregistration_delay: numbers[8],
+                        }),
+                    },
+                    LoadBalancer {
+                        container: word.clone(),
+                        port: 0,
+                        link: Link::TargetGroup(word.clone()),
+                    },
+                ],
+                desired_count: numbers[9],
+                task_role: Some(word.clone()),
+                execution_role: flag.then(|| word.clone()),
+                rollout: Rollout {
+                    minimum_healthy_percent: numbers[10],
+                    maximum_percent: numbers[11],
+                    circuit_breaker: CircuitBreaker {
+                        enabled: Some(flag),
+                        threshold_percent: numbers[0],
+                        threshold_count: numbers[1],
+                        ..CircuitBreaker::default()
+                    },
+                    alarms: Some(Alarms {
+                        names: vec![word.clone()],
+                        rollback: flag,
+                    }),
+                },
+                tags: [(word.clone(), patch.clone())].into(),
+                volumes: vec![Volume {
+                    name: word.clone(),
+                    efs: Some(Efs {
+                        file_system: word.clone(),
+                        access_point: Some(word.clone()),
+                        ..Efs::default()
+                    }),
+                }],
+                ephemeral_storage: numbers[2],
+                platform_version: Some(word.clone()),
+                capacity_providers: vec![CapacityProvider {
+                    name: word.clone(),
+                    base: numbers[3].unwrap_or(0),
+                    weight: numbers[4].unwrap_or(0),
+                }],
+                health_check_grace_period: numbers[5],
+                log_retention: numbers[6],
+                log_group: Some(word.clone()),
+                overrides: vec![
+                    Override {
+                        resource: "service".to_owned(),
+                        merge_patch: patch.clone(),
+                    },
+                    Override {
+                        resource: word,
+                        merge_patch: patch,
+                    },
+                ],
+                name,
+                containers,
+                ..FargateService::default()
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_service_however_odd_makes_a_panic_or_a_fault_without_a_path(service in odd_service()) {
+        match validate(&service) {
+            Ok(_) => check(&made(&service)),
+            Err(faults) => {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(!fault.field.is_empty() && !fault.message.is_empty(), "{:?}", fault);
+                }
+            }
+        }
+    }
+
+    /// One odd thing in a good service: the rest of it must not hide the fault.
+    #[test]
+    fn a_good_service_with_one_odd_word_makes_no_panic((_, mut service) in valid(), word in odd(), at in 0..8) {
+        match at {
+            0 => service.containers[0].name = word,
+            1 => service.containers[0].image = word,
+            2 => service.network.subnets.push(word),
+            3 => drop(service.tags.insert(word.clone(), word)),
+            4 => service.overrides.push(Override { resource: "task_definition".to_owned(), merge_patch: word }),
+            5 => drop(service.containers[0].environment.insert(word.clone(), word)),
+            6 => service.log_group = Some(word),
+            _ => service.platform_version = Some(word),
+        }
+        if validate(&service).is_ok() {
+            check(&made(&service));
+        }
+    }
+}
