@@ -4,8 +4,17 @@
 //!
 //! A golden that differs is written to the target directory; the failure says where.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test's helpers fail as its assertions do"
+)]
+
+mod odd;
 mod properties;
 mod services;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::Path;

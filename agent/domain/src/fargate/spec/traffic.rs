@@ -10,6 +10,7 @@ pub struct LoadBalancer {
 
 /// By what the port is linked. Load balancers and listeners themselves are never made.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a specification holds at most five")]
 pub enum Link {
     /// ARN of a target group that exists.
     TargetGroup(String),

@@ -212,17 +212,17 @@ fn shape(target: Target, patch: &Value, field: &str, faults: &mut Faults) {
 fn controller(properties: &[(&String, &Value)], field: &str, faults: &mut Faults) {
     for (name, value) in properties {
         let message = match (name.as_str(), value) {
-            ("DeploymentController", value) if value.get("Type") != Some(&Value::from("ECS")) => {
+            ("DeploymentController", value) if value.get("Type").and_then(Value::as_str) != Some("ECS") => {
                 "deployment controllers other than ECS are not supported by Towline"
             }
-            ("SchedulingStrategy", value) if **value != Value::from("REPLICA") => {
+            ("SchedulingStrategy", value) if value.as_str() != Some("REPLICA") => {
                 "Fargate has no DAEMON services"
             }
-            ("LaunchType", value) if **value != Value::from("FARGATE") => "Towline makes Fargate services",
+            ("LaunchType", value) if value.as_str() != Some("FARGATE") => "Towline makes Fargate services",
             ("DeploymentConfiguration", value)
                 if value
                     .get("Strategy")
-                    .is_some_and(|strategy| *strategy != Value::from("ROLLING")) =>
+                    .is_some_and(|strategy| strategy.as_str() != Some("ROLLING")) =>
             {
                 "blue/green, linear and canary deployments are not supported by Towline"
             }
