@@ -2,6 +2,7 @@
 
 mod drift;
 mod plans;
+mod strangers;
 
 use serde_json::json;
 use towline_proto::agent::v1::{
@@ -14,7 +15,7 @@ use crate::world::{ACCOUNT, CLUSTER, Client, REGION, World, describe, finished, 
 pub const FIRST: &str = "11111111-1111-4111-8111-111111111111";
 pub const SECOND: &str = "22222222-2222-4222-8222-222222222222";
 pub const THIRD: &str = "33333333-3333-4333-8333-333333333333";
-const REGISTRY: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
+pub const REGISTRY: &str = "111111111111.dkr.ecr.eu-west-1.amazonaws.com";
 
 pub fn deploy_web(id: &str, tag: &str) -> DeployFargateServiceRequest {
     DeployFargateServiceRequest {
@@ -155,7 +156,7 @@ async fn a_killed_agent_goes_on_from_its_change_set() {
     }
 }
 
-async fn until_rollout(
+pub async fn until_rollout(
     stream: &mut tonic::Streaming<towline_proto::agent::v1::DeployFargateServiceResponse>,
 ) {
     loop {

@@ -239,6 +239,36 @@ impl World {
         assert!(answer.contains("ecs-svc/"), "{answer}");
     }
 
+    /// Somebody else calls CloudFormation; the answer.
+    pub async fn cloudformation(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        let pairs = [("Action", action), ("Version", "2010-05-15")];
+        let pairs = pairs.iter().chain(parameters);
+        let body: Vec<String> = pairs
+            .map(|(key, value)| format!("{key}={}", percent(value)))
+            .collect();
+        let head = format!(
+            "content-type: application/x-www-form-urlencoded\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261124/{REGION}/cloudformation/aws4_request, \
+             SignedHeaders=host, Signature=none\r\n"
+        );
+        request(&self.sim.address(), "POST /", &head, &body.join("&")).await
+    }
+
+    /// Waits until a stack has a status.
+    pub async fn stack_is(&self, stack: &str, status: &str) {
+        let end = self.seams.clock.instant() + PATIENCE;
+        loop {
+            let answer = self
+                .cloudformation("DescribeStacks", &[("StackName", stack)])
+                .await;
+            if answer.contains(&format!("<StackStatus>{status}</StackStatus>")) {
+                return;
+            }
+            assert!(self.seams.clock.instant() < end, "{answer}");
+            self.seams.clock.sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until a breakpoint holds an arrival.
     pub async fn wait_hit(&self, breakpoint: &serde_json::Value) {
         let id = id_of(breakpoint);
@@ -264,6 +294,19 @@ impl Drop for World {
     fn drop(&mut self) {
         self.kill_agent();
     }
+}
+
+fn percent(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }
 
 fn id_of(breakpoint: &serde_json::Value) -> String {
