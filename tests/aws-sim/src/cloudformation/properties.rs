@@ -21,7 +21,7 @@ const RENAMED: [(&str, &str); 5] = [
     ("ProxyConfigurationProperties", "properties"),
 ];
 
-const NUMBERS: [&str; 30] = [
+const NUMBERS: [&str; 31] = [
     "base",
     "bakeTimeInMinutes",
     "canaryBakeTimeInMinutes",
@@ -31,6 +31,7 @@ const NUMBERS: [&str; 30] = [
     "hardLimit",
     "healthCheckGracePeriodSeconds",
     "hostPort",
+    "ignoredExitCodes",
     "interval",
     "maximumPercent",
     "maxSwap",

@@ -185,6 +185,11 @@ pub struct Task {
     pub capacity_provider: Option<String>,
     pub cpu: Option<String>,
     pub memory: Option<String>,
+    /// GiB.
+    pub ephemeral_storage: i64,
+    /// `x86_64` or `arm64`.
+    pub architecture: &'static str,
+    pub has_exec: bool,
     pub place: Place,
     pub stage: Stage,
     /// ECS or its own end asks it to stop.
@@ -258,7 +263,7 @@ impl Task {
     pub fn describe(&self, with_tags: bool) -> Value {
         let mut task = json!({
             "attachments": [],
-            "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+            "attributes": [{"name": "ecs.cpu-architecture", "value": self.architecture}],
             "availabilityZone": "",
             "clusterArn": self.cluster_arn,
             "connectivity": "CONNECTED",
@@ -266,7 +271,7 @@ impl Task {
             "containers": self.containers.iter().map(|c| self.describe_container(c)).collect::<Vec<_>>(),
             "createdAt": self.created.epoch_seconds(),
             "desiredStatus": if self.stopping || self.stage == Stage::Stopped { "STOPPED" } else { "RUNNING" },
-            "enableExecuteCommand": false,
+            "enableExecuteCommand": self.has_exec,
             "group": format!("service:{}", self.service),
             "healthStatus": self.health().word(),
             "lastStatus": self.stage.word(),
@@ -307,8 +312,8 @@ impl Task {
         }
         if self.launch_type == "FARGATE" {
             task["platformFamily"] = json!("Linux");
-            task["ephemeralStorage"] = json!({"sizeInGiB": 20});
-            task["fargateEphemeralStorage"] = json!({"sizeInGiB": 20});
+            task["ephemeralStorage"] = json!({"sizeInGiB": self.ephemeral_storage});
+            task["fargateEphemeralStorage"] = json!({"sizeInGiB": self.ephemeral_storage});
         }
         task
     }

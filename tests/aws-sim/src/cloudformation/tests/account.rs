@@ -49,6 +49,7 @@ vpc = "vpc-1"
 
 [[contents.here.clusters]]
 name = "main"
+capacity_providers = ["FARGATE"]
 "#;
 
 /// A world whose clock only the test moves.

@@ -70,6 +70,18 @@ fn new_task(
         task_definition: definition.arn.clone(),
         launch_type: if fargate { "FARGATE" } else { "EC2" },
         platform_version: fargate.then(|| "1.4.0".to_owned()),
+        ephemeral_storage: body
+            .get("ephemeralStorage")
+            .and_then(|storage| number(storage, "sizeInGiB"))
+            .unwrap_or(20),
+        architecture: match body
+            .pointer("/runtimePlatform/cpuArchitecture")
+            .and_then(Value::as_str)
+        {
+            Some("ARM64") => "arm64",
+            _ => "x86_64",
+        },
+        has_exec: service.setting("enableExecuteCommand") == Some(&Value::Bool(true)),
         cpu: text(&body, "cpu").map(str::to_owned),
         memory: text(&body, "memory").map(str::to_owned),
         place,
@@ -341,7 +353,11 @@ fn cannot_pull(region: &Region, container: &Container, cpu: &str) -> Option<Stri
     }
     match image_of(region, container) {
         Some(found) if found.is_index() && !found.is_for(cpu) => {
-            let platform = if cpu == "ARM64" { "linux/arm64" } else { "linux/amd64" };
+            let platform = if cpu == "ARM64" {
+                "linux/arm64"
+            } else {
+                "linux/amd64"
+            };
             return Some(format!(
                 "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform '{platform}'"
             ));
