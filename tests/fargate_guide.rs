@@ -1,9 +1,12 @@
 //! The worked examples of docs/fargate.md, as a reader would run them: apply,
 //! plan, print the template, release, release again.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use towline_tests::{
     cli::Ran,
+    wait_for,
     world::{Options, World, repository},
 };
 
@@ -224,5 +227,162 @@ fn a_listener_rule_with_capacity_providers_and_alarms_goes_to_prod_after_an_appr
         .filter(|change| change["type"] == "AWS::ElasticLoadBalancingV2::ListenerRule")
         .count();
     assert_eq!(rules, 0, "the rule keeps its priority: {next:#}");
+    world.stop();
+}
+
+/// What a person without Towline does: CloudFormation's CreateStack.
+fn create_stack(world: &World, stack: &str, template: &Value, parameters: &Value) {
+    let mut form = vec![
+        ("Action".to_owned(), "CreateStack".to_owned()),
+        ("Version".to_owned(), "2010-05-15".to_owned()),
+        ("StackName".to_owned(), stack.to_owned()),
+        ("TemplateBody".to_owned(), template.to_string()),
+        (
+            "Capabilities.member.1".to_owned(),
+            "CAPABILITY_NAMED_IAM".to_owned(),
+        ),
+    ];
+    for (at, (name, value)) in parameters.as_object().expect("parameters").iter().enumerate() {
+        let member = format!("Parameters.member.{}", at + 1);
+        form.push((format!("{member}.ParameterKey"), name.clone()));
+        form.push((
+            format!("{member}.ParameterValue"),
+            value.as_str().expect("a text").to_owned(),
+        ));
+    }
+    let scope = "111111111111/20261124/eu-west-1/cloudformation/aws4_request";
+    ureq::post(world.sim.url())
+        .header(
+            "Authorization",
+            format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"),
+        )
+        .send_form(form)
+        .unwrap_or_else(|error| panic!("CreateStack {stack}: {error}"));
+    let made = format!("{stack} CREATE_COMPLETE");
+    wait_for(&made, Duration::from_secs(60), || {
+        let stacks = world.sim.stacks("111111111111", "eu-west-1");
+        stacks.contains(&made).then_some(())
+    });
+}
+
+/// The same template with other logical ids, as another tool chose them.
+fn with_other_names(value: &Value, names: &[(&str, &str)]) -> Value {
+    let renamed = |text: &str| {
+        let found = names.iter().find(|(from, _)| *from == text);
+        found.map_or(text, |(_, to)| to).to_owned()
+    };
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, member)| {
+                let reference = matches!(key.as_str(), "Ref" | "Fn::GetAtt" | "DependsOn");
+                let member = match member {
+                    Value::String(text) if reference => Value::from(renamed(text)),
+                    Value::Array(items) if reference => items
+                        .iter()
+                        .map(|item| {
+                            item.as_str()
+                                .map_or(item.clone(), |text| Value::from(renamed(text)))
+                        })
+                        .collect(),
+                    member => with_other_names(member, names),
+                };
+                // Only a resource has a type of its own.
+                let is_resource = member["Type"]
+                    .as_str()
+                    .is_some_and(|kind| kind.starts_with("AWS::"));
+                (if is_resource { renamed(key) } else { key.clone() }, member)
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| with_other_names(item, names)).collect(),
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn a_stack_of_another_tool_is_taken_over_without_replacing_its_service() {
+    let world = world(&["dev"]);
+    apply(&world, "simple.yaml");
+    let printed = [
+        "service",
+        "template",
+        "hello",
+        "--environment",
+        "dev",
+        "--image",
+        "web=1.0.0",
+        "--output",
+        "json",
+    ];
+    let answer = world.run(printed).expect_code(0).json();
+    let template: Value =
+        serde_json::from_str(answer["template"].as_str().expect("a template")).expect("JSON");
+    let names = [
+        ("Service", "WebService"),
+        ("TaskDefinition", "WebTask"),
+        ("LogGroup", "Logs"),
+    ];
+    let mut theirs = with_other_names(&template, &names);
+    let document = theirs.as_object_mut().expect("a template");
+    document.remove("Metadata");
+    document.remove("Outputs");
+    let service = theirs["Resources"]["WebService"]["Properties"]
+        .as_object_mut()
+        .expect("a service");
+    service.remove("ServiceName").expect("Towline names its services");
+    create_stack(&world, "theirs-hello", &theirs, &answer["parameters"]);
+
+    let services = |world: &World| world.sim.services("111111111111", "eu-west-1");
+    let name = services(&world)
+        .into_iter()
+        .find(|name| name.contains("WebService"))
+        .expect("CloudFormation made a name up");
+    let file = std::fs::read_to_string(repository().join("examples/fargate/simple.yaml")).expect("the file");
+    let described = |adopt: bool| {
+        let lines =
+            format!("    kind: fargate\n    service: {name}\n    stack: theirs-hello\n    adopt: {adopt}\n");
+        let path = world.path().join("theirs.yaml");
+        std::fs::write(&path, file.replace("    kind: fargate\n", &lines)).expect("it is written");
+        world.apply_file(&path);
+    };
+
+    described(false);
+    let asked = [
+        "service",
+        "plan",
+        "hello",
+        "--environment",
+        "dev",
+        "--image",
+        "web=1.0.0",
+    ];
+    let refused = world.run(asked).expect_code(1);
+    assert!(
+        refused.stdout.contains("adopt") || refused.stderr.contains("adopt"),
+        "{refused:?}"
+    );
+
+    described(true);
+    let planned = plan(&world, "hello", "dev", "web=1.0.0");
+    assert_eq!(planned["action"], "update", "{planned:#}");
+    let changes = planned["changes"].as_array().expect("changes");
+    assert!(
+        changes.iter().all(|change| change["replacement"] == false),
+        "{planned:#}"
+    );
+    assert!(
+        changes.iter().all(|change| change["action"] != "Remove"),
+        "{planned:#}"
+    );
+    release(&world, "hello", "1.0.0", "web=1.2.0").expect_code(0);
+    assert_eq!(verdicts(&world, "hello", "1.0.0"), ["succeeded"]);
+    assert!(
+        services(&world).contains(&name),
+        "the service is the same: {:?}",
+        services(&world)
+    );
+    described(false);
+    let again = plan(&world, "hello", "dev", "web=1.2.0");
+    assert_eq!(again["action"], "unchanged", "adopt may go afterwards: {again:#}");
     world.stop();
 }

@@ -131,6 +131,19 @@ impl Sim {
             .collect()
     }
 
+    /// The names of the ECS services that are there.
+    pub fn services(&self, account: &str, region: &str) -> Vec<String> {
+        let state = self.get(&format!("state?account={account}&region={region}"));
+        let services = state["regions"][0]["services"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let active = services.iter().filter(|service| service["status"] != "INACTIVE");
+        active
+            .filter_map(|service| service["serviceName"].as_str().map(str::to_owned))
+            .collect()
+    }
+
     /// A breakpoint that was armed before.
     pub fn breakpoint(&self, id: &str) -> Breakpoint<'_> {
         Breakpoint {
