@@ -1,11 +1,15 @@
-//! How a task begins: its place, its containers, what can stop it from
-//! starting, and the processes of its images.
+//! How a task begins: its place, its containers, and the processes of its
+//! images. What can stop it from starting is in `obstacles`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{health, placement};
+use super::{
+    health,
+    obstacles::{awslogs, cpu_of},
+    placement,
+};
 use crate::{
     ecs::{
         model::{Service, TaskDefinition, merge_tags},
@@ -152,7 +156,7 @@ fn pinned_digests(service: &Service, deployment: &str) -> BTreeMap<String, Strin
 }
 
 /// The image of a container: by the digest that it is pinned to, else by its tag.
-fn image_of(region: &Region, container: &Container) -> Option<Image> {
+pub(super) fn image_of(region: &Region, container: &Container) -> Option<Image> {
     let reference = Reference::parse(&container.image);
     region.images.find(&Reference {
         digest: reference.digest.clone().or_else(|| container.digest.clone()),
@@ -231,143 +235,6 @@ fn restart_policy(container: &Value) -> Option<RestartPolicy> {
         ignored_exit_codes: ignored.filter_map(|code| i32::try_from(code).ok()).collect(),
         period_s: number(policy, "restartAttemptPeriod").unwrap_or(DEFAULT_RESTART_PERIOD_S),
     })
-}
-
-/// Why a task cannot start: the task's reason, and the container it is about.
-pub struct CannotStart {
-    pub container: Option<String>,
-    pub reason: String,
-}
-
-/// What stops the task before a process of it runs: roles, secrets, log groups, images.
-pub fn obstacle(
-    region: &mut Region,
-    task: &Task,
-    definition: &TaskDefinition,
-    now: SimTime,
-) -> Option<CannotStart> {
-    let of_task = |reason: String| CannotStart {
-        container: None,
-        reason,
-    };
-    for member in ["executionRoleArn", "taskRoleArn"] {
-        let role = definition.body.get(member).and_then(Value::as_str);
-        if let Some(role) = role
-            && !crate::iam::is_assumable(region, role, "ecs-tasks.amazonaws.com")
-        {
-            return Some(of_task(format!(
-                "ECS was unable to assume the role '{role}' that was provided for this task. Please verify that the role being passed has the proper trust relationship and permissions and that your IAM user has permissions to pass this role."
-            )));
-        }
-    }
-    let containers: Vec<Value> = definition.containers().cloned().collect();
-    for container in &containers {
-        let trouble = missing_secret(region, container).or_else(|| missing_log_group(region, container, now));
-        if let Some(reason) = trouble {
-            return Some(of_task(reason));
-        }
-    }
-    task.containers.iter().find_map(|container| {
-        let reason = cannot_pull(region, container, cpu_of(definition))?;
-        Some(CannotStart {
-            container: Some(container.name.clone()),
-            reason,
-        })
-    })
-}
-
-fn missing_secret(region: &Region, container: &Value) -> Option<String> {
-    const START: &str = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve";
-    let secrets = container.get("secrets").and_then(Value::as_array);
-    for secret in secrets.into_iter().flatten() {
-        let from = text(secret, "valueFrom").unwrap_or_default();
-        if from.contains(":secretsmanager:") {
-            let arn: Vec<&str> = from.split(':').take(7).collect();
-            let arn = arn.join(":");
-            // An ARN may leave out the six characters that Secrets Manager adds.
-            let known =
-                |one: &String| *one == arn || one.rsplit_once('-').is_some_and(|(short, _)| short == arn);
-            if !region.secrets.iter().any(known) {
-                return Some(format!(
-                    "{START} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
-                ));
-            }
-        } else if !region.secrets.iter().any(|one| one == from) {
-            return Some(format!(
-                "{START} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {from}"
-            ));
-        }
-    }
-    None
-}
-
-/// Group, stream prefix and whether the driver may make the group.
-fn awslogs(container: &Value) -> Option<(String, String, bool)> {
-    let log = container.get("logConfiguration")?;
-    if text(log, "logDriver") != Some("awslogs") {
-        return None;
-    }
-    let options = log.get("options")?;
-    let group = text(options, "awslogs-group")?.to_owned();
-    let prefix = text(options, "awslogs-stream-prefix")
-        .unwrap_or_default()
-        .to_owned();
-    Some((
-        group,
-        prefix,
-        text(options, "awslogs-create-group") == Some("true"),
-    ))
-}
-
-fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Option<String> {
-    let (group, _, may_create) = awslogs(container)?;
-    if may_create {
-        region.logs.ensure_group(&group, now);
-    }
-    (!region.logs.groups.contains_key(&group)).then(|| {
-        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1".to_owned()
-    })
-}
-
-/// The CPU that a task definition asks for.
-fn cpu_of(definition: &TaskDefinition) -> &str {
-    let platform = definition.body.get("runtimePlatform");
-    platform
-        .and_then(|platform| text(platform, "cpuArchitecture"))
-        .unwrap_or("X86_64")
-}
-
-/// The words of an image that cannot be pulled.
-fn cannot_pull(region: &Region, container: &Container, cpu: &str) -> Option<String> {
-    let image = &container.image;
-    let reference = Reference::parse(image);
-    let foreign = reference
-        .ecr_account()
-        .is_some_and(|(account, _)| account != region.account);
-    if foreign {
-        let tag = reference.tag.as_deref().unwrap_or("latest");
-        return Some(format!(
-            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: unexpected status from HEAD request to https://{}/v2/{}/manifests/{tag}: 403 Forbidden",
-            reference.registry, reference.repository
-        ));
-    }
-    match image_of(region, container) {
-        Some(found) if found.is_index() && !found.is_for(cpu) => {
-            let platform = if cpu == "ARM64" {
-                "linux/arm64"
-            } else {
-                "linux/amd64"
-            };
-            return Some(format!(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform '{platform}'"
-            ));
-        }
-        Some(_) => return None,
-        None => {}
-    }
-    Some(format!(
-        "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
-    ))
 }
 
 /// Starts the process of one of a task's containers.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{containers, events, launch};
+use super::{containers, events, obstacles};
 use crate::{
     ecs::{
         model::Service,
@@ -123,7 +123,7 @@ fn pulled(region: &mut Region, task: &mut Task, now: SimTime) {
         return;
     };
     task.pull_stopped = Some(now);
-    if let Some(obstacle) = launch::obstacle(region, task, &definition, now) {
+    if let Some(obstacle) = obstacles::obstacle(region, task, &definition, now) {
         fail_to_start(task, now, obstacle.container.as_deref(), obstacle.reason);
         return;
     }

@@ -10,6 +10,7 @@ pub mod events;
 mod health;
 mod launch;
 pub mod lifecycle;
+mod obstacles;
 mod placement;
 mod scheduler;
 
