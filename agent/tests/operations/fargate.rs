@@ -3,6 +3,7 @@
 mod drift;
 mod plans;
 mod strangers;
+mod stuck;
 
 use serde_json::json;
 use towline_proto::agent::v1::{
@@ -201,9 +202,10 @@ async fn a_cancelled_update_is_rolled_back_by_cloudformation() {
     until_rollout(&mut stream).await;
     client.cancel_operation(roll_back(SECOND)).await.unwrap();
     let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    let end = finished(&events);
     assert_eq!(
-        finished(&events).verdict(),
-        Verdict::Cancelled,
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Cancelled, "update_cancelled"),
         "{:#?}\n{}",
         told(&events),
         world.log()
@@ -230,9 +232,10 @@ async fn a_cancelled_creation_leaves_nothing() {
     until_rollout(&mut stream).await;
     client.cancel_operation(roll_back(FIRST)).await.unwrap();
     let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    let end = finished(&events);
     assert_eq!(
-        finished(&events).verdict(),
-        Verdict::Cancelled,
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Cancelled, "create_cancelled"),
         "{:#?}\n{}",
         told(&events),
         world.log()

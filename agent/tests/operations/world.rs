@@ -230,13 +230,18 @@ impl World {
     /// Somebody else deploys what runs once more.
     pub async fn force_deployment(&self, service: &str) {
         let body = serde_json::json!({ "cluster": CLUSTER, "service": service, "forceNewDeployment": true });
+        let answer = self.ecs("UpdateService", &body).await;
+        assert!(answer.contains("ecs-svc/"), "{answer}");
+    }
+
+    /// Somebody else calls ECS; the answer.
+    pub async fn ecs(&self, action: &str, body: &serde_json::Value) -> String {
         let head = format!(
-            "x-amz-target: AmazonEC2ContainerServiceV20141113.UpdateService\r\n\
+            "x-amz-target: AmazonEC2ContainerServiceV20141113.{action}\r\n\
              authorization: AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261124/{REGION}/ecs/aws4_request, \
              SignedHeaders=host, Signature=none\r\n"
         );
-        let answer = request(&self.sim.address(), "POST /", &head, &body.to_string()).await;
-        assert!(answer.contains("ecs-svc/"), "{answer}");
+        request(&self.sim.address(), "POST /", &head, &body.to_string()).await
     }
 
     /// Somebody else calls CloudFormation; the answer.

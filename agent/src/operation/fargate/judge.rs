@@ -41,13 +41,41 @@ impl<A: Account> Deploy<'_, A> {
                 self.handle.step(Step::Rollback, StepState::Done, summary.clone());
                 Ending::new(Reason::UpdateCancelled, format!("cancelled; {summary}"))
             }
-            Some(RolloutJudgement::Ended { reason, summary }) => self.explained(reason, summary).await,
+            Some(RolloutJudgement::Ended { reason, summary }) => {
+                let ending = self.explained(reason, summary).await;
+                match ended {
+                    StackOutcome::Stuck => ending.hint(self.way_out(observation).await?),
+                    _ => ending,
+                }
+            }
             Some(RolloutJudgement::InProgress(_) | RolloutJudgement::Needs(_)) => Ending::new(
                 Reason::Unknown,
                 format!("how stack {name} ended cannot be judged"),
             ),
         };
         Ok(self.with_outputs(ending, observation))
+    }
+
+    /// What a person can do with a stack that CloudFormation could not take back.
+    async fn way_out(&self, observation: &Observation) -> Result<String, Ending> {
+        let name = &self.order.stack_name;
+        let status = observation.stack.as_ref().map(|stack| stack.status.as_str());
+        if status != Some("UPDATE_ROLLBACK_FAILED") {
+            return Ok(format!(
+                "look at the events of stack {name} in the CloudFormation console"
+            ));
+        }
+        let resources = self.read_resources(name).await?;
+        let failed: Vec<&str> = resources
+            .iter()
+            .filter(|resource| resource.status.ends_with("_FAILED"))
+            .map(|resource| resource.logical_id.as_str())
+            .collect();
+        Ok(format!(
+            "repair what its events name, or leave those resources as they are: aws cloudformation \
+             continue-update-rollback --stack-name {name} --resources-to-skip {}; then deploy again",
+            failed.join(" ")
+        ))
     }
 
     /// A person stopped the creation, and the stack is gone. Its log group is not:

@@ -255,7 +255,13 @@ impl<'a, A: Account> Deploy<'a, A> {
         if self.progress.continuing && *decision == StackDecision::ContinueRollback && !self.settled() {
             return Some(Ok(Turn::Pause));
         }
-        let shows_it = matches!(decision, StackDecision::Follow | StackDecision::Conclude(_));
+        let shows_it = matches!(
+            decision,
+            StackDecision::Follow
+                | StackDecision::Conclude(_)
+                | StackDecision::ContinueRollback
+                | StackDecision::AwaitRollback
+        );
         if !self.progress.executed || shows_it {
             return None;
         }

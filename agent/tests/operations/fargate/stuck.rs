@@ -1,0 +1,68 @@
+//! A roll-back that CloudFormation cannot finish: asked once to go on, then left to
+//! a person, and never deleted.
+
+use serde_json::json;
+use towline_proto::agent::v1::{OperationEvent, Verdict};
+
+use super::{SECOND, THIRD, deploy_web, made, until_rollout};
+use crate::world::{World, describe, finished, to_the_end, told};
+
+fn continued(writes: &[String]) -> usize {
+    let of = |write: &&String| *write == "ContinueUpdateRollback";
+    writes.iter().filter(of).count()
+}
+
+/// An update that crashes, while the revision that it would go back to is taken away.
+async fn stuck(world: &World) -> Vec<OperationEvent> {
+    let mut client = world.orchestrator().await;
+    made(world, &mut client).await;
+    let first = describe(&mut client, "web")
+        .await
+        .service
+        .unwrap()
+        .task_definition;
+    let mut stream = client
+        .deploy_fargate_service(deploy_web(SECOND, "1.1.0"))
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    let gone = world
+        .ecs("DeregisterTaskDefinition", &json!({ "taskDefinition": first }))
+        .await;
+    assert!(gone.contains("INACTIVE"), "{gone}");
+    to_the_end(Ok(tonic::Response::new(stream))).await
+}
+
+#[tokio::test]
+async fn a_roll_back_that_is_stuck_is_continued_once_and_then_left_to_a_person() {
+    let world = World::start(40.0).await;
+    let events = stuck(&world).await;
+    let end = finished(&events);
+    assert_eq!(
+        end.verdict(),
+        Verdict::Failed,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(
+        continued(&world.writes(SECOND).await) <= 1,
+        "{:#?}",
+        told(&events)
+    );
+
+    let mut client = world.orchestrator().await;
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.2.0")).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "stack_stuck"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(end.hint.contains("--resources-to-skip"), "{}", end.hint);
+    assert!(end.hint.contains("Service"), "{}", end.hint);
+    assert_eq!(world.writes(THIRD).await, ["ContinueUpdateRollback"]);
+}
