@@ -127,3 +127,28 @@ fn everything_that_fargate_allows_comes_through_a_stack() {
         "nothing to change"
     );
 }
+
+#[test]
+fn a_deleted_stack_leaves_what_it_was_told_to_leave() {
+    let mut account = Account::new();
+    let kept = template("1").replace(
+        "\"Type\":\"AWS::Logs::LogGroup\"",
+        "\"Type\":\"AWS::Logs::LogGroup\",\"DeletionPolicy\":\"RetainExceptOnCreate\"",
+    );
+    assert!(
+        kept.contains("\"DeletionPolicy\":\"RetainExceptOnCreate\",\"Properties\":{\"LogGroupName\""),
+        "{kept}"
+    );
+    account.deploy("first", "CREATE", &kept);
+    account.did("DeleteStack", &[("StackName", "web")]);
+    account.pass(120);
+    let gone = account.call("DescribeStacks", &[("StackName", "web")]);
+    assert!(gone.is_err(), "{gone:?}");
+    assert_eq!(account.service()["status"], "INACTIVE");
+    assert_eq!(account.revisions(), 1, "the revision is kept, too");
+    assert_eq!(
+        account.deploy("again", "CREATE", &kept),
+        "ROLLBACK_COMPLETE",
+        "the log group is still there"
+    );
+}

@@ -181,14 +181,33 @@ fn check_log_driver(container: &Value) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Fargate sets all limits but these itself.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html>
+const ULIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
 fn check_ulimits(container: &Value) -> Result<(), AwsError> {
     for limit in list(container, "ulimits") {
         let name = text(limit, "name").unwrap_or_default();
         let (soft, hard) = (number(limit, "softLimit"), number(limit, "hardLimit"));
-        if !matches!(name, "nofile" | "nproc") {
-            return Err(refuse(format!(
-                "Fargate compatible task definitions do not support ulimit {name}"
+        if !ULIMITS.contains(&name) {
+            return Err(invalid(format!(
+                "ulimit name {name} is not one of {}.",
+                ULIMITS.join(", ")
             )));
         }
         if soft > hard {

@@ -138,7 +138,11 @@ fn every_fault_is_refused_in_words_that_name_it() {
             json!(64),
             "do not support sharedMemorySize",
         ),
-        ("0/ulimits/0/name", json!("core"), "do not support ulimit core"),
+        (
+            "0/ulimits/0/name",
+            json!("files"),
+            "ulimit name files is not one of",
+        ),
         (
             "0/restartPolicy/restartAttemptPeriod",
             json!(30),
