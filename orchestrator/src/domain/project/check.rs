@@ -177,17 +177,19 @@ impl Wants {
                 return memory_fault(what, cpu, memory);
             }
         };
-        unresolved.map(|why| {
-            let hint = match &why {
-                Unresolved::Missing { from, name } => format!("add {name} to the values of the {from}"),
-                Unresolved::List { from, name } => {
-                    format!("where a list is wanted, write the whole of it as \"${{{from}.{name}}}\"")
-                }
-                Unresolved::NotANumber { .. } => "a whole number is needed here".to_owned(),
-                Unresolved::NotASwitch { .. } => "true or false is needed here".to_owned(),
-            };
-            (why.to_string(), hint)
-        })
+        unresolved.map(|why| (why.to_string(), way_out(&why)))
+    }
+}
+
+/// The next step where a hole cannot be filled.
+fn way_out(why: &Unresolved) -> String {
+    match why {
+        Unresolved::Missing { from, name } => format!("add {name} to the values of the {from}"),
+        Unresolved::List { from, name } => {
+            format!("where a list is wanted, write the whole of it as \"${{{from}.{name}}}\"")
+        }
+        Unresolved::NotANumber { .. } => "a whole number is needed here".to_owned(),
+        Unresolved::NotASwitch { .. } => "true or false is needed here".to_owned(),
     }
 }
 

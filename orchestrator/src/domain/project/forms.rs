@@ -22,6 +22,8 @@ pub enum Form {
     /// Begins with a slash.
     Path,
     PlatformVersion,
+    StackName,
+    LogGroup,
 }
 
 impl Form {
@@ -45,6 +47,16 @@ impl Form {
             Self::AccessPoint => is_id(text, "fsap-"),
             Self::Path => text.starts_with('/'),
             Self::PlatformVersion => matches!(text, "LATEST" | "1.4.0"),
+            Self::StackName => {
+                let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                text.len() <= 128
+                    && text.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && text.bytes().all(inside)
+            }
+            Self::LogGroup => {
+                let inside = |b: u8| b.is_ascii_alphanumeric() || b"._/#-".contains(&b);
+                (1..=512).contains(&text.len()) && text.bytes().all(inside)
+            }
         }
     }
 
@@ -63,6 +75,8 @@ impl Form {
             Self::AccessPoint => "id of an EFS access point",
             Self::Path => "absolute path",
             Self::PlatformVersion => "platform version that Fargate starts tasks on",
+            Self::StackName => "name for a stack",
+            Self::LogGroup => "name of a log group",
         }
     }
 
@@ -85,6 +99,8 @@ impl Form {
             Self::AccessPoint => "fsap-...",
             Self::Path => "it begins with /",
             Self::PlatformVersion => "LATEST or 1.4.0",
+            Self::StackName => "a letter, then up to 127 letters, digits and hyphens",
+            Self::LogGroup => "1 to 512 letters, digits and . _ / # -",
         }
     }
 }

@@ -4,8 +4,8 @@ use towline_proto::agent::v1 as agent;
 
 use crate::domain::{
     name::ContainerName,
-    operation::{FargateContainer, FargateHealthCheck, FargateLogging},
-    project::{AppProtocol, Condition, LogDriver, Port, Protocol},
+    operation::{FargateContainer, FargateHealthCheck, FargateLogging, FargateMount},
+    project::{AppProtocol, Condition, Linux, LogDriver, Port, Protocol, RestartPolicy, Ulimit, VolumesFrom},
 };
 
 pub(super) fn spec(container: &FargateContainer) -> agent::ContainerSpec {
@@ -29,52 +29,15 @@ pub(super) fn spec(container: &FargateContainer) -> agent::ContainerSpec {
         environment_files: more.environment_files.clone(),
         repository_credentials: more.repository_credentials.clone(),
         readonly_root_filesystem: more.readonly_root_filesystem,
-        mounts: more
-            .mounts
-            .iter()
-            .map(|mount| agent::MountSpec {
-                volume: mount.volume.to_string(),
-                container_path: mount.container_path.clone(),
-                read_only: mount.read_only,
-            })
-            .collect(),
-        volumes_from: more
-            .volumes_from
-            .iter()
-            .map(|from| agent::VolumesFromSpec {
-                container: from.container.to_string(),
-                read_only: from.read_only,
-            })
-            .collect(),
+        mounts: more.mounts.iter().map(mount).collect(),
+        volumes_from: more.volumes_from.iter().map(volumes_from).collect(),
         logging: more.logging.as_ref().map(logging),
         docker_labels: more.docker_labels.clone().into_iter().collect(),
-        ulimits: more
-            .ulimits
-            .iter()
-            .map(|ulimit| agent::UlimitSpec {
-                name: ulimit.name.clone(),
-                soft: ulimit.soft,
-                hard: ulimit.hard,
-            })
-            .collect(),
+        ulimits: more.ulimits.iter().map(ulimit).collect(),
         start_timeout: more.start_timeout.unwrap_or_default(),
         stop_timeout: more.stop_timeout.unwrap_or_default(),
-        linux: more.linux.as_ref().map(|linux| agent::LinuxSpec {
-            init: linux.init,
-            add_capabilities: linux.add_capabilities.clone(),
-            drop_capabilities: linux.drop_capabilities.clone(),
-        }),
-        restart_policy: more
-            .restart_policy
-            .as_ref()
-            .map(|policy| agent::RestartPolicySpec {
-                ignored_exit_codes: policy
-                    .ignored_exit_codes
-                    .iter()
-                    .filter_map(|code| i32::try_from(*code).ok())
-                    .collect(),
-                attempt_period: policy.attempt_period.unwrap_or_default(),
-            }),
+        linux: more.linux.as_ref().map(linux),
+        restart_policy: more.restart_policy.as_ref().map(restart_policy),
         interactive: more.interactive,
         pseudo_terminal: more.pseudo_terminal,
         system_controls: more.system_controls.clone().into_iter().collect(),
@@ -133,5 +96,44 @@ fn logging(logging: &FargateLogging) -> agent::LoggingSpec {
         .to_owned(),
         options: logging.options.clone().into_iter().collect(),
         secret_options: logging.secret_options.clone().into_iter().collect(),
+    }
+}
+
+fn mount(mount: &FargateMount) -> agent::MountSpec {
+    agent::MountSpec {
+        volume: mount.volume.to_string(),
+        container_path: mount.container_path.clone(),
+        read_only: mount.read_only,
+    }
+}
+
+fn volumes_from(from: &VolumesFrom) -> agent::VolumesFromSpec {
+    agent::VolumesFromSpec {
+        container: from.container.to_string(),
+        read_only: from.read_only,
+    }
+}
+
+fn ulimit(ulimit: &Ulimit) -> agent::UlimitSpec {
+    agent::UlimitSpec {
+        name: ulimit.name.clone(),
+        soft: ulimit.soft,
+        hard: ulimit.hard,
+    }
+}
+
+fn linux(linux: &Linux) -> agent::LinuxSpec {
+    agent::LinuxSpec {
+        init: linux.init,
+        add_capabilities: linux.add_capabilities.clone(),
+        drop_capabilities: linux.drop_capabilities.clone(),
+    }
+}
+
+fn restart_policy(policy: &RestartPolicy) -> agent::RestartPolicySpec {
+    let codes = policy.ignored_exit_codes.iter();
+    agent::RestartPolicySpec {
+        ignored_exit_codes: codes.filter_map(|code| i32::try_from(*code).ok()).collect(),
+        attempt_period: policy.attempt_period.unwrap_or_default(),
     }
 }

@@ -55,6 +55,9 @@ pub(super) const KEYS: [&str; 31] = [
 const RETENTIONS: [u32; 22] = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
+/// A stack has 50 tags; two are Towline's.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html>
+const MOST_TAGS: usize = 48;
 /// The longest grace period that ECS takes.
 const LONGEST_GRACE: u32 = 2_147_483_647;
 
@@ -78,7 +81,7 @@ impl<'a> Reading<'a> {
         let desired_count = self.optional_amount(fields, "desired_count", what, Allowed::Any);
         let rollout = self.rollout(what, fields, desired_count.as_ref());
         let read = FargateService {
-            stack: self.optional_template(fields, "stack", what),
+            stack: self.optional_formed(fields, "stack", what, Form::StackName),
             adopt: self.optional_switch(fields, "adopt", what),
             task_role: self.optional_formed(fields, "task_role", what, Form::Role),
             execution_role: self.optional_formed(fields, "execution_role", what, Form::Role),
@@ -105,7 +108,7 @@ impl<'a> Reading<'a> {
             managed_tags: self.optional_boolean(fields, "managed_tags", what),
             availability_zone_rebalancing: self.rebalancing(what, fields),
             log_retention: self.optional_amount(fields, "log_retention", what, Allowed::OneOf(&RETENTIONS)),
-            log_group: self.optional_template(fields, "log_group", what),
+            log_group: self.optional_formed(fields, "log_group", what, Form::LogGroup),
             overrides: self.overrides(what, fields),
             service: service?,
             cpu: cpu?,
@@ -141,7 +144,19 @@ impl<'a> Reading<'a> {
     fn tags(&mut self, what: &str, node: Option<&'a Node>) -> IndexMap<String, Template> {
         let tags = self.template_map(node, &format!("{what}: tags"));
         if let Some(Kind::Map(entries)) = node.map(|node| &node.kind) {
+            if let Some(first) = entries.get(MOST_TAGS) {
+                self.report.error(
+                    first.key_at,
+                    format!("{what}: tags: at most {MOST_TAGS} beside Towline's"),
+                );
+            }
             for entry in entries {
+                if entry.key.chars().count() > 128 {
+                    self.report.error(
+                        entry.key_at,
+                        format!("{what}: tags: a name has at most 128 characters"),
+                    );
+                }
                 let prefix = ["aws:", "towline:"]
                     .iter()
                     .find(|prefix| entry.key.starts_with(**prefix));
