@@ -23,15 +23,32 @@ pub fn stack_name(cluster: &str, service: &str) -> String {
     if name == plain && name.len() <= LONGEST_STACK_NAME && !ambiguous {
         return name;
     }
-    let hash = hex::encode(Sha256::digest(format!("{cluster}/{service}")));
-    let hash: String = hash.chars().take(8).collect();
+    let hash = short_hash(cluster, service);
     let kept: String = name.chars().take(LONGEST_STACK_NAME - hash.len() - 1).collect();
     format!("{kept}-{hash}")
 }
 
-/// The log group of a service.
+/// The longest name of a log group.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+const LONGEST_LOG_GROUP_NAME: usize = 512;
+
+/// The log group of a service, with a hash when it had to be cut.
 pub fn log_group_name(cluster: &str, service: &str) -> String {
-    format!("/towline/{cluster}/{service}")
+    let name = format!("/towline/{cluster}/{service}");
+    if name.len() <= LONGEST_LOG_GROUP_NAME {
+        return name;
+    }
+    let hash = short_hash(cluster, service);
+    let kept: String = name
+        .chars()
+        .take(LONGEST_LOG_GROUP_NAME - hash.len() - 1)
+        .collect();
+    format!("{kept}-{hash}")
+}
+
+fn short_hash(cluster: &str, service: &str) -> String {
+    let hash = hex::encode(Sha256::digest(format!("{cluster}/{service}")));
+    hash.chars().take(8).collect()
 }
 
 #[cfg(test)]
@@ -41,6 +58,17 @@ mod tests {
     #[test]
     fn a_simple_name_stays_readable() {
         assert_eq!(stack_name("main", "web"), "towline-main-web");
+    }
+
+    #[test]
+    fn a_log_group_name_that_is_cut_stays_the_services_own() {
+        let long = "x".repeat(255);
+        let (one, two) = (
+            log_group_name(&long, &long),
+            log_group_name(&long, &"x".repeat(254)),
+        );
+        assert_eq!(one.len(), 512);
+        assert_ne!(one, two);
     }
 
     #[test]

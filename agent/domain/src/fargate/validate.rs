@@ -15,6 +15,7 @@ mod volumes;
 use serde_json::Value;
 
 pub use self::overrides::Target;
+pub(crate) use self::service::is_stuck;
 use crate::fargate::spec::{Container, FargateService};
 use crate::image_reference::ImageReference;
 

@@ -157,6 +157,7 @@ impl<A: Account> Deploy<'_, A> {
             listener_rules: of("AWS::ElasticLoadBalancingV2::ListenerRule")
                 .map(|resource| resource.physical_id.clone())
                 .collect(),
+            desired: observation.service.as_ref().map(|service| service.desired),
         })
     }
 }

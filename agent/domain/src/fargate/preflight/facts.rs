@@ -67,6 +67,9 @@ pub struct OwnResources {
     pub log_group: bool,
     /// ARNs of the stack's own listener rules.
     pub listener_rules: Vec<String>,
+    /// The tasks that the service is to have now; `None` where there is none, or it was
+    /// not read.
+    pub desired: Option<u32>,
 }
 
 /// What to ask about a service.

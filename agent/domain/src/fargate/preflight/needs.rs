@@ -4,6 +4,7 @@ use super::said::said;
 use super::{Facts, Findings, Severity};
 use crate::fargate::ValidService;
 use crate::fargate::spec::Architecture;
+use crate::fargate::validate::is_stuck;
 use crate::observed::surroundings::{ObservedImage, Permission, Role};
 use crate::outside::CallError;
 
@@ -44,6 +45,26 @@ pub(super) fn judge(service: &ValidService, facts: &Facts, found: &mut Findings)
         }
     }
     log_group(service, facts, found);
+    room_to_deploy(service, facts, found);
+}
+
+/// Whether ECS could ever replace a task of the count that the service has
+/// (aws/containers-roadmap#485); a count in the specification was judged with it.
+fn room_to_deploy(service: &ValidService, facts: &Facts, found: &mut Findings) {
+    let spec = service.spec();
+    let count = facts.own.desired.unwrap_or(1);
+    if spec.desired_count.is_some() || !is_stuck(count, spec) {
+        return;
+    }
+    let message = format!(
+        "with {count} task(s), minimum_healthy_percent and maximum_percent let ECS neither stop nor start one, so no \
+         deployment would ever end"
+    );
+    let hint = "raise maximum_percent or lower minimum_healthy_percent";
+    match facts.own.desired {
+        Some(_) => found.error("deployment_deadlock", message, hint),
+        None => found.warning("deployment_deadlock", message, hint),
+    }
 }
 
 fn trust(role: &Role, found: &mut Findings) {

@@ -382,3 +382,18 @@ fn each_thing_is_asked_once_and_secrets_without_their_keys() {
         (1, Some("/towline/main/web"))
     );
 }
+
+#[test]
+fn percentages_are_judged_by_the_count_that_there_is() {
+    let mut service = web();
+    service.rollout.minimum_healthy_percent = Some(50);
+    service.rollout.maximum_percent = Some(150);
+    let with = |desired| {
+        let mut facts = good();
+        facts.own.desired = desired;
+        reasons(&service, &facts)
+    };
+    assert_eq!(with(Some(1)), [(Severity::Error, "deployment_deadlock")]);
+    assert_eq!(with(Some(10)), []);
+    assert_eq!(with(None), [(Severity::Warning, "deployment_deadlock")]);
+}

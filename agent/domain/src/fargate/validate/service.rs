@@ -175,14 +175,19 @@ pub(super) fn rollout(service: &FargateService, faults: &mut Faults) {
             "",
         );
     }
-    let lowest = (desired * minimum).div_ceil(100);
-    let highest = desired * maximum / 100;
-    if desired > 0 && lowest >= desired && highest <= desired {
+    // A count that is left out is whatever the service has: then only what no count
+    // could make right is a fault; the pre-flight looks at the count that there is.
+    let stuck = match service.desired_count {
+        Some(count) => is_stuck(count, service),
+        None => minimum >= 100 && maximum <= 100,
+    };
+    if stuck {
+        let tasks = service
+            .desired_count
+            .map_or_else(String::new, |count| format!("with {count} tasks, "));
         faults.add(
             "rollout",
-            format!(
-                "with {desired} tasks, {minimum} % and {maximum} % let ECS neither stop nor start a task"
-            ),
+            format!("{tasks}{minimum} % and {maximum} % let ECS neither stop nor start a task"),
             "raise maximum_percent or lower minimum_healthy_percent",
         );
     }
@@ -215,6 +220,17 @@ pub(super) fn rollout(service: &FargateService, faults: &mut Faults) {
             }
         }
     }
+}
+
+/// Whether the percentages of a count leave no room to replace a task: the lower
+/// bound rounds up, the upper one down.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>
+pub(crate) fn is_stuck(count: u32, service: &FargateService) -> bool {
+    let desired = u64::from(count);
+    let minimum = u64::from(service.rollout.minimum_healthy_percent.unwrap_or(100));
+    let maximum = u64::from(service.rollout.maximum_percent.unwrap_or(200));
+    let (lowest, highest) = ((desired * minimum).div_ceil(100), desired * maximum / 100);
+    desired > 0 && lowest >= desired && highest <= desired
 }
 
 fn circuit_breaker(service: &FargateService, faults: &mut Faults) {

@@ -1,3 +1,5 @@
+mod limits;
+
 use super::*;
 use crate::fargate::spec::{Condition, Dependency, Link, LoadBalancer, Network, Port, Protocol};
 
