@@ -1,7 +1,7 @@
 //! A project file as other readers take it: an editor with the schema, and this
 //! program from its store.
 
-use super::SHOP;
+use super::{SHOP, fargate::WHOLE};
 use crate::domain::project::{
     Amount, FargateService, Link, Switch, parse, schema,
     yaml::{Kind, Node},
@@ -79,5 +79,56 @@ fn the_schema_takes_the_shop_and_refuses_what_the_reader_refuses() {
         let text = SHOP.replace(from, to);
         assert!(!validator.is_valid(&json(&text)), "the schema takes {to:?}");
         assert!(parse(&text, "f").is_err(), "the reader takes {to:?}");
+    }
+}
+
+/// Values that somebody may write where another was meant.
+const ODD: [&str; 16] = [
+    "-1",
+    "0",
+    "1",
+    "1.5",
+    "300",
+    "4294967296",
+    "true",
+    "\"true\"",
+    "word",
+    "\"two words\"",
+    "\"${target.region_name}\"",
+    "\"${nothing}\"",
+    "[]",
+    "[a, 1]",
+    "{}",
+    "{ a: 1 }",
+];
+
+proptest::proptest! {
+    /// However odd a file is, reading ends with a project or with faults that have
+    /// places; and what is read, the schema takes.
+    #[test]
+    fn an_odd_value_is_told_and_the_schema_is_never_stricter(at in 0_usize..400, odd in 0..ODD.len(), drop in proptest::bool::weighted(0.2)) {
+        let lines: Vec<&str> = WHOLE.lines().collect();
+        let at = at % lines.len();
+        let changed: Vec<String> = lines
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| !(drop && *number == at))
+            .map(|(number, line)| match line.split_once(": ") {
+                Some((key, _)) if number == at => format!("{key}: {}", ODD[odd]),
+                _ => (*line).to_owned(),
+            })
+            .collect();
+        let text = changed.join("\n");
+        match parse(&text, "f") {
+            Ok(_) => {
+                let validator = jsonschema::validator_for(&serde_json::from_str(schema()).unwrap()).unwrap();
+                let faults: Vec<String> = validator.iter_errors(&json(&text)).map(|it| it.to_string()).collect();
+                proptest::prop_assert!(faults.is_empty(), "line {}: {faults:?}\n{}", at + 1, changed.get(at).cloned().unwrap_or_default());
+            }
+            Err(faults) => {
+                proptest::prop_assert!(!faults.is_empty());
+                proptest::prop_assert!(faults.iter().all(|fault| fault.line >= 1 && fault.column >= 1 && fault.line <= lines.len() + 1));
+            }
+        }
     }
 }
