@@ -1,12 +1,14 @@
 //! The table of `bench stacks`: calls and seconds side by side, never one alone.
 
+use std::collections::BTreeMap;
+
 use crate::percentile;
 
 /// One measured deployment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
-    /// Requests that arrived at AWS.
-    pub calls: usize,
+    /// Requests that arrived at AWS, by action.
+    pub calls: BTreeMap<String, usize>,
     /// From the start to the verdict, in seconds.
     pub whole_s: f64,
     /// From the moment that the API shows the end to the verdict, in seconds;
@@ -21,7 +23,12 @@ pub fn line(step: &str, who: &str, runs: &[Run]) -> String {
         percentile(values, 50)
     };
     #[expect(clippy::cast_precision_loss, reason = "a few hundred calls")]
-    let calls = median(&mut runs.iter().map(|run| run.calls as f64).collect());
+    let calls = median(
+        &mut runs
+            .iter()
+            .map(|run| run.calls.values().sum::<usize>() as f64)
+            .collect(),
+    );
     let whole = median(&mut runs.iter().map(|run| run.whole_s).collect());
     let mut late: Vec<f64> = runs.iter().filter_map(|run| run.late_s).collect();
     let late = if late.is_empty() {
@@ -39,4 +46,15 @@ pub fn head() -> String {
         "{:<8} {:<28} {:>6} {:>11}   {}",
         "", "", "calls", "whole", "end shown -> verdict"
     )
+}
+
+/// What the first of the runs asked AWS for, most often first.
+pub fn breakdown(runs: &[Run]) -> String {
+    let mut actions: Vec<(&String, &usize)> = runs.iter().take(1).flat_map(|run| &run.calls).collect();
+    actions.sort_by_key(|(action, count)| (std::cmp::Reverse(**count), (*action).clone()));
+    let words: Vec<String> = actions
+        .iter()
+        .map(|(action, count)| format!("{action} {count}"))
+        .collect();
+    format!("         {}", words.join(", "))
 }

@@ -5,6 +5,7 @@
 //! and the agent polls as it does by default.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::Command,
     thread,
@@ -18,10 +19,11 @@ use towline_proto::agent::v1::{
 };
 use towline_tests::{
     direct::{Direct, MAY_DEPLOY},
+    sim::Effect,
     world::{Options, World},
 };
 
-use crate::report::{Run, head, line};
+use crate::report::{Run, breakdown, head, line};
 
 /// Services of each side, deployed side by side.
 const SERVICES: usize = 5;
@@ -60,10 +62,11 @@ pub fn run() {
     println!("{}", head());
     for (step, tag) in STEPS {
         let runs = agents(&world, &account, step, tag);
-        println!("{}", line(step, "towline-agent", &runs));
+        println!("{}\n{}", line(step, "towline-agent", &runs), breakdown(&runs));
         if let Some(cli) = &cli {
             let runs = clis(&world, &account, cli, step);
-            println!("{}", line(step, "aws cloudformation deploy", &runs));
+            let line = line(step, "aws cloudformation deploy", &runs);
+            println!("{line}\n{}", breakdown(&runs));
         }
     }
     world.stop();
@@ -121,7 +124,7 @@ fn agents(world: &World, account: &Account, step: &str, tag: &str) -> Vec<Run> {
             .into_iter()
             .filter(|effect| effect.operation == id);
         Run {
-            calls: calls.count(),
+            calls: counted(calls),
             whole_s: outcome.at.duration_since(before).as_secs_f64(),
             late_s: (step != "no-op").then(|| account.late(&stack(&service), outcome.at)),
         }
@@ -174,11 +177,19 @@ fn clis(world: &World, account: &Account, cli: &str, step: &str) -> Vec<Run> {
             effect.subject.split('/').any(|part| part == name)
         });
         Run {
-            calls: calls.count(),
+            calls: counted(calls),
             whole_s: at.duration_since(before).as_secs_f64(),
             late_s: (step != "no-op").then(|| account.late(&name, at)),
         }
     })
+}
+
+fn counted(calls: impl Iterator<Item = Effect>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in calls {
+        *counts.entry(call.action).or_default() += 1;
+    }
+    counts
 }
 
 fn request(service: &str, tag: &str) -> DeployFargateServiceRequest {
