@@ -386,3 +386,28 @@ fn a_stack_of_another_tool_is_taken_over_without_replacing_its_service() {
     assert_eq!(again["action"], "unchanged", "adopt may go afterwards: {again:#}");
     world.stop();
 }
+
+#[test]
+fn every_member_that_the_file_can_spell_is_taken_by_the_agent() {
+    let world = world(&["dev"]);
+    world.apply_file(&repository().join("orchestrator/src/domain/project/tests/whole.yaml"));
+    let printed = world.run([
+        "service",
+        "template",
+        "web",
+        "--project",
+        "whole",
+        "--environment",
+        "dev",
+        "--image",
+        "web=1.0.0",
+    ]);
+    let template = printed.expect_code(0).json();
+    let service = &template["Resources"]["Service"]["Properties"];
+    assert_eq!(service["ServiceName"], "whole-web", "{template:#}");
+    assert_eq!(
+        service["EnableExecuteCommand"], false,
+        "an override counts more: {template:#}"
+    );
+    world.stop();
+}
