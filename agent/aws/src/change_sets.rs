@@ -38,7 +38,8 @@ impl StackChanges for Aws {
             .template_body(&request.template)
             .set_parameters(Some(request.parameters.iter().map(parameter).collect()))
             .set_tags(Some(request.tags.iter().map(tag).collect()))
-            .capabilities(Capability::CapabilityIam)
+            // Includes CAPABILITY_IAM; a stack that was taken over may name its roles.
+            .capabilities(Capability::CapabilityNamedIam)
             .set_role_arn(request.role_arn.clone())
             .client_token(&request.token);
         answer(call.send().await, &format!("stack {}", request.stack_name)).map(drop)

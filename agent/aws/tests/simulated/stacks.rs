@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use towline_agent_domain::fargate::spec::{Container, FargateService, Link, LoadBalancer, Network, Port, Protocol};
+use towline_agent_domain::fargate::spec::{
+    Container, FargateService, Link, LoadBalancer, Network, Port, Protocol,
+};
 use towline_agent_domain::fargate::stack::{
     StackDecision, StackOutcome, StackView, decide, task_definition_of, trace,
 };

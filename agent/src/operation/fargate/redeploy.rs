@@ -181,6 +181,7 @@ impl<A: Account> Deploy<'_, A> {
         let runs = checked.service.as_ref();
         let plan = self.plan_of_service(observation, action, &revision, runs).await?;
         self.approve(&plan)?;
+        self.preflight(observation).await?;
         let name = self.order.service_name();
         let primary = checked.service.as_ref().and_then(ObservedService::primary);
         let runs = primary.map_or_else(|| "nothing".to_owned(), |p| p.task_definition.to_string());

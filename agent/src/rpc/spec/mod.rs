@@ -5,6 +5,8 @@
 //! somebody has decided what becomes of it: a wish is never ignored.
 
 mod container;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 use towline_agent_domain::fargate::spec::{

@@ -202,6 +202,32 @@ async fn what_somebody_else_changes_is_waited_for_and_said() {
 }
 
 #[tokio::test]
+async fn access_that_is_lost_meanwhile_is_told_from_a_stack_that_is_gone() {
+    let world = World::start(10.0).await;
+    let mut client = world.orchestrator().await;
+    let mut stream = client
+        .deploy_fargate_service(deploy_web(FIRST, "1.0.0"))
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    let deny = json!({"seed": 7, "rules": [{"kind": "deny", "service": "cloudformation"}]});
+    world.sim_post("faults", deny).await;
+    let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "access_lost"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    // An operation that may not even look says so, and has not lost anything.
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(SECOND, "1.0.0")).await).await;
+    assert_eq!(finished(&events).reason, "access_denied", "{:#?}", told(&events));
+}
+
+#[tokio::test]
 async fn a_stack_that_is_deleted_meanwhile_is_gone_and_not_made_anew() {
     let world = World::start(10.0).await;
     let mut client = world.orchestrator().await;

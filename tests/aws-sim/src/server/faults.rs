@@ -16,6 +16,8 @@ pub enum Fault {
     Throttle,
     /// Answered with HTTP 500; nothing was applied.
     ServerError,
+    /// Refused: the caller may not.
+    Deny,
     /// Applied and answered `ms` later.
     Delay,
     /// The connection is closed; nothing is applied.

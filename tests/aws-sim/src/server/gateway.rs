@@ -107,6 +107,7 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     match fault {
         Some((Fault::Throttle, _)) => return Ok(refuse(&shared, &request, seq, &throttled(&request))),
         Some((Fault::ServerError, _)) => return Ok(refuse(&shared, &request, seq, &server_error(&request))),
+        Some((Fault::Deny, _)) => return Ok(refuse(&shared, &request, seq, &denied(&request))),
         Some((Fault::ResetBefore, _)) => return drop_unapplied(&shared, seq),
         Some((Fault::Delay, ms)) => shared.sleep(Duration::from_millis(ms)).await,
         Some((Fault::Late, ms)) => {
@@ -316,6 +317,17 @@ fn throttled(request: &AwsRequest) -> AwsError {
     match request.input {
         Input::Json(_) => AwsError::client("ThrottlingException", "Rate exceeded"),
         Input::Query(_) => AwsError::client("Throttling", "Rate exceeded"),
+    }
+}
+
+fn denied(request: &AwsRequest) -> AwsError {
+    let message = format!(
+        "User is not authorized to perform: {}:{}",
+        request.arrival.service, request.arrival.action
+    );
+    match request.input {
+        Input::Json(_) => AwsError::client("AccessDeniedException", message),
+        Input::Query(_) => AwsError::with_status("AccessDenied", message, 403),
     }
 }
 
