@@ -203,6 +203,39 @@ async fn faults_come_as_scheduled_and_a_stale_read_shows_what_was() {
 }
 
 #[tokio::test]
+async fn describing_stacks_is_throttled_by_the_schedule_and_secrets_come_and_go() {
+    let simulator = start().await;
+    let address = simulator.address();
+    let rules = json!({"rules": [
+        {"kind": "throttle", "service": "cloudformation", "action": "DescribeStacks", "times": 2},
+    ]});
+    control(address, "POST", "faults", rules).await;
+    let describe = || {
+        let body = "Action=DescribeStacks&Version=2010-05-15";
+        let scope = "111111111111/20261124/eu-west-1/cloudformation/aws4_request";
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: cloudformation\r\nconnection: close\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        send(address, request)
+    };
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(describe().await.unwrap().0);
+    }
+    assert_eq!(answers, [400, 400, 200]);
+    let log = effects(address).await;
+    assert_eq!(log[0]["code"], "Throttling");
+    let secret = "arn:aws:ssm:eu-west-1:111111111111:parameter/passing";
+    let set = |add: Value, remove: Value| json!({"account": "111111111111", "region": "eu-west-1", "add": add, "remove": remove});
+    control(address, "POST", "secrets", set(json!([secret]), json!([]))).await;
+    control(address, "POST", "secrets", set(json!([]), json!([secret]))).await;
+    simulator.stop().await;
+}
+
+#[tokio::test]
 async fn registering_is_limited_and_concurrent_registrations_of_a_family_are_refused() {
     let simulator = start().await;
     let address = simulator.address();
