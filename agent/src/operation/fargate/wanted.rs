@@ -83,7 +83,12 @@ impl<A: Account> Deploy<'_, A> {
             .await?
             .unwrap_or_default();
         let resources = self.read_resources(name).await?;
-        adopt::choices(&body, &resources, &self.order.service).map_err(Ending::from)
+        let foreign = adopt::Foreign {
+            template: &body,
+            parameters: &stack.parameters,
+            resources: &resources,
+        };
+        adopt::choices(&foreign, &self.order.service, &self.order.at.cluster).map_err(Ending::from)
     }
 
     /// Best effort: what cannot be read is told by the pre-flight.
