@@ -10,21 +10,26 @@ mod tests;
 use serde_json::{Map, Value};
 
 use crate::fargate::ValidService;
-use crate::fargate::choices::{Choices, Kept};
+use crate::fargate::choices::{Choices, Kept, RuleChoice};
 use crate::fargate::validate::Target;
 use crate::observed::StackResource;
 use crate::verdict::{Reason, Refusal};
 
-/// The choices for taking a stack over. `template` is the stack's own, JSON or YAML.
+/// A stack as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a> {
+    /// Its own template, JSON or YAML.
+    pub template: &'a str,
+    pub parameters: &'a [(String, String)],
+    pub resources: &'a [StackResource],
+}
+
+/// The choices for taking a stack over, for the service in this cluster.
 ///
 /// # Errors
 /// When the template cannot be read, or is not that of this one service.
-pub fn choices(
-    template: &str,
-    resources: &[StackResource],
-    service: &ValidService,
-) -> Result<Choices, Refusal> {
-    let document = document::parse(template).map_err(|error| {
+pub fn choices(stack: &Foreign<'_>, service: &ValidService, cluster: &str) -> Result<Choices, Refusal> {
+    let document = document::parse(stack.template).map_err(|error| {
         refusal(
             format!("the stack's template cannot be read: {error}"),
             "correct the template first",
@@ -36,38 +41,31 @@ pub fn choices(
             "choose another stack_name",
         ));
     };
-    let existing = Existing { declared, resources };
+    let existing = Existing { declared, stack };
     let mut choices = Choices::default();
     let own = existing.service(&service.spec().name)?;
     choices
         .kept
-        .insert(key(Target::Service), existing.kept(own, "ServiceName", last_part));
+        .insert(key(Target::Service), existing.kept_service(own, cluster)?);
+    existing.keep_links(service, &mut choices);
     let task = existing.referenced(own, "TaskDefinition", Target::TaskDefinition);
     let Some(task) = task.or_else(|| existing.only(Target::TaskDefinition)) else {
         return Ok(choices);
     };
-    choices
-        .kept
-        .insert(key(Target::TaskDefinition), existing.kept(task, "Family", family));
+    let kept = existing.kept(task, "Family", family, &[]);
+    choices.kept.insert(key(Target::TaskDefinition), kept);
     if service.spec().execution_role.is_none()
         && let Some(role) = existing.referenced(task, "ExecutionRoleArn", Target::ExecutionRole)
     {
-        let path = existing
-            .property(role, "Path")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        let kept = existing.kept(role, "RoleName", whole);
-        choices
-            .kept
-            .insert(key(Target::ExecutionRole), Kept { path, ..kept });
+        let kept = existing.kept(role, "RoleName", whole, &["Path"]);
+        choices.kept.insert(key(Target::ExecutionRole), kept);
     }
     let group = existing
         .logged_into(task)
         .or_else(|| existing.only(Target::LogGroup));
     if let Some(group) = group {
-        choices
-            .kept
-            .insert(key(Target::LogGroup), existing.kept(group, "LogGroupName", whole));
+        let kept = existing.kept(group, "LogGroupName", whole, &[]);
+        choices.kept.insert(key(Target::LogGroup), kept);
     }
     Ok(choices)
 }
@@ -83,7 +81,7 @@ fn refusal(message: String, hint: &str) -> Refusal {
 /// The stack as its template declares it and as it is.
 struct Existing<'a> {
     declared: &'a Map<String, Value>,
-    resources: &'a [StackResource],
+    stack: &'a Foreign<'a>,
 }
 
 impl<'a> Existing<'a> {
@@ -126,7 +124,11 @@ impl<'a> Existing<'a> {
     }
 
     fn physical(&self, id: &str) -> &'a str {
-        let resource = self.resources.iter().find(|resource| resource.logical_id == id);
+        let resource = self
+            .stack
+            .resources
+            .iter()
+            .find(|resource| resource.logical_id == id);
         resource.map_or("", |resource| &resource.physical_id)
     }
 
@@ -173,15 +175,85 @@ impl<'a> Existing<'a> {
         }
     }
 
+    /// A property's text, where it is one or a parameter's.
+    fn text(&self, id: &str, property: &str) -> Option<String> {
+        match self.property(id, property)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Object(members) => {
+                let name = members.get("Ref")?.as_str()?;
+                let parameters = self.stack.parameters.iter();
+                parameters
+                    .into_iter()
+                    .find(|(known, _)| known == name)
+                    .map(|(_, value)| value.clone())
+            }
+            Value::Null | Value::Bool(_) | Value::Array(_) => None,
+        }
+    }
+
     /// What the resource keeps. Its name is what it is called now, where it has one.
-    fn kept(&self, id: &str, name_property: &str, name: fn(&str) -> &str) -> Kept {
+    fn kept(&self, id: &str, name_property: &str, name: fn(&str) -> &str, fixed: &[&str]) -> Kept {
         let named = self.property(id, name_property).is_some();
+        let fixed = fixed
+            .iter()
+            .filter_map(|property| Some(((*property).to_owned(), self.text(id, property)?)));
         Kept {
             logical_id: id.to_owned(),
             name: named.then(|| name(self.physical(id)).to_owned()),
-            path: None,
+            properties: fixed.collect(),
         }
     }
+
+    fn kept_service(&self, id: &str, cluster: &str) -> Result<Kept, Refusal> {
+        let mut kept = self.kept(id, "ServiceName", last_part, &["Cluster", "SchedulingStrategy"]);
+        if let Some(found) = kept.property("Cluster").map(|found| last_part(found).to_owned())
+            && found != cluster
+        {
+            return Err(refusal(
+                format!("the stack's service runs in cluster {found}, and not in {cluster}"),
+                "deploy into the service's own cluster: a service cannot move",
+            ));
+        }
+        // A name is what the template gives anyway; an ARN would change to one.
+        kept.properties
+            .retain(|name, value| name != "Cluster" || value.starts_with("arn:"));
+        Ok(kept)
+    }
+
+    /// The stack's one target group and rule go on as those of the service's one rule.
+    fn keep_links(&self, service: &ValidService, choices: &mut Choices) {
+        let links = service.spec().load_balancers.iter();
+        let (Some(group), Some(rule), 1) = (
+            self.only(Target::TargetGroup),
+            self.only(Target::ListenerRule),
+            links.filter(|link| link.listener_rule().is_some()).count(),
+        ) else {
+            return;
+        };
+        let kept = self.kept(group, "Name", target_group_name, &["Port"]);
+        choices.kept.insert(key(Target::TargetGroup), kept);
+        choices
+            .kept
+            .insert(key(Target::ListenerRule), self.kept(rule, "", whole, &[]));
+        let priority = self.text(rule, "Priority").and_then(|text| text.parse().ok());
+        if let (Some(listener), Some(priority)) = (listener_of(self.physical(rule)), priority) {
+            choices
+                .rules
+                .insert(rule.to_owned(), RuleChoice { listener, priority });
+        }
+    }
+}
+
+/// `...:listener-rule/app/NAME/ID/LISTENER/RULE` → `...:listener/app/NAME/ID/LISTENER`.
+fn listener_of(rule: &str) -> Option<String> {
+    let (listener, _) = rule.rsplit_once('/')?;
+    Some(listener.replacen(":listener-rule/", ":listener/", 1))
+}
+
+/// `...:targetgroup/NAME/ID` → `NAME`.
+fn target_group_name(arn: &str) -> &str {
+    arn.rsplit('/').nth(1).unwrap_or(arn)
 }
 
 fn whole(physical_id: &str) -> &str {

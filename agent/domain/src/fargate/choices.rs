@@ -26,7 +26,7 @@ pub struct Choices {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<String, RuleChoice>,
     /// Resources of an adopted stack, by their role in it: `service`,
-    /// `task_definition`, `log_group`, `execution_role`.
+    /// `task_definition`, `log_group`, `execution_role`, `target_group`, `listener_rule`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<String, Kept>,
 }
@@ -55,9 +55,16 @@ pub struct Kept {
     /// Its name; `None` where the template leaves the name to CloudFormation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A role's path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    /// Further properties that cannot change, as the stack has them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Kept {
+    /// A property that cannot change.
+    pub(crate) fn property(&self, name: &str) -> Option<&String> {
+        self.properties.get(name)
+    }
 }
 
 /// What must be read before the template of a service can be made.

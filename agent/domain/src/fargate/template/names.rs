@@ -65,12 +65,18 @@ impl Names {
         let links = service.spec().load_balancers.iter().enumerate();
         let links = links.filter(|(_, link)| link.listener_rule().is_some());
         let links = links
-            .map(|(index, link)| {
+            .enumerate()
+            .map(|(at, (index, link))| {
                 let part = format!("{}{}", camel(&link.container), link.port);
+                // What was taken over is the first link's.
+                let mut named = |target: Target, kind: &str| match choices.kept.get(target.as_str()) {
+                    Some(kept) if at == 0 => kept.logical_id.clone(),
+                    _ => free(format!("{kind}{part}"), &mut taken),
+                };
                 LinkNames {
                     index,
-                    target_group: free(format!("TargetGroup{part}"), &mut taken),
-                    listener_rule: free(format!("ListenerRule{part}"), &mut taken),
+                    target_group: named(Target::TargetGroup, "TargetGroup"),
+                    listener_rule: named(Target::ListenerRule, "ListenerRule"),
                 }
             })
             .collect();

@@ -30,7 +30,7 @@ impl Making<'_> {
         let kept = self.choices.kept.get(Target::ExecutionRole.as_str());
         let path = match kept {
             // A role's path cannot change.
-            Some(kept) => kept.path.clone().unwrap_or_else(|| "/".to_owned()),
+            Some(kept) => kept.property("Path").cloned().unwrap_or_else(|| "/".to_owned()),
             None => self.facts.role_path.clone(),
         };
         Resource {

@@ -16,6 +16,8 @@ pub(super) struct Service {
     #[serde(skip_serializing_if = "Option::is_none")]
     service_name: Option<String>,
     cluster: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduling_strategy: Option<String>,
     task_definition: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     launch_type: Option<&'static str>,
@@ -66,10 +68,12 @@ struct CircuitBreaker {
 impl Making<'_> {
     pub(super) fn ecs_service(&self) -> Resource<Service> {
         let spec = self.service.spec();
-        let name = match self.choices.kept.get(Target::Service.as_str()) {
+        let kept = self.choices.kept.get(Target::Service.as_str());
+        let name = match kept {
             Some(kept) => kept.name.clone(),
             None => Some(spec.name.clone()),
         };
+        let fixed = |property: &str| kept.and_then(|kept| kept.property(property)).cloned();
         Resource {
             r#type: "AWS::ECS::Service",
             deletion_policy: None,
@@ -78,7 +82,8 @@ impl Making<'_> {
             depends_on: self.rules().map(|(link, _)| link.listener_rule.clone()).collect(),
             properties: Service {
                 service_name: name,
-                cluster: self.facts.cluster.clone(),
+                cluster: fixed("Cluster").unwrap_or_else(|| self.facts.cluster.clone()),
+                scheduling_strategy: fixed("SchedulingStrategy"),
                 task_definition: json!({ "Ref": self.names.task_definition }),
                 launch_type: spec.capacity_providers.is_empty().then_some("FARGATE"),
                 capacity_provider_strategy: spec.capacity_providers.iter().map(provider).collect(),

@@ -8,10 +8,14 @@ use super::names::LinkNames;
 use super::{Making, TemplateError};
 use crate::fargate::choices::RuleChoice;
 use crate::fargate::spec::{Link, ListenerRule};
+use crate::fargate::validate::Target;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TargetGroup {
+    /// Only one that was taken over has a name: one with a name cannot be replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     target_type: &'static str,
     protocol: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,6 +56,10 @@ impl<'a> Making<'a> {
     pub(super) fn target_group(&self, names: &LinkNames, rule: &ListenerRule) -> Resource<TargetGroup> {
         let link = self.service.spec().load_balancers.get(names.index);
         let check = &rule.health_check;
+        let kept = self.choices.kept.get(Target::TargetGroup.as_str());
+        let kept = kept.filter(|kept| kept.logical_id == names.target_group);
+        // The port of a target group is only a default; ECS registers each task with its own.
+        let port = kept.and_then(|kept| kept.property("Port")?.parse().ok());
         let grpc = rule.protocol_version.as_deref() == Some("GRPC");
         let matcher = match (grpc, &check.matcher) {
             (true, given) => json!({ "GrpcCode": given.as_deref().unwrap_or("12") }),
@@ -62,12 +70,12 @@ impl<'a> Making<'a> {
             deletion_policy: None,
             update_replace_policy: None,
             depends_on: Vec::new(),
-            // It has no name: one with a name could not be replaced in an update.
             properties: TargetGroup {
+                name: kept.and_then(|kept| kept.name.clone()),
                 target_type: "ip",
                 protocol: rule.protocol.clone().unwrap_or_else(|| "HTTP".to_owned()),
                 protocol_version: rule.protocol_version.clone(),
-                port: link.map_or(0, |link| link.port),
+                port: port.or(link.map(|link| link.port)).unwrap_or_default(),
                 vpc_id: rule.vpc.clone(),
                 health_check_path: check.path.clone().unwrap_or_else(|| "/".to_owned()),
                 health_check_interval_seconds: check.interval.unwrap_or(10),
