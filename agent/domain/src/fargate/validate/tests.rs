@@ -1,4 +1,6 @@
 mod limits;
+mod overrides;
+mod traffic;
 
 use super::*;
 use crate::fargate::spec::{Condition, Dependency, Link, LoadBalancer, Network, Port, Protocol};

@@ -3,8 +3,10 @@
 use super::*;
 use crate::fargate::spec::*;
 
+type Change = fn(&mut FargateService);
+
 /// The fields and messages of the faults after a change to a good service.
-fn told(change: impl FnOnce(&mut FargateService)) -> Vec<(String, String)> {
+pub fn told(change: impl FnOnce(&mut FargateService)) -> Vec<(String, String)> {
     let mut service = good();
     change(&mut service);
     let found = validate(&service).err().unwrap_or_default();
@@ -14,38 +16,17 @@ fn told(change: impl FnOnce(&mut FargateService)) -> Vec<(String, String)> {
         .collect()
 }
 
-fn only(change: impl FnOnce(&mut FargateService)) -> String {
+pub fn only(change: impl FnOnce(&mut FargateService)) -> String {
     let told = told(change);
     assert_eq!(told.len(), 1, "{told:?}");
     told[0].0.clone()
 }
 
-fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     text.to_owned()
 }
 
-fn rule() -> ListenerRule {
-    ListenerRule {
-        listener: text("arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/main/1/2"),
-        paths: vec![text("/*")],
-        vpc: text("vpc-1"),
-        ..ListenerRule::default()
-    }
-}
-
-fn with_rule(change: impl FnOnce(&mut ListenerRule)) -> Vec<String> {
-    let mut rule = rule();
-    change(&mut rule);
-    faults(|s| {
-        s.load_balancers = vec![LoadBalancer {
-            container: text("web"),
-            port: 8080,
-            link: Link::ListenerRule(rule),
-        }];
-    })
-}
-
-fn patch(resource: &str, patch: &str) -> Override {
+pub fn patch(resource: &str, patch: &str) -> Override {
     Override {
         resource: text(resource),
         merge_patch: text(patch),
@@ -54,7 +35,7 @@ fn patch(resource: &str, patch: &str) -> Override {
 
 #[test]
 fn what_fargate_itself_refuses_is_told_as_its_limit() {
-    let limits: [(fn(&mut FargateService), &str); 8] = [
+    let limits: [(Change, &str); 8] = [
         (
             |s| {
                 s.containers[0].linux = Some(Linux {
@@ -107,77 +88,6 @@ fn what_fargate_itself_refuses_is_told_as_its_limit() {
         let told = told(change);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].0 == field && told[0].1.contains("Fargate"), "{told:?}");
-    }
-}
-
-#[test]
-fn what_towline_leaves_out_cannot_come_in_by_an_override() {
-    for (resource, body, word) in [
-        (
-            "service",
-            r#"{"Properties": {"DeploymentController": {"Type": "CODE_DEPLOY"}}}"#,
-            "controllers",
-        ),
-        (
-            "service",
-            r#"{"Properties": {"DeploymentConfiguration": {"Strategy": "BLUE_GREEN"}}}"#,
-            "blue/green",
-        ),
-        (
-            "service",
-            r#"{"Properties": {"ServiceRegistries": [{"RegistryArn": "x"}]}}"#,
-            "service discovery",
-        ),
-        (
-            "service",
-            r#"{"Properties": {"SchedulingStrategy": "DAEMON"}}"#,
-            "DAEMON",
-        ),
-        (
-            "task_definition",
-            r#"{"Properties": {"ProxyConfiguration": {"Type": "APPMESH"}}}"#,
-            "App Mesh",
-        ),
-        (
-            "task_definition",
-            r#"{"Properties": {"ContainerDefinitions": [{"FirelensConfiguration": {}}]}}"#,
-            "FireLens",
-        ),
-    ] {
-        let told = told(|s| s.overrides = vec![patch(resource, body)]);
-        assert!(told.len() == 1 && told[0].1.contains(word), "{told:?}");
-    }
-    // What says what is so anyway is no wish.
-    assert!(
-        faults(|s| s.overrides = vec![patch("task_definition", r#"{"Properties": {"PidMode": "task"}}"#)])
-            .is_empty()
-    );
-    let still = r#"{"Properties": {"DeploymentConfiguration": {"Strategy": "ROLLING"}, "SchedulingStrategy": "REPLICA"}}"#;
-    assert!(faults(|s| s.overrides = vec![patch("service", still)]).is_empty());
-}
-
-#[test]
-fn an_override_names_a_resource_that_is_made_and_leaves_its_identity() {
-    assert_eq!(
-        only(|s| s.overrides = vec![patch("cluster", "{}")]),
-        "overrides[0].resource"
-    );
-    assert_eq!(
-        only(|s| s.overrides = vec![patch("target_group", "{}")]),
-        "overrides[0].resource"
-    );
-    for body in [
-        "[1]",
-        "{",
-        r#"{"Type": "AWS::S3::Bucket"}"#,
-        r#"{"Properties": {"ServiceName": "x"}}"#,
-        r#"{"Properties": 1}"#,
-    ] {
-        assert_eq!(
-            only(|s| s.overrides = vec![patch("service", body)]),
-            "overrides[0].merge_patch",
-            "{body}"
-        );
     }
 }
 
@@ -336,56 +246,6 @@ fn port_names_are_the_tasks_own_and_carry_the_protocol() {
         }];
     };
     assert!(faults(udp).is_empty());
-}
-
-#[test]
-fn a_listener_rule_has_a_condition_a_place_and_its_ranges() {
-    assert!(with_rule(|_| {}).is_empty());
-    let path = |member: &str| vec![format!("load_balancers[0].listener_rule.{member}")];
-    assert_eq!(with_rule(|r| r.paths.clear()), path("hosts"));
-    assert_eq!(
-        with_rule(|r| r.hosts = vec![text("shop.example.com/x")]),
-        path("hosts[0]")
-    );
-    assert_eq!(with_rule(|r| r.paths = vec![text("api")]), path("paths[0]"));
-    assert_eq!(with_rule(|r| r.paths = vec![text("/a"); 6]), path("hosts"));
-    assert_eq!(with_rule(|r| r.priority = Some(50_001)), path("priority"));
-    assert_eq!(with_rule(|r| r.vpc = text("main")), path("vpc"));
-    assert_eq!(with_rule(|r| r.protocol = Some(text("TCP"))), path("protocol"));
-    assert_eq!(
-        with_rule(|r| r.protocol_version = Some(text("HTTP3"))),
-        path("protocol_version")
-    );
-    assert_eq!(
-        with_rule(|r| r.deregistration_delay = Some(3601)),
-        path("deregistration_delay")
-    );
-    assert_eq!(
-        with_rule(|r| r.health_check.matcher = Some(text("ok"))),
-        path("health_check.matcher")
-    );
-    assert_eq!(
-        with_rule(|r| r.health_check.timeout = Some(10)),
-        path("health_check.timeout")
-    );
-    assert_eq!(
-        with_rule(|r| r.health_check.healthy_threshold = Some(1)),
-        path("health_check.healthy_threshold")
-    );
-    let net = "arn:aws:elasticloadbalancing:eu-west-1:1:listener/net/main/1/2";
-    assert_eq!(with_rule(|r| r.listener = text(net)), path("listener"));
-}
-
-#[test]
-fn two_rules_of_one_service_do_not_take_one_place() {
-    let link = |priority| LoadBalancer {
-        container: text("web"),
-        port: 8080,
-        link: Link::ListenerRule(ListenerRule { priority, ..rule() }),
-    };
-    assert!(faults(|s| s.load_balancers = vec![link(None), link(None)]).is_empty());
-    let twice = |s: &mut FargateService| s.load_balancers = vec![link(Some(5)), link(Some(5))];
-    assert_eq!(only(twice), "load_balancers[1].listener_rule.priority");
 }
 
 #[test]
