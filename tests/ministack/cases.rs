@@ -233,7 +233,10 @@ fn cancelled(bench: &Bench, name: &str, is_time: impl Fn(&OperationEvent) -> boo
     ensure(outcome.finished.verdict() == Verdict::Cancelled, || {
         outcome.words()
     })?;
-    bench.stack_is(name, None)
+    bench.stack_is(name, None)?;
+    ensure(bench.emulator.is_deleted(&stack(name)), || {
+        format!("stack {} was never made, so its end shows nothing", stack(name))
+    })
 }
 
 /// Somebody sets the service back to an older revision; the same deployment again repairs it.

@@ -152,6 +152,15 @@ impl Emulator {
         element(&answer, "StackStatus")
     }
 
+    /// Whether there was a stack of this name, that is deleted now.
+    pub fn is_deleted(&self, stack: &str) -> bool {
+        let answer = self.cloudformation(&[("Action", "ListStacks")]);
+        let summaries = answer.split("<StackName>").skip(1);
+        summaries
+            .filter(|rest| rest.split('<').next() == Some(stack))
+            .any(|rest| element(rest, "StackStatus").as_deref() == Some("DELETE_COMPLETE"))
+    }
+
     /// How many events the stack has had.
     pub fn stack_events(&self, stack: &str) -> usize {
         let answer = self.cloudformation(&[("Action", "DescribeStackEvents"), ("StackName", stack)]);
