@@ -1,6 +1,6 @@
 //! Overrides: what they may not touch, and what may not come in by them.
 
-use super::limits::{only, patch, text, told};
+use super::limits::{only, patch, told};
 use super::*;
 
 #[test]
