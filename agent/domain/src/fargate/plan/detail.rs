@@ -1,5 +1,7 @@
 //! What the change of one resource means, in words.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::PlannedChange;
@@ -135,15 +137,13 @@ fn modification(change: &ResourceChange, before: &[(String, String)], wanted: &T
         }
         _ => {}
     }
-    let values = change
+    // CloudFormation promises no order.
+    let values: BTreeSet<String> = change
         .details
         .iter()
-        .filter_map(|detail| value_line(detail, change, wanted));
-    for line in values {
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
+        .filter_map(|detail| value_line(detail, change, wanted))
+        .collect();
+    lines.extend(values);
     lines
 }
 

@@ -122,9 +122,18 @@ fn the_hash_is_of_what_is_done_and_not_of_the_order_in_which_it_is_told() {
     let made = wanted("r.example/web:2", |_| {});
     let hash =
         |wanted: &Template, set: &ChangeSet| of_change_set(&subject(wanted), set, false, &before()).hash;
-    let first = hash(&made, &release());
+    let value = |name: &str| PropertyChange {
+        before: Some("1".to_owned()),
+        after: Some("2".to_owned()),
+        ..property(name, "Always")
+    };
     let mut turned = release();
+    turned.changes[0].details.extend([value("Cpu"), value("Memory")]);
+    let first = hash(&made, &turned);
     turned.changes.reverse();
+    for change in &mut turned.changes {
+        change.details.reverse();
+    }
     // Metadata alone is Towline's own affair.
     let metadata = PropertyChange {
         attribute: "Metadata".to_owned(),
@@ -134,7 +143,7 @@ fn the_hash_is_of_what_is_done_and_not_of_the_order_in_which_it_is_told() {
         .changes
         .push(modify("LogGroup", "AWS::Logs::LogGroup", "False", vec![metadata]));
     assert_eq!(hash(&made, &turned), first);
-    let mut more = release();
+    let mut more = turned;
     more.changes.push(modify(
         "LogGroup",
         "AWS::Logs::LogGroup",

@@ -118,11 +118,12 @@ fn judge_subnets(service: &ValidService, subnets: &[Subnet], found: &mut Finding
     let public_ip = service.spec().network.assign_public_ip;
     for subnet in subnets {
         match (subnet.public, public_ip) {
-            (Some(true), false) => found.error(
+            // It works where VPC endpoints lead to all that the tasks need.
+            (Some(true), false) => found.warning(
                 "public_ip_needed",
                 format!(
-                    "subnet {} is public and assign_public_ip is off: its tasks would reach no registry and no AWS \
-                     service",
+                    "subnet {} is public and assign_public_ip is off: without VPC endpoints its tasks reach no \
+                     registry and no AWS service",
                     subnet.id
                 ),
                 "set assign_public_ip: true, or take private subnets with a NAT gateway or VPC endpoints",

@@ -243,7 +243,7 @@ fn slow_target_groups_are_told_in_seconds() {
 }
 
 #[test]
-fn a_public_subnet_without_public_addresses_is_an_error_and_the_opposite_a_note() {
+fn a_public_subnet_without_public_addresses_is_a_warning_and_the_opposite_a_note() {
     let subnet = |public| {
         Some(Ok(vec![Subnet {
             id: "subnet-1".to_owned(),
@@ -254,7 +254,7 @@ fn a_public_subnet_without_public_addresses_is_an_error_and_the_opposite_a_note(
     };
     assert_eq!(
         after(|f| f.subnets = subnet(true)),
-        [(Severity::Error, "public_ip_needed")]
+        [(Severity::Warning, "public_ip_needed")]
     );
     let mut service = web();
     service.network.assign_public_ip = true;
