@@ -7,7 +7,7 @@ use towline_agent_domain::{
             Continuation, ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind,
             continuation, deleted_by, trace,
         },
-        template::found_fingerprint,
+        template::{SERVICE_TAG, found_fingerprint},
     },
     observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn},
     outside::{Account, CallError},
@@ -42,6 +42,11 @@ impl Observation {
             .as_ref()
             .is_none_or(|stack| StackStatus::parse(&stack.status).kind() == StatusKind::Gone)
     }
+}
+
+/// A stack is Towline's by its tag.
+pub(super) fn is_towlines(stack: &Stack) -> bool {
+    stack.tags.iter().any(|(key, _)| key == SERVICE_TAG)
 }
 
 impl<'a, A: Account> Deploy<'a, A> {
@@ -97,7 +102,8 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// Compares the stack's template with the one that is wanted; when they are the
     /// same, the service is what is left to look at.
     async fn compare(&mut self, stack: &Stack, observation: &mut Observation) -> Result<(), Ending> {
-        if observation.fingerprint.is_some() {
+        let foreign = !is_towlines(stack) && !self.order.adopt;
+        if foreign || observation.fingerprint.is_some() {
             return Ok(());
         }
         let metadata = self.read_metadata(&stack.name).await?;

@@ -110,7 +110,11 @@ impl<A: Account> Deploy<'_, A> {
         let name = self.order.service_name();
         let summary = match errors.as_slice() {
             [] => {
-                let detail = format!("nothing is in the way of service {name}");
+                let detail = match findings.len() {
+                    0 => format!("nothing is in the way of service {name}"),
+                    1 => format!("1 finding, which is not in the way of service {name}"),
+                    many => format!("{many} findings, none of which is in the way of service {name}"),
+                };
                 self.handle.step(Step::Preflight, StepState::Done, detail);
                 return Ok(());
             }

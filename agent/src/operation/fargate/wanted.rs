@@ -12,7 +12,7 @@ use towline_agent_domain::{
         preflight::{Finding, OwnResources, judge, questions},
         stack::{StackStatus, StatusKind},
         template,
-        template::{SERVICE_TAG, TemplateError},
+        template::TemplateError,
     },
     observed::{Stack, surroundings::Listener},
     outside::Account,
@@ -21,7 +21,7 @@ use towline_agent_domain::{
 
 use super::{
     Deploy, Ending,
-    observe::Observation,
+    observe::{Observation, is_towlines},
     preflight::{ask, soon},
 };
 
@@ -67,9 +67,8 @@ impl<A: Account> Deploy<'_, A> {
 
     /// Whether this operation takes a stack over that Towline did not make.
     pub(super) fn takes_over(&self, stack: &Stack) -> bool {
-        let is_towlines = stack.tags.iter().any(|(key, _)| key == SERVICE_TAG);
         let empty = StackStatus::parse(&stack.status).kind() == StatusKind::Empty;
-        self.order.adopt && !is_towlines && !empty
+        self.order.adopt && !is_towlines(stack) && !empty
     }
 
     /// What a stack that is taken over keeps.

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 use towline_proto::agent::v1::{
-    FargatePlan, FargatePlanAction, GetFargateTemplateRequest, PlanFargateServiceRequest, Verdict,
+    DeployFargateServiceRequest, FargatePlan, FargatePlanAction, GetFargateTemplateRequest, ListenerRuleSpec,
+    LoadBalancerSpec, PlanFargateServiceRequest, PortSpec, Verdict, operation_event::Event,
 };
 
-use super::{FIRST, SECOND, deploy_web, made};
-use crate::world::{Client, World, describe, finished, to_the_end, told};
+use super::{FIRST, SECOND, THIRD, deploy_web, made};
+use crate::world::{ACCOUNT, Client, REGION, World, describe, finished, to_the_end, told};
 
 /// What deploying `web` with this tag would do.
 pub async fn plan_web(client: &mut Client, tag: &str) -> FargatePlan {
@@ -129,4 +130,95 @@ async fn what_will_not_work_is_refused_before_anything_is_written() {
     );
     assert!(end.summary.contains("9.9.9"), "{}", end.summary);
     assert!(world.writes(FIRST).await.is_empty());
+}
+
+fn behind_a_rule(mut request: DeployFargateServiceRequest) -> DeployFargateServiceRequest {
+    let service = request.service.as_mut().unwrap();
+    service.containers[0].ports = vec![PortSpec {
+        container_port: 8080,
+        ..Default::default()
+    }];
+    service.load_balancers = vec![LoadBalancerSpec {
+        container: "web".into(),
+        port: 8080,
+        listener_rule: Some(ListenerRuleSpec {
+            listener: format!(
+                "arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2"
+            ),
+            paths: vec!["/web/*".into()],
+            vpc: "vpc-0d10000000000000e".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }];
+    request
+}
+
+#[tokio::test]
+async fn the_next_free_priority_is_chosen_once_and_kept() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let deploy = behind_a_rule(deploy_web(FIRST, "1.0.0"));
+    let request = PlanFargateServiceRequest {
+        region: deploy.region.clone(),
+        cluster: deploy.cluster.clone(),
+        service: deploy.service.clone(),
+        ..Default::default()
+    };
+    let planned = client.plan_fargate_service(request).await.unwrap();
+    let plan = planned.into_inner().plan.unwrap();
+    assert_eq!(plan.action(), FargatePlanAction::Create, "{plan:#?}");
+    let deploy = DeployFargateServiceRequest {
+        plan_hash: plan.hash,
+        ..deploy
+    };
+    let events = to_the_end(client.deploy_fargate_service(deploy).await).await;
+    let verdict = finished(&events).verdict();
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let again = behind_a_rule(deploy_web(SECOND, "1.0.0"));
+    let events = to_the_end(client.deploy_fargate_service(again).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Unchanged,
+        "{:#?}",
+        told(&events)
+    );
+    let next = behind_a_rule(deploy_web(THIRD, "1.2.0"));
+    let events = to_the_end(client.deploy_fargate_service(next).await).await;
+    let verdict = finished(&events).verdict();
+    assert_eq!(
+        verdict,
+        Verdict::Succeeded,
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    let rules = |event: &&towline_proto::agent::v1::OperationEvent| {
+        matches!(&event.event,
+        Some(Event::StackResource(resource)) if resource.logical_id.contains("Rule"))
+    };
+    assert_eq!(events.iter().filter(rules).count(), 0, "{:#?}", told(&events));
+}
+
+#[tokio::test]
+async fn a_template_that_is_too_large_is_a_fault_of_the_request_with_the_way_out() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let mut deploy = deploy_web(FIRST, "1.0.0");
+    let container = &mut deploy.service.as_mut().unwrap().containers[0];
+    container.environment.insert("LONG".into(), "x".repeat(60_000));
+    let status = client.deploy_fargate_service(deploy).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert!(
+        status.message().starts_with("service.containers: ")
+            && status.message().contains("environment_files"),
+        "{}",
+        status.message()
+    );
 }
