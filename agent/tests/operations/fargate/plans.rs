@@ -3,7 +3,7 @@
 use serde_json::Value;
 use towline_proto::agent::v1::{
     DeployFargateServiceRequest, FargatePlan, FargatePlanAction, GetFargateTemplateRequest, ListenerRuleSpec,
-    LoadBalancerSpec, PlanFargateServiceRequest, PortSpec, Verdict, operation_event::Event,
+    LoadBalancerSpec, OverrideSpec, PlanFargateServiceRequest, PortSpec, Verdict, operation_event::Event,
 };
 
 use super::{FIRST, SECOND, THIRD, deploy_web, made};
@@ -221,4 +221,39 @@ async fn a_template_that_is_too_large_is_a_fault_of_the_request_with_the_way_out
         "{}",
         status.message()
     );
+}
+
+#[tokio::test]
+async fn a_service_that_would_be_replaced_is_refused_and_left_alone() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    let before = describe(&mut client, "web").await;
+    let mut deploy = deploy_web(SECOND, "1.2.0");
+    let overrides = &mut deploy.service.as_mut().unwrap().overrides;
+    overrides.push(OverrideSpec {
+        resource: "service".into(),
+        merge_patch: r#"{"Properties": {"SchedulingStrategy": "REPLICA"}}"#.into(),
+    });
+    let request = PlanFargateServiceRequest {
+        region: deploy.region.clone(),
+        cluster: deploy.cluster.clone(),
+        service: deploy.service.clone(),
+        ..Default::default()
+    };
+    let planned = client.plan_fargate_service(request).await.unwrap();
+    let plan = planned.into_inner().plan.unwrap();
+    assert_eq!(plan.action(), FargatePlanAction::Refused, "{plan:#?}");
+    assert!(plan.changes.iter().any(|change| change.replacement), "{plan:#?}");
+    let events = to_the_end(client.deploy_fargate_service(deploy).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "replacement_impossible"),
+        "{:#?}",
+        told(&events)
+    );
+    assert!(!end.hint.is_empty());
+    assert_eq!(world.writes(SECOND).await, ["CreateChangeSet", "DeleteChangeSet"]);
+    assert_eq!(describe(&mut client, "web").await, before);
 }
