@@ -72,7 +72,9 @@ impl<A: Account> Deploy<'_, A> {
         }
         let what = format!("execute change set {name} on stack {stack}");
         let aws = &self.surroundings.aws;
-        match aws.execute_change_set(region, stack, &name, &id.token()).await {
+        let answer = aws.execute_change_set(region, stack, &name, &id.token()).await;
+        self.progress.in_doubt |= matches!(answer, Err(CallError::Unknown { .. }));
+        match answer {
             // It was executed already; the events will show it.
             Err(CallError::Refused { code, .. }) if code.starts_with("InvalidChangeSetStatus") => {}
             answer => match self.settle(&what, answer) {

@@ -26,7 +26,7 @@ mod preflight;
 mod redeploy;
 mod wanted;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use tokio::time::Instant;
 use towline_agent_domain::{
@@ -118,6 +118,10 @@ struct Progress {
     /// Our change set made the stack, which is empty until it is executed.
     stack_made: bool,
     executed: bool,
+    /// The answer to ExecuteChangeSet was lost, and nothing has shown yet what came of it.
+    in_doubt: bool,
+    /// The service runs our revision, complete and stable; only the stack is still at work.
+    service_done: bool,
     /// The stack showed our change; it may not vanish from now on.
     followed: bool,
     /// Looks in a row that did not show the stack.
@@ -133,10 +137,24 @@ struct Progress {
     log_group: Option<String>,
 }
 
+/// The pause while a stack only has to say that it has ended: CloudFormation does
+/// so within seconds of its service.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Whether a stack of this status still does what was asked of it.
+fn goes_forward(status: &str) -> bool {
+    matches!(
+        status,
+        "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    )
+}
+
 /// What to do after one look.
 enum Turn {
     /// Look again after the usual pause.
     Pause,
+    /// Look again after a short pause: the end is near.
+    Soon,
     /// Look again at once: something was written.
     Again,
     End(Ending),
@@ -173,6 +191,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             };
             let interruption = match turn {
                 Turn::Pause => self.handle.pause(self.surroundings.timing.poll).await,
+                Turn::Soon => self.handle.pause(self.surroundings.timing.poll.min(SOON)).await,
                 Turn::Again => self.handle.interruption(),
                 Turn::End(ending) => return Ok(ending),
             };
@@ -220,7 +239,15 @@ impl<'a, A: Account> Deploy<'a, A> {
             StackDecision::ContinueRollback => self.continue_rollback().await,
             StackDecision::Follow => {
                 self.progress.followed = true;
-                self.look_at_service().await
+                self.progress.in_doubt = false;
+                let forward = observation
+                    .stack
+                    .as_ref()
+                    .is_some_and(|stack| goes_forward(&stack.status));
+                match forward && self.progress.service_done {
+                    true => Ok(Turn::Soon),
+                    false => self.look_at_service().await,
+                }
             }
             StackDecision::AwaitChangeSet => Ok(Turn::Pause),
             StackDecision::AwaitDeletion | StackDecision::AwaitRollback => {
@@ -268,11 +295,16 @@ impl<'a, A: Account> Deploy<'a, A> {
         if !self.settled() {
             return Some(Ok(Turn::Pause));
         }
+        Some(Err(self.execution_unknown()))
+    }
+
+    /// Nothing shows whether the change set was executed.
+    fn execution_unknown(&self) -> Ending {
         let name = &self.order.stack_name;
-        Some(Err(Ending::unknown(
+        Ending::unknown(
             &format!("the execution of the change set on stack {name}"),
             format!("look at the events of stack {name} in CloudFormation, then deploy again"),
-        )))
+        )
     }
 
     /// Whether a stack that was followed does not show. Missing for long, it is gone.
@@ -331,6 +363,7 @@ impl<'a, A: Account> Deploy<'a, A> {
         let written = self.progress.executed || observation.trace != OurTrace::None;
         match (&observation.stack, &self.progress.waits_for) {
             (Some(stack), _) if written => self.too_late(stack).await,
+            _ if self.progress.in_doubt => self.execution_unknown(),
             (_, Some(who)) => Ending::new(
                 Reason::StackInProgress,
                 format!("the deadline came while somebody else was at work: {who}"),

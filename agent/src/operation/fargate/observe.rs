@@ -318,6 +318,7 @@ impl<'a, A: Account> Deploy<'a, A> {
     async fn look_next(&mut self, revision: TaskDefinitionArn) -> Result<Turn, Ending> {
         // The poller's pace is the pause.
         let judged = self.follower_of(revision).look_next().await?;
+        self.progress.service_done = matches!(judged, Some(RolloutJudgement::Succeeded { .. }));
         let hopeless = match judged {
             Some(RolloutJudgement::Ended { reason, summary }) if reason.verdict() == Verdict::Failed => {
                 Some((reason, summary))
