@@ -85,3 +85,25 @@ async fn lost_answers_of_writes_are_looked_for() {
     );
     creation_succeeds(rules).await;
 }
+
+/// No answer ever comes: nobody can say whether the stack will change.
+#[tokio::test]
+async fn an_execution_that_is_never_answered_is_unknown_at_the_deadline() {
+    let world =
+        with_faults(json!([{"kind": "reset_before", "action": "ExecuteChangeSet", "times": 1000}])).await;
+    let mut client = world.orchestrator().await;
+    let mut request = deploy_web(ID, "1.0.0");
+    request.context.as_mut().unwrap().deadline = Some(prost_types::Timestamp {
+        seconds: world.seams.clock.now().as_second() + 4,
+        nanos: 0,
+    });
+    let events = to_the_end(client.deploy_fargate_service(request).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "unknown"),
+        "{:#?}",
+        told(&events)
+    );
+    assert!(end.hint.contains("towline-main-web"), "{}", end.hint);
+}
