@@ -281,11 +281,7 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
             desired_count: Some(count),
             // With one task, less than 200 % is a deadlock.
             rollout: rollout.filter(|_| count > 1),
-            tags: tags
-                .into_iter()
-                .filter(|(_, value)| value.is_ascii())
-                .map(tag)
-                .collect(),
+            tags: tags.into_iter().map(tag).collect(),
             volumes,
             ephemeral_storage: storage,
             platform_version: platform.into(),
@@ -300,17 +296,12 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
     })
 }
 
-/// A tag value in the characters that AWS allows.
+/// A tag with a value in the characters that AWS allows, and at least one.
 fn tag((key, value): (String, String)) -> (String, String) {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || " +-=._:/@".contains(*c);
     (
         key,
-        value
-            .chars()
-            .filter(allowed)
-            .collect::<String>()
-            .trim()
-            .to_owned(),
+        format!("v{}", value.chars().filter(allowed).collect::<String>().trim()),
     )
 }
 

@@ -185,14 +185,22 @@ fn check_capabilities(template: &Template, given: &[String]) -> Result<(), AwsEr
 
 fn tags(params: &Params) -> Result<Tags, AwsError> {
     let given = query::structures(params, "Tags").into_iter();
-    let tags = given.map(|tag| {
+    let tags = given.enumerate().map(|(at, tag)| {
         let key = tag.get("Key").cloned().unwrap_or_default();
+        let value = tag.get("Value").cloned().unwrap_or_default();
+        if value.is_empty() {
+            return Err(invalid(format!(
+                "1 validation error detected: Value '' at 'tags.{}.member.value' failed to satisfy constraint: \
+                 Member must have length greater than or equal to 1",
+                at + 1
+            )));
+        }
         if key.starts_with("aws:") {
             return Err(invalid(
                 "aws: prefixed tag key names are not allowed for external use.",
             ));
         }
-        Ok((key, tag.get("Value").cloned().unwrap_or_default()))
+        Ok((key, value))
     });
     tags.collect()
 }

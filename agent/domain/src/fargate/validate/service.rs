@@ -286,8 +286,10 @@ pub(super) fn tags(tags: &BTreeMap<String, String>, faults: &mut Faults) {
     };
     for (key, value) in tags {
         let field = format!("tags[{key}]");
-        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
-            faults.add(&field, "a key has 1 to 128 characters, a value at most 256", "");
+        let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
+        if !fits(key, 128) || !fits(value, 256) {
+            let limit = "CloudFormation takes keys of 1 to 128 characters and values of 1 to 256";
+            faults.add(&field, limit, "");
         }
         if !allowed(key) || !allowed(value) {
             faults.add(

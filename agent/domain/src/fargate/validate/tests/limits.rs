@@ -274,6 +274,8 @@ fn tags_and_what_else_has_an_end() {
         only(|s| s.tags = [(text("aws:x"), text("1"))].into()),
         "tags[aws:x]"
     );
+    // CloudFormation's own limit: ECS itself would take it.
+    assert_eq!(only(|s| s.tags = [(text("team"), text(""))].into()), "tags[team]");
     assert_eq!(
         only(|s| s.tags = [(text("team"), text("a#b"))].into()),
         "tags[team]"
