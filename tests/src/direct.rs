@@ -166,6 +166,7 @@ async fn follow(
             let request = CancelOperationRequest {
                 operation_id: event.operation_id.clone(),
                 mode: CancelMode::RollBack.into(),
+                epoch: 0,
             };
             client.cancel_operation(request).await.map_err(refused)?;
         }

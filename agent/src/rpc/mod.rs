@@ -250,7 +250,11 @@ impl<A: Account> AgentService for AgentRpcs<A> {
         &self,
         request: Request<proto::CancelOperationRequest>,
     ) -> Result<Response<proto::CancelOperationResponse>, Status> {
+        let is_orchestrator = request.extensions().get::<Identity>() == Some(&Identity::Orchestrator);
         let request = request.into_inner();
+        if is_orchestrator {
+            self.0.fence(request.epoch)?;
+        }
         let mut violations = violations::Violations::default();
         let mode = match proto::CancelMode::try_from(request.mode) {
             Ok(proto::CancelMode::RollBack) => CancelMode::RollBack,

@@ -178,6 +178,7 @@ fn roll_back(id: &str) -> CancelOperationRequest {
     CancelOperationRequest {
         operation_id: id.into(),
         mode: CancelMode::RollBack.into(),
+        epoch: 0,
     }
 }
 

@@ -231,6 +231,7 @@ async fn a_cancel_puts_back_what_ran_before() {
     let cancel = CancelOperationRequest {
         operation_id: FIRST.into(),
         mode: CancelMode::RollBack.into(),
+        epoch: 0,
     };
     client.cancel_operation(cancel).await.unwrap();
     let events = to_the_end(Ok(tonic::Response::new(stream))).await;
@@ -308,6 +309,13 @@ async fn an_older_epoch_is_fenced_off() {
     request.context.as_mut().unwrap().epoch = 6;
     let status = client.update_service(request).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(Details::of(&status).reason.as_deref(), Some("STALE_EPOCH"));
+    let cancel = CancelOperationRequest {
+        operation_id: FIRST.into(),
+        mode: CancelMode::RollBack.into(),
+        epoch: 6,
+    };
+    let status = client.cancel_operation(cancel).await.unwrap_err();
     assert_eq!(Details::of(&status).reason.as_deref(), Some("STALE_EPOCH"));
 }
 
@@ -469,6 +477,7 @@ async fn a_detached_operation_leaves_the_rollout_to_ecs() {
     let cancel = CancelOperationRequest {
         operation_id: FIRST.into(),
         mode: CancelMode::Detach.into(),
+        epoch: 0,
     };
     let mut stream = stream.unwrap().into_inner();
     loop {

@@ -130,6 +130,7 @@ impl Engine {
         let request = CancelOperationRequest {
             operation_id: id.to_string(),
             mode: wire::cancel_mode(mode).into(),
+            epoch: self.0.store.epoch(),
         };
         let asked = client.cancel_operation(request);
         match self.0.seams.clock.timeout(CANCEL_PATIENCE, asked).await {
