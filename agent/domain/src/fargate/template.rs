@@ -112,7 +112,7 @@ impl Template {
     pub fn too_large_inline(&self) -> String {
         format!(
             "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE} in a request; \
-             larger ones go through an S3 bucket",
+             larger ones go through an S3 bucket, which this agent does not do yet",
             self.text.len()
         )
     }
