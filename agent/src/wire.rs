@@ -80,6 +80,7 @@ pub fn rollout(observed: &ObservedService, ours: Option<&str>) -> proto::Rollout
     });
     proto::Rollout {
         deployments: deployments.collect(),
+        targets: Vec::new(),
     }
 }
 

@@ -38,6 +38,7 @@ impl AgentRpc {
             | Self::GetOperation
             | Self::ListOperations
             | Self::PlanFargateService
+            | Self::PlanServiceUpdate
             | Self::GetFargateTemplate
             | Self::DescribeService
             | Self::ListServices => AgentAccess::Read,

@@ -280,6 +280,13 @@ impl<A: Account> AgentService for AgentRpcs<A> {
         }))
     }
 
+    async fn plan_service_update(
+        &self,
+        _: Request<proto::PlanServiceUpdateRequest>,
+    ) -> Result<Response<proto::PlanServiceUpdateResponse>, Status> {
+        Err(Status::unimplemented("updates cannot be planned yet"))
+    }
+
     async fn get_fargate_template(
         &self,
         request: Request<proto::GetFargateTemplateRequest>,

@@ -48,6 +48,7 @@ impl<A: Account> Agent<A> {
         self.check_place(&request.region, &request.cluster, &mut violations);
         violations.demand("service", &request.service, "\"orders\"");
         let changes = changes(&request.containers, &mut violations);
+        refuse_what_is_not_there_yet(&request, &mut violations);
         violations.check()?;
         self.check_account(&request.account)?;
         let Some(id) = id else {
@@ -134,7 +135,38 @@ pub(super) fn operation_id(text: &str, field: &str, violations: &mut Violations)
     }
 }
 
-fn changes(wire: &[proto::ContainerImage], violations: &mut Violations) -> Vec<ContainerChange> {
+/// A member that nothing handles yet is refused, never ignored.
+fn refuse_what_is_not_there_yet(wire: &proto::UpdateServiceRequest, violations: &mut Violations) {
+    let given = [
+        ("base", wire.base != 0),
+        ("template_family", !wire.template_family.is_empty()),
+        ("tags", !wire.tags.is_empty()),
+        ("remove_tags", !wire.remove_tags.is_empty()),
+        ("force", wire.force),
+        ("on_failure", wire.on_failure != 0),
+        ("wait_for", wire.wait_for != 0),
+        ("timeout", wire.timeout.is_some()),
+        ("bake_time", wire.bake_time.is_some()),
+        ("bake_alarms", !wire.bake_alarms.is_empty()),
+        ("plan_hash", !wire.plan_hash.is_empty()),
+    ];
+    for (field, _) in given.iter().filter(|(_, given)| *given) {
+        violations.add(*field, "is not supported yet");
+    }
+    for (at, container) in wire.containers.iter().enumerate() {
+        let given = [
+            ("digest", container.digest.is_some()),
+            ("environment", container.environment.is_some()),
+            ("secrets", container.secrets.is_some()),
+            ("environment_files", container.environment_files.is_some()),
+        ];
+        for (field, _) in given.iter().filter(|(_, given)| *given) {
+            violations.add(format!("containers[{at}].{field}"), "is not supported yet");
+        }
+    }
+}
+
+fn changes(wire: &[proto::ContainerUpdate], violations: &mut Violations) -> Vec<ContainerChange> {
     if wire.is_empty() {
         violations.add("containers", "names no container that gets a new image");
     }
@@ -148,17 +180,17 @@ fn changes(wire: &[proto::ContainerImage], violations: &mut Violations) -> Vec<C
                 format!("{:?} is named twice", container.name),
             );
         }
-        let image = match (container.image.as_str(), container.tag.as_str()) {
-            ("", "") => Err("give an image, or a tag".to_owned()),
-            (image, "") => image
+        let image = match (container.image.as_deref(), container.tag.as_deref()) {
+            (None, None) => Err("give an image, or a tag".to_owned()),
+            (Some(image), None) => image
                 .parse()
                 .map(NewImage::Whole)
                 .map_err(|error| error.to_string()),
-            ("", tag) => tag
+            (None, Some(tag)) => tag
                 .parse()
                 .map(NewImage::TagOnly)
                 .map_err(|error| error.to_string()),
-            (_, _) => Err("give an image or a tag, not both".to_owned()),
+            (Some(_), Some(_)) => Err("give an image or a tag, not both".to_owned()),
         };
         match image {
             Ok(image) => changes.push(ContainerChange {

@@ -385,9 +385,9 @@ pub fn update_orders(id: &str, tag: &str) -> UpdateServiceRequest {
         region: REGION.into(),
         cluster: CLUSTER.into(),
         service: "orders".into(),
-        containers: vec![towline_proto::agent::v1::ContainerImage {
+        containers: vec![towline_proto::agent::v1::ContainerUpdate {
             name: "app".into(),
-            tag: tag.into(),
+            tag: Some(tag.into()),
             ..Default::default()
         }],
         context: Some(OperationContext {

@@ -322,6 +322,13 @@ impl AgentService for FakeAgent {
         }))
     }
 
+    async fn plan_service_update(
+        &self,
+        _: Request<proto::PlanServiceUpdateRequest>,
+    ) -> Answer<proto::PlanServiceUpdateResponse> {
+        Err(Status::unimplemented("not needed here"))
+    }
+
     /// Refuses with a fault at a place.
     async fn get_fargate_template(
         &self,

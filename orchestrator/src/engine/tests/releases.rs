@@ -19,7 +19,7 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
 
     let request = dev_calls.next().await.update();
     let context = request.context.clone().expect("a context");
-    assert_eq!(request.containers[0].tag, "1.0.0");
+    assert_eq!(request.containers[0].tag.as_deref(), Some("1.0.0"));
     assert_eq!(request.account, "111111111111");
     assert_eq!(
         request.expected.as_ref().expect("a start").task_definition,

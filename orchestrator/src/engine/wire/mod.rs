@@ -59,19 +59,20 @@ pub fn request(
                 .iter()
                 .map(|update| {
                     let (image, tag) = match &update.image {
-                        NewImage::Whole(image) => (image.clone(), String::new()),
-                        NewImage::Tag(tag) => (String::new(), tag.clone()),
+                        NewImage::Whole(image) => (Some(image.clone()), None),
+                        NewImage::Tag(tag) => (None, Some(tag.clone())),
                     };
-                    agent::ContainerImage {
+                    agent::ContainerUpdate {
                         name: update.container.to_string(),
                         image,
                         tag,
+                        ..agent::ContainerUpdate::default()
                     }
                 })
                 .collect(),
-            family: String::new(),
             context: Some(context),
             expected,
+            ..agent::UpdateServiceRequest::default()
         })),
     }
 }

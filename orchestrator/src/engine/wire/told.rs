@@ -91,6 +91,7 @@ fn step_line(step: &agent::StepChanged) -> String {
         agent::Step::ServiceUpdate => "service update",
         agent::Step::Rollout => "rollout",
         agent::Step::Rollback => "rollback",
+        agent::Step::Bake => "bake time",
     };
     let state = match step.state() {
         agent::StepState::Unspecified => "changed",
