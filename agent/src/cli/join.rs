@@ -172,6 +172,7 @@ impl JoinArgs {
                 None => regions.push(ServedRegion {
                     name,
                     clusters: vec![cluster],
+                    template_bucket: None,
                 }),
             }
         }

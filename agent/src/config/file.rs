@@ -1,6 +1,6 @@
 //! The shape of `agent.toml`, and the check from what is written to what is meant.
 
-use std::{collections::BTreeMap, ops::Range, path::Path, str::FromStr, time::Duration};
+use std::{ops::Range, path::Path, str::FromStr, time::Duration};
 
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -8,15 +8,10 @@ use toml::Spanned;
 use towline_agent_domain::policy::{OperatorRule, OperatorRules, Permission};
 use towline_link::identity::{AgentName, OperatorName};
 
-use super::{AwsConfig, Config, Fault, Listen, ServedRegion, Timing, span::line_and_column};
+use super::{Config, Fault, Listen, Timing, aws::AwsTable, span::line_and_column};
 
 /// Shortest time between two looks at a rollout: ECS refills 20 reads a second for a whole account.
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
-
-/// Where the roles that a stack makes lie, when the file does not say.
-const USUAL_ROLE_PATH: &str = "/towline/";
-/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>
-const LONGEST_ROLE_PATH: usize = 512;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,26 +44,6 @@ struct ListenTable {
     address: Spanned<String>,
     #[serde(default)]
     names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AwsTable {
-    endpoint_url: Option<Spanned<String>>,
-    #[serde(default)]
-    regions: Vec<RegionTable>,
-    cloudformation_role: Option<Spanned<String>>,
-    permissions_boundary: Option<Spanned<String>>,
-    role_path: Option<Spanned<String>>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegionTable {
-    name: Spanned<String>,
-    clusters: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -151,7 +126,7 @@ fn syntax_fault(text: &str, error: &toml::de::Error) -> Fault {
 }
 
 /// Collects the faults of one file.
-struct Check<'t> {
+pub(super) struct Check<'t> {
     text: &'t str,
     faults: Vec<Fault>,
 }
@@ -162,7 +137,7 @@ impl Check<'_> {
         self.faults
     }
 
-    fn fault(&mut self, at: Range<usize>, message: impl Into<String>, hint: Option<&str>) {
+    pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>, hint: Option<&str>) {
         let (line, column) = line_and_column(self.text, at.start);
         self.faults.push(Fault {
             line,
@@ -208,105 +183,6 @@ impl Check<'_> {
             );
         }
         address.into_inner()
-    }
-
-    fn aws(&mut self, table: Spanned<AwsTable>) -> AwsConfig {
-        let span = table.span();
-        let table = table.into_inner();
-        if table.regions.is_empty() {
-            self.fault(
-                span,
-                "[aws] names no region, so the agent could serve nothing",
-                Some("add `[[aws.regions]]` with `name = \"eu-west-1\"` and `clusters = [\"main\"]`"),
-            );
-        }
-        if let Some(url) = &table.endpoint_url
-            && !(url.get_ref().starts_with("http://") || url.get_ref().starts_with("https://"))
-        {
-            self.fault(
-                url.span(),
-                format!("endpoint_url {:?} is no http:// or https:// URL", url.get_ref()),
-                None,
-            );
-        }
-        AwsConfig {
-            regions: self.regions(table.regions),
-            endpoint_url: table.endpoint_url.map(Spanned::into_inner),
-            cloudformation_role: table.cloudformation_role.map(|arn| self.iam_arn("role", arn)),
-            permissions_boundary: table.permissions_boundary.map(|arn| self.iam_arn("policy", arn)),
-            role_path: match table.role_path {
-                Some(path) => self.role_path(path),
-                None => USUAL_ROLE_PATH.to_owned(),
-            },
-            tags: table.tags,
-        }
-    }
-
-    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
-    fn role_path(&mut self, path: Spanned<String>) -> String {
-        let value = path.get_ref();
-        let slashes = value.starts_with('/') && value.ends_with('/') && !value.contains("//");
-        if !slashes || value.len() > LONGEST_ROLE_PATH || !value.bytes().all(|b| b.is_ascii_graphic()) {
-            self.fault(
-                path.span(),
-                format!("role_path {value:?} is no IAM path"),
-                Some("it begins and ends with a slash, for example \"/towline/\""),
-            );
-        }
-        path.into_inner()
-    }
-
-    fn regions(&mut self, tables: Vec<RegionTable>) -> Vec<ServedRegion> {
-        let mut regions: Vec<ServedRegion> = Vec::new();
-        for table in tables {
-            let name = table.name.get_ref().clone();
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                self.fault(
-                    table.name.span(),
-                    format!("region {name:?} is no AWS region"),
-                    None,
-                );
-            }
-            if regions.iter().any(|region| region.name == name) {
-                self.fault(
-                    table.name.span(),
-                    format!("region {name} is there twice"),
-                    Some("list all its clusters in one [[aws.regions]]"),
-                );
-            }
-            if table.clusters.get_ref().is_empty() {
-                self.fault(
-                    table.clusters.span(),
-                    format!("region {name} names no cluster"),
-                    Some("a cluster's name, for example clusters = [\"main\"]"),
-                );
-            }
-            let clusters = table.clusters.into_inner();
-            for cluster in clusters.iter().filter(|c| c.get_ref().contains([':', '/'])) {
-                self.fault(
-                    cluster.span(),
-                    format!("cluster {:?} is not a name", cluster.get_ref()),
-                    Some("the cluster's name, not its ARN"),
-                );
-            }
-            regions.push(ServedRegion {
-                name,
-                clusters: clusters.into_iter().map(Spanned::into_inner).collect(),
-            });
-        }
-        regions
-    }
-
-    fn iam_arn(&mut self, kind: &str, arn: Spanned<String>) -> String {
-        let value = arn.get_ref();
-        if !(value.starts_with("arn:") && value.contains(&format!(":{kind}/"))) {
-            self.fault(
-                arn.span(),
-                format!("{value:?} is not the ARN of an IAM {kind}"),
-                Some("arn:aws:iam::ACCOUNT:…"),
-            );
-        }
-        arn.into_inner()
     }
 
     fn timing(&mut self, table: TimingTable) -> Timing {

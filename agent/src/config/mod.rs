@@ -2,6 +2,8 @@
 //! sees only the typed values here and reads neither files nor the environment.
 //! All faults of a file are told at once, each with its line and column.
 
+mod aws;
+mod bucket;
 mod fault;
 mod file;
 mod render;
@@ -15,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+pub use bucket::TemplateBucket;
 pub use fault::{ConfigError, Fault};
 pub use render::Draft;
 use towline_agent_domain::policy::OperatorRules;
@@ -78,6 +81,12 @@ impl AwsConfig {
             .any(|served| served.name == region && served.clusters.iter().any(|c| c == cluster))
     }
 
+    /// Where a region's large templates go.
+    pub fn template_bucket(&self, region: &str) -> Option<&TemplateBucket> {
+        let served = self.regions.iter().find(|served| served.name == region)?;
+        served.template_bucket.as_ref()
+    }
+
     /// `eu-west-1/main, us-east-1/main`, for people.
     pub fn served(&self) -> String {
         let pairs = self.regions.iter().flat_map(|region| {
@@ -96,6 +105,8 @@ pub struct ServedRegion {
     pub name: String,
     /// At least one, by name.
     pub clusters: Vec<String>,
+    /// Where templates go that CloudFormation does not take in a request.
+    pub template_bucket: Option<TemplateBucket>,
 }
 
 /// How often the agent looks, and how long it waits.

@@ -66,6 +66,17 @@ impl Draft<'_> {
                 quoted(&region.name),
                 list(&region.clusters),
             ));
+            if let Some(bucket) = &region.template_bucket {
+                line(format_args!(
+                    "template_bucket = {}\ntemplate_prefix = {}\n",
+                    quoted(&bucket.name),
+                    quoted(&bucket.prefix)
+                ));
+            } else {
+                line(format_args!(
+                    "# template_bucket = \"…\"                    # a bucket of this region, for templates over 51,200 bytes\n"
+                ));
+            }
         }
         line(format_args!(
             "\n# Operators who call this agent directly may read. To let one deploy:\n\

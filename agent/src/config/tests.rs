@@ -21,6 +21,15 @@ tags = { team = "shop" }
 [[aws.regions]]
 name = "eu-west-1"
 clusters = ["main", "batch"]
+template_bucket = "shop-templates"
+[[aws.regions]]
+name = "us-east-1"
+clusters = ["main"]
+template_bucket = "shop-templates-us"
+template_prefix = ""
+[[aws.regions]]
+name = "us-east-2"
+clusters = ["main"]
 [timing]
 poll = "100ms"
 settle = "2s"
@@ -70,9 +79,63 @@ fn a_role_path_has_its_slashes() {
 }
 
 #[test]
+fn a_bucket_for_templates_belongs_to_a_region() {
+    let aws = parse_text(WHOLE).unwrap().aws;
+    let bucket = |region| {
+        let bucket = aws.template_bucket(region)?;
+        Some((bucket.name.as_str(), bucket.prefix.as_str()))
+    };
+    assert_eq!(bucket("eu-west-1"), Some(("shop-templates", "towline/")));
+    assert_eq!(bucket("us-east-1"), Some(("shop-templates-us", "")));
+    assert_eq!(bucket("us-east-2"), None);
+    assert_eq!(bucket("eu-central-1"), None);
+}
+
+#[test]
+fn buckets_that_cannot_be_are_told_all_at_once() {
+    let text = WHOLE
+        .replace(
+            "\"shop-templates\"",
+            "\"Shop_Templates\"\ntemplate_prefix = \"/a\"",
+        )
+        .replace("template_bucket = \"shop-templates-us\"\n", "")
+        .replace("role_path", "template_bucket = \"one\"\nrole_path");
+    let faults = parse_text(&text).unwrap_err();
+    let told: Vec<_> = faults.iter().map(|f| (f.line, f.message.as_str())).collect();
+    let expected = [
+        (13, "template_bucket belongs to a region, as a bucket does"),
+        (
+            19,
+            "template_bucket \"Shop_Templates\" is no bucket's name: they have small letters, digits, dots and hyphens only",
+        ),
+        (
+            20,
+            "template_prefix \"/a\" has an empty part: it begins with no slash and has no two in a row",
+        ),
+        (24, "template_prefix means nothing without a template_bucket"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_tag_that_no_stack_can_carry_is_a_fault_of_the_file() {
+    let tags = "tags = { team = \"\", owner = \"ann\", \"aws:x\" = \"y\" }";
+    let faults = parse_text(&WHOLE.replace("tags = { team = \"shop\" }", tags)).unwrap_err();
+    let told: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
+    assert_eq!(told, [(14, 17), (14, 46)]);
+    assert!(
+        faults[0].message.starts_with("the tag \"team\": "),
+        "{}",
+        faults[0]
+    );
+    assert!(faults[0].message.contains("values of 1 to 256"), "{}", faults[0]);
+    assert!(faults[1].message.contains("aws:x"), "{}", faults[1]);
+}
+
+#[test]
 fn a_typing_error_is_pointed_at() {
     let faults = parse_text(&WHOLE.replace("settle", "setle")).unwrap_err();
-    assert_eq!((faults[0].line, faults[0].column), (20, 1));
+    assert_eq!((faults[0].line, faults[0].column), (29, 1));
     assert!(faults[0].message.contains("setle"), "{}", faults[0]);
     assert!(faults[0].hint.is_some());
 }
@@ -86,6 +149,10 @@ fn what_join_writes_is_what_serve_reads() {
     let regions = [ServedRegion {
         name: "eu-west-1".into(),
         clusters: vec!["main".into()],
+        template_bucket: Some(TemplateBucket {
+            name: "shop-templates".into(),
+            prefix: "towline/".into(),
+        }),
     }];
     let draft = Draft {
         name: "dev",

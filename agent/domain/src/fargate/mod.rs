@@ -21,4 +21,4 @@ pub use choices::Choices;
 pub use name::{log_group_name, stack_name};
 pub use spec::FargateService;
 pub use template::{AccountFacts, Template, TemplateError, template};
-pub use validate::{Target, ValidService, Violation, validate};
+pub use validate::{Target, ValidService, Violation, tag_faults, validate};

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub use self::overrides::Target;
 pub(crate) use self::service::is_stuck;
+pub use self::service::tag_faults;
 use crate::fargate::spec::{Container, FargateService};
 use crate::image_reference::ImageReference;
 

@@ -280,26 +280,29 @@ pub(super) fn tags(tags: &BTreeMap<String, String>, faults: &mut Faults) {
     if tags.len() > 49 {
         faults.add("tags", "a stack has at most 49 tags besides Towline's", "");
     }
+    for (key, value) in tags {
+        for fault in tag_faults(key, value) {
+            faults.add(format!("tags[{key}]"), fault, "");
+        }
+    }
+}
+
+/// What CloudFormation, or Towline, would refuse about one tag.
+pub fn tag_faults(key: &str, value: &str) -> Vec<&'static str> {
     let allowed = |text: &str| {
         text.chars()
             .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '.' | ':' | '/' | '=' | '+' | '-' | '@'))
     };
-    for (key, value) in tags {
-        let field = format!("tags[{key}]");
-        let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
-        if !fits(key, 128) || !fits(value, 256) {
-            let limit = "CloudFormation takes keys of 1 to 128 characters and values of 1 to 256";
-            faults.add(&field, limit, "");
-        }
-        if !allowed(key) || !allowed(value) {
-            faults.add(
-                &field,
-                "a tag has letters, digits, spaces and _ . : / = + - @ only",
-                "",
-            );
-        }
-        if key.to_ascii_lowercase().starts_with("aws:") || key == SERVICE_TAG {
-            faults.add(&field, format!("the tag {key:?} is not yours to set"), "");
-        }
+    let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
+    let mut faults = Vec::new();
+    if !fits(key, 128) || !fits(value, 256) {
+        faults.push("CloudFormation takes keys of 1 to 128 characters and values of 1 to 256");
     }
+    if !allowed(key) || !allowed(value) {
+        faults.push("a tag has letters, digits, spaces and _ . : / = + - @ only");
+    }
+    if key.to_ascii_lowercase().starts_with("aws:") || key == SERVICE_TAG {
+        faults.push("its key is not yours to set");
+    }
+    faults
 }
