@@ -1,10 +1,13 @@
 //! What ECS reports, judged. [`follow`] turns one observation into progress or a
-//! verdict; [`diagnosis`] says why a rollout failed, root cause first. Always
+//! verdict; [`diagnosis`] says why a rollout failed, root cause first; [`pace`] says
+//! when to look again, and [`budget`] how often ECS may be asked at all. Always
 //! holds: only our own deployment, PRIMARY, COMPLETED, stable and with healthy
 //! targets is a success; what has not been seen is never assumed.
 
+pub mod budget;
 mod cause;
 pub mod crash_loop;
 pub mod diagnosis;
 pub mod follow;
+pub mod pace;
 pub mod targets;
