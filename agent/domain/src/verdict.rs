@@ -1,5 +1,20 @@
 //! How an operation ends: five verdicts, and under them the stable reasons that
 //! scripts and tests rely on. A reason belongs to exactly one verdict.
+//!
+//! One rule chooses the reason of a rollout that failed: **it names what became of
+//! the rollout, and the cause names why.**
+//! - Put back by ECS: `rolled_back` (its circuit breaker, or somebody who asked ECS
+//!   for it), `rolled_back_by_alarm` (ECS's own deployment alarms), `rollback_failed`.
+//! - Put back by this operation (`on_failure: roll_back`): `rolled_back_after_failure`
+//!   ("failed, rolled back to orders:41, stable"), `rollback_failed`, or, when the
+//!   deadline came first, `rollback_under_way`.
+//! - Replaced by somebody else's deployment: `superseded`.
+//! - Left where it is: the cause itself.
+//!
+//! The cause is one of [`Reason::CAUSES`] or `crash_looping`, `deployment_failed`,
+//! `alarm_fired`, `became_unstable`, `rollout_stuck`. Every failed ending of a rollout
+//! carries it as the output `cause`, also where it is the reason, and the diagnosis
+//! says it in words, root cause first.
 
 use std::fmt;
 
@@ -63,6 +78,8 @@ macro_rules! reasons {
 reasons! {
     /// The rollout completed and is stable.
     Completed = "completed" => Succeeded,
+    /// The rollout began, and only that was asked for; nobody follows it.
+    Started = "started" => Succeeded,
     /// The service ran this already.
     Unchanged = "unchanged" => Unchanged,
 
@@ -74,12 +91,41 @@ reasons! {
     CreateRolledBack = "create_rolled_back" => Failed,
     /// The circuit breaker gave up, and there was nothing to go back to.
     DeploymentFailed = "deployment_failed" => Failed,
+    /// ECS put back what ran before, because an alarm of the service's own
+    /// deployment configuration went off.
+    RolledBackByAlarm = "rolled_back_by_alarm" => Failed,
+    /// This operation put back what ran before, and that is stable.
+    RolledBackAfterFailure = "rolled_back_after_failure" => Failed,
+    /// This operation is putting back what ran before; the deadline came before the end of it.
+    RollbackUnderWay = "rollback_under_way" => Failed,
     /// A newer deployment, not ours, took the service's place.
     Superseded = "superseded" => Failed,
-    /// Tasks start and die, below the circuit breaker's sight.
+    /// Tasks start and die, below the circuit breaker's sight. As a cause: their
+    /// containers exit by themselves.
     CrashLooping = "crash_looping" => Failed,
-    /// The image cannot be pulled, and no circuit breaker will end it.
+    /// The image is not there, or may not be pulled.
     CannotPullImage = "cannot_pull_image" => Failed,
+    /// The image is built for another CPU.
+    WrongArchitecture = "wrong_architecture" => Failed,
+    /// A container used more memory than it may, and was killed.
+    OutOfMemory = "out_of_memory" => Failed,
+    /// A secret or parameter cannot be read when the task starts.
+    SecretNotFound = "secret_not_found" => Failed,
+    /// A container cannot be set up or started: its role, its log group, its command.
+    CannotStart = "cannot_start" => Failed,
+    /// A container's own health check fails.
+    KilledByHealthCheck = "killed_by_health_check" => Failed,
+    /// The load balancer's health checks fail.
+    UnhealthyTargets = "unhealthy_targets" => Failed,
+    /// No instance, Fargate capacity or subnet has room for the tasks.
+    NoCapacity = "no_capacity" => Failed,
+    /// Nothing moves any more, and ECS will not end it: tasks that never start, old
+    /// ones that never go.
+    RolloutStuck = "rollout_stuck" => Failed,
+    /// A CloudWatch alarm went off during the bake time.
+    AlarmFired = "alarm_fired" => Failed,
+    /// The service stopped being stable during the bake time.
+    BecameUnstable = "became_unstable" => Failed,
     /// The stack says that it is done, but the service runs another revision.
     OtherRevisionRuns = "other_revision_runs" => Failed,
     /// The stack failed in a way that CloudFormation did not undo.
@@ -121,12 +167,16 @@ reasons! {
     AccessLost = "access_lost" => Errored,
     /// What would be done is not what was approved; nothing was changed.
     PlanChanged = "plan_changed" => Errored,
+    /// An alarm that must stay OK is in ALARM, or does not exist, before anything was written.
+    AlarmNotOk = "alarm_not_ok" => Errored,
     /// Pre-flight found what would make the deployment fail; nothing was written.
     PreflightFailed = "preflight_failed" => Errored,
     /// CloudFormation cannot replace a resource that has a name; nothing was changed.
     ReplacementImpossible = "replacement_impossible" => Errored,
     /// The template is too large for CloudFormation.
     TemplateTooLarge = "template_too_large" => Errored,
+    /// The template is too large for a request, and its bucket does not take it.
+    TemplateNotStored = "template_not_stored" => Errored,
     /// The agent's role may not do this.
     AccessDenied = "access_denied" => Errored,
     /// AWS refused the call.
@@ -142,6 +192,20 @@ reasons! {
     CreateCancelled = "create_cancelled" => Cancelled,
     /// Cancelled; ECS carries on and nobody follows.
     Detached = "detached" => Cancelled,
+}
+
+impl Reason {
+    /// What a task can die of, or never start for: the causes that tasks and events tell.
+    pub const CAUSES: &'static [Self] = &[
+        Self::CannotPullImage,
+        Self::WrongArchitecture,
+        Self::OutOfMemory,
+        Self::SecretNotFound,
+        Self::CannotStart,
+        Self::KilledByHealthCheck,
+        Self::UnhealthyTargets,
+        Self::NoCapacity,
+    ];
 }
 
 impl fmt::Display for Reason {
@@ -183,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn only_completed_is_a_success() {
+    fn only_a_completed_or_an_unwatched_rollout_is_a_success() {
         let succeeded: Vec<_> = Reason::ALL
             .iter()
             .filter(|r| r.verdict() == Verdict::Succeeded)
             .collect();
-        assert_eq!(succeeded, [&Reason::Completed]);
+        assert_eq!(succeeded, [&Reason::Completed, &Reason::Started]);
     }
 }
