@@ -36,6 +36,37 @@ impl FromStr for Tag {
     }
 }
 
+/// The digest of an image: `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(String);
+
+impl Digest {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ImageError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hex = text.strip_prefix("sha256:").unwrap_or_default();
+        if hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || matches!(c, 'a'..='f')) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ImageError::Digest {
+                digest: text.to_owned(),
+            })
+        }
+    }
+}
+
 /// Why a text is no image reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
@@ -61,7 +92,7 @@ pub struct ImageReference {
     /// Registry and repository, as given.
     name: String,
     tag: Option<Tag>,
-    digest: Option<String>,
+    digest: Option<Digest>,
 }
 
 impl ImageReference {
@@ -80,7 +111,7 @@ impl ImageReference {
     }
 
     pub fn digest(&self) -> Option<&str> {
-        self.digest.as_deref()
+        self.digest.as_ref().map(Digest::as_str)
     }
 
     /// The same repository with another tag. A digest goes: it names the old content.
@@ -89,6 +120,16 @@ impl ImageReference {
             name: self.name.clone(),
             tag: Some(tag.clone()),
             digest: None,
+        }
+    }
+
+    /// The same repository with another digest, and a tag for people to read. The
+    /// old tag goes: it names the old content.
+    pub fn with_digest(&self, digest: &Digest, tag: Option<&Tag>) -> Self {
+        Self {
+            name: self.name.clone(),
+            tag: tag.cloned(),
+            digest: Some(digest.clone()),
         }
     }
 }
@@ -119,7 +160,7 @@ impl FromStr for ImageReference {
             });
         }
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(checked_digest(digest)?)),
+            Some((rest, digest)) => (rest, Some(digest.parse()?)),
             None => (text, None),
         };
         // A colon before the last slash belongs to the registry's port.
@@ -164,17 +205,6 @@ fn is_component(part: &str) -> bool {
     part.starts_with(inner)
         && part.ends_with(inner)
         && part.chars().all(|c| inner(c) || c == '.' || c == '_' || c == '-')
-}
-
-fn checked_digest(digest: &str) -> Result<String, ImageError> {
-    let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-    if hex.len() == 64 && hex.chars().all(|c| c.is_ascii_digit() || matches!(c, 'a'..='f')) {
-        Ok(digest.to_owned())
-    } else {
-        Err(ImageError::Digest {
-            digest: digest.to_owned(),
-        })
-    }
 }
 
 #[cfg(test)]

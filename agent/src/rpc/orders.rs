@@ -7,7 +7,7 @@ use towline_agent_domain::{
     operation_id::OperationId,
     outside::Account,
     update::{
-        revision::{ContainerChange, NewImage},
+        spec::{ContainerChange, NewImage, UpdateSpec},
         start::ExpectedService,
     },
 };
@@ -57,8 +57,11 @@ impl<A: Account> Agent<A> {
         let order = UpdateOrder {
             at: cluster_ref(&request.region, &request.cluster),
             service: request.service.clone(),
-            family: (!request.family.is_empty()).then(|| request.family.clone()),
-            changes,
+            spec: UpdateSpec {
+                family: (!request.family.is_empty()).then(|| request.family.clone()),
+                containers: changes,
+                ..UpdateSpec::default()
+            },
             expected: request.expected.as_ref().and_then(expected_service),
             repeated_send: context.repeated_send,
         };
@@ -193,10 +196,7 @@ fn changes(wire: &[proto::ContainerUpdate], violations: &mut Violations) -> Vec<
             (Some(_), Some(_)) => Err("give an image or a tag, not both".to_owned()),
         };
         match image {
-            Ok(image) => changes.push(ContainerChange {
-                name: container.name.clone(),
-                image,
-            }),
+            Ok(image) => changes.push(ContainerChange::of_image(container.name.as_str(), image)),
             Err(description) => violations.add(field, description),
         }
     }

@@ -5,18 +5,20 @@ use towline_agent_domain::rollout::diagnosis::{
     ContainerLog, Findings, diagnose, log_source, telling_containers,
 };
 use towline_agent_domain::rollout::follow::{OurDeployment, RolloutJudgement};
-use towline_agent_domain::update::revision::{ContainerChange, NewImage, next_revision, same_content};
+use towline_agent_domain::update::revision::{next_revision, same_content};
+use towline_agent_domain::update::spec::{ContainerChange, NewImage, UpdateSpec};
 use towline_agent_domain::verdict::Reason;
 
 use crate::sim::{REGION, Sim, main_cluster};
 
 async fn update_to(sim: &Sim, tag: &str) -> OurDeployment {
     let base = sim.aws.task_definition(REGION, "orders").await.unwrap();
-    let change = ContainerChange {
-        name: "app".to_owned(),
-        image: NewImage::TagOnly(tag.parse().unwrap()),
+    let change = ContainerChange::of_image("app", NewImage::TagOnly(tag.parse().unwrap()));
+    let spec = UpdateSpec {
+        containers: vec![change],
+        ..UpdateSpec::default()
     };
-    let next = next_revision(&base, &[change]).unwrap();
+    let next = next_revision(&base, "orders", &spec).unwrap();
     let arn = sim
         .aws
         .register_task_definition(REGION, &next.request)

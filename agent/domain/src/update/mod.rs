@@ -1,7 +1,10 @@
-//! New images for a service that somebody else owns. [`revision`] makes the next
-//! task definition out of the wire's JSON, losing nothing; [`start`] decides,
-//! from what the account shows, whether to write at all. At most one
-//! UpdateService per operation comes out of this, or an honest unknown.
+//! Changes of a service that somebody else owns. [`spec`] is what was asked;
+//! [`revision`] makes the next task definition out of the wire's JSON, losing
+//! nothing; [`start`] decides, from what the account shows, whether to write at
+//! all. At most one UpdateService per operation comes out of this, or an honest
+//! unknown.
 
+mod environment;
 pub mod revision;
+pub mod spec;
 pub mod start;

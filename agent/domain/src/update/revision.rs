@@ -8,17 +8,17 @@ mod tests;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-pub use crate::image_reference::{ImageError, ImageReference, Tag};
+use super::{
+    environment::{self, NoList},
+    spec::{
+        ContainerChange, ImageError, ImageReference, MOST_TAGS, NewImage, OWN_TAGS, RESERVED_TAGS,
+        TagChanges, UpdateSpec,
+    },
+};
 use crate::observed::TaskDefinition;
 
 /// Tag of a revision that Towline registered: the hash of its content.
 pub const CONTENT_HASH_TAG: &str = "towline:content-hash";
-
-/// Tags that are Towline's own, renewed with every revision.
-const OWN_TAGS: &str = "towline:";
-
-/// Tags that AWS sets and refuses to be given.
-const RESERVED_TAGS: &str = "aws:";
 
 /// What ECS computes and refuses in RegisterTaskDefinition. Everything else is content.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
@@ -34,30 +34,6 @@ const COMPUTED: [&str; 9] = [
     "deleteRequestedAt",
 ];
 
-/// What a container's image becomes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NewImage {
-    Whole(ImageReference),
-    /// Another tag on the repository that the base names.
-    TagOnly(Tag),
-}
-
-/// A new image for one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerChange {
-    /// The container's exact name.
-    pub name: String,
-    pub image: NewImage,
-}
-
-/// An image that differs between base and next revision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageChange {
-    pub container: String,
-    pub before: String,
-    pub after: String,
-}
-
 /// What to register.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NextRevision {
@@ -65,8 +41,6 @@ pub struct NextRevision {
     pub request: Value,
     /// SHA-256 over the content, in hexadecimal.
     pub content_hash: String,
-    /// Only what differs; empty when the base holds these images already.
-    pub changes: Vec<ImageChange>,
 }
 
 impl NextRevision {
@@ -88,14 +62,14 @@ pub enum RevisionError {
         name: String,
         existing: Vec<String>,
     },
-    #[error("container {name:?} is named twice")]
-    NamedTwice { name: String },
-    #[error("no container is named")]
-    NothingNamed,
-    #[error("the image of container {name:?} cannot be read, so a tag alone cannot be put on it: {source}")]
+    #[error(
+        "the image of container {name:?} cannot be read, so a tag or digest alone cannot be put on it: {source}"
+    )]
     RunningImage { name: String, source: ImageError },
-    #[error("the task definition has no {member}")]
-    Unreadable { member: &'static str },
+    #[error("the task definition {family} has no readable {member}")]
+    Unreadable { family: String, member: &'static str },
+    #[error("the next revision would have {count} tags, and ECS allows {MOST_TAGS}")]
+    TooManyTags { count: usize },
 }
 
 impl RevisionError {
@@ -103,48 +77,50 @@ impl RevisionError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoSuchContainer { .. } => "container names are exact; compare them with DescribeService",
-            Self::NamedTwice { .. } => "give each container one image",
-            Self::NothingNamed => "name at least one container with its image or tag",
-            Self::RunningImage { .. } => "give the whole image reference instead of the tag",
-            Self::Unreadable { .. } => "look at the family's latest revision in the ECS console",
+            Self::RunningImage { .. } => "give the whole image reference instead of the tag or digest",
+            Self::Unreadable { .. } => "look at that revision in the ECS console",
+            Self::TooManyTags { .. } => "remove tags that nobody needs with remove_tags",
         }
     }
 }
 
-/// Puts new images into a copy of `base`.
+/// Puts what `spec` changes into a copy of `base`, as the next revision of `family`.
 ///
 /// # Errors
-/// When a container is missing, named twice, or its image cannot take a tag.
+/// When a container is missing, its image cannot take a tag or digest, or there
+/// would be too many tags.
 pub fn next_revision(
     base: &TaskDefinition,
-    changes: &[ContainerChange],
+    family: &str,
+    spec: &UpdateSpec,
 ) -> Result<NextRevision, RevisionError> {
-    check_names(changes)?;
     let mut content = base.definition.clone();
     content.retain(|member, _| !COMPUTED.contains(&member.as_str()));
-    let family = content
-        .get("family")
-        .and_then(Value::as_str)
-        .ok_or(RevisionError::Unreadable { member: "family" })?
-        .to_owned();
+    let from = match content.insert("family".to_owned(), Value::from(family)) {
+        Some(Value::String(from)) => from,
+        _ => family.to_owned(),
+    };
     let containers = content
         .get_mut("containerDefinitions")
         .and_then(Value::as_array_mut)
-        .ok_or(RevisionError::Unreadable {
-            member: "containerDefinitions",
-        })?;
-    let mut changed = Vec::new();
-    for change in changes {
-        changed.extend(set_image(containers, &family, change)?);
+        .ok_or_else(|| unreadable(&from, "containerDefinitions"))?;
+    for change in &spec.containers {
+        change_container(containers, &from, change)?;
     }
-    let content_hash = hash_of(&content, &base.tags);
     let mut tags = carried_tags(&base.tags);
-    tags.push(json!({ "key": CONTENT_HASH_TAG, "value": content_hash }));
+    change_tags(&mut tags, &spec.tags);
+    if tags.len() > MOST_TAGS {
+        return Err(RevisionError::TooManyTags { count: tags.len() });
+    }
+    let content_hash = hash_of(&content, &tags);
+    // The hash is there for people; content is compared by itself. Without room it stays out.
+    if tags.len() < MOST_TAGS {
+        tags.push(json!({ "key": CONTENT_HASH_TAG, "value": content_hash }));
+    }
     content.insert("tags".to_owned(), Value::Array(tags));
     Ok(NextRevision {
         request: Value::Object(content),
         content_hash,
-        changes: changed,
     })
 }
 
@@ -162,25 +138,18 @@ pub fn content_hash(definition: &TaskDefinition) -> String {
     hash_of(&definition.definition, &definition.tags)
 }
 
-fn check_names(changes: &[ContainerChange]) -> Result<(), RevisionError> {
-    if changes.is_empty() {
-        return Err(RevisionError::NothingNamed);
+fn unreadable(family: &str, member: &'static str) -> RevisionError {
+    RevisionError::Unreadable {
+        family: family.to_owned(),
+        member,
     }
-    for (at, change) in changes.iter().enumerate() {
-        if changes.iter().take(at).any(|earlier| earlier.name == change.name) {
-            return Err(RevisionError::NamedTwice {
-                name: change.name.clone(),
-            });
-        }
-    }
-    Ok(())
 }
 
-fn set_image(
+fn change_container(
     containers: &mut [Value],
     family: &str,
     change: &ContainerChange,
-) -> Result<Option<ImageChange>, RevisionError> {
+) -> Result<(), RevisionError> {
     let named = |container: &Value| container.get("name").and_then(Value::as_str) == Some(&change.name);
     let Some(at) = containers.iter().position(named) else {
         let names = containers
@@ -193,33 +162,31 @@ fn set_image(
         });
     };
     let Some(container) = containers.get_mut(at).and_then(Value::as_object_mut) else {
-        return Err(RevisionError::Unreadable {
-            member: "containerDefinitions",
-        });
+        return Err(unreadable(family, "containerDefinitions"));
     };
-    let before = container
-        .get("image")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let after = match &change.image {
+    if let Some(image) = &change.image {
+        let before = container.get("image").and_then(Value::as_str);
+        let after = image_after(before.unwrap_or_default(), image, &change.name)?;
+        container.insert("image".to_owned(), Value::String(after));
+    }
+    environment::change(container, change).map_err(|NoList(member)| unreadable(family, member))
+}
+
+fn image_after(before: &str, image: &NewImage, container: &str) -> Result<String, RevisionError> {
+    let on_repository = || {
+        let parsed = before.parse::<ImageReference>();
+        parsed.map_err(|source| RevisionError::RunningImage {
+            name: container.to_owned(),
+            source,
+        })
+    };
+    Ok(match image {
         NewImage::Whole(image) => image.to_string(),
-        NewImage::TagOnly(tag) => before
-            .parse::<ImageReference>()
-            .map_err(|source| RevisionError::RunningImage {
-                name: change.name.clone(),
-                source,
-            })?
-            .with_tag(tag)
-            .to_string(),
-    };
-    container.insert("image".to_owned(), Value::String(after.clone()));
-    let differs = before != after;
-    Ok(differs.then(|| ImageChange {
-        container: change.name.clone(),
-        before,
-        after,
-    }))
+        NewImage::TagOnly(tag) => on_repository()?.with_tag(tag).to_string(),
+        NewImage::DigestOnly { digest, tag } => {
+            on_repository()?.with_digest(digest, tag.as_ref()).to_string()
+        }
+    })
 }
 
 fn key_of(tag: &Value) -> &str {
@@ -230,6 +197,17 @@ fn carried_tags(tags: &[Value]) -> Vec<Value> {
     let carried =
         |tag: &&Value| !key_of(tag).starts_with(OWN_TAGS) && !key_of(tag).starts_with(RESERVED_TAGS);
     tags.iter().filter(carried).cloned().collect()
+}
+
+fn change_tags(tags: &mut Vec<Value>, changes: &TagChanges) {
+    tags.retain(|tag| !changes.remove.contains(key_of(tag)));
+    for (key, value) in &changes.set {
+        let existing = tags.iter_mut().find(|tag| key_of(tag) == key);
+        match existing.and_then(Value::as_object_mut) {
+            Some(tag) => drop(tag.insert("value".to_owned(), Value::from(value.as_str()))),
+            None => tags.push(json!({ "key": key, "value": value })),
+        }
+    }
 }
 
 fn hash_of(definition: &Map<String, Value>, tags: &[Value]) -> String {

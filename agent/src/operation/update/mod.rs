@@ -14,7 +14,7 @@ use towline_agent_domain::{
     outside::Account,
     rollout::follow::OurDeployment,
     update::{
-        revision::ContainerChange,
+        spec::UpdateSpec,
         start::{ExpectedService, StartDecision, StartView, start},
     },
     verdict::Reason,
@@ -30,15 +30,13 @@ use super::{
 };
 use observe::Observation;
 
-/// New images for one service, checked.
+/// A change of one service, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct UpdateOrder {
     pub at: ClusterRef,
     /// The ECS service's name.
     pub service: String,
-    /// By default that of the service.
-    pub family: Option<String>,
-    pub changes: Vec<ContainerChange>,
+    pub spec: UpdateSpec,
     /// `None`: what is observed is where it starts from.
     pub expected: Option<ExpectedService>,
     /// The operation was sent before.

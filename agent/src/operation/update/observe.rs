@@ -40,12 +40,13 @@ impl<A: Account> Update<'_, A> {
             .clone();
         let family = self
             .order
+            .spec
             .family
             .as_deref()
             .unwrap_or(running.family())
             .to_owned();
         let latest = self.read_definition(&family).await?;
-        let next = next_revision(&latest, &self.order.changes).map_err(|error| unusable(&error))?;
+        let next = next_revision(&latest, &family, &self.order.spec).map_err(|error| unusable(&error))?;
         let latest_arn = latest.arn();
         self.warn_of_latest(latest_arn.as_ref(), &running);
         let mut with_wanted_content: Vec<_> = latest_arn

@@ -34,10 +34,15 @@ fn orders() -> TaskDefinition {
 }
 
 fn tag(container: &str, tag: &str) -> ContainerChange {
-    ContainerChange {
-        name: container.to_owned(),
-        image: NewImage::TagOnly(tag.parse().unwrap()),
-    }
+    ContainerChange::of_image(container, NewImage::TagOnly(tag.parse().unwrap()))
+}
+
+fn next_revision(base: &TaskDefinition, changes: &[ContainerChange]) -> Result<NextRevision, RevisionError> {
+    let spec = UpdateSpec {
+        containers: changes.to_vec(),
+        ..UpdateSpec::default()
+    };
+    super::next_revision(base, "orders", &spec)
 }
 
 /// What ECS shows after `next` was registered.
@@ -78,12 +83,6 @@ fn only_the_image_changes_and_only_computed_members_go() {
     for computed in COMPUTED {
         assert!(request.get(computed).is_none(), "{computed}");
     }
-    let change = ImageChange {
-        container: "app".to_owned(),
-        before: "registry.example/orders:1.0.0".to_owned(),
-        after: "registry.example/orders:1.1.0".to_owned(),
-    };
-    assert_eq!(next.changes, [change]);
 }
 
 #[test]
@@ -95,7 +94,6 @@ fn a_registered_revision_is_found_again_by_its_content() {
     // The same change again, now on the revision that holds it, asks for nothing new.
     let again = next_revision(&found, &[tag("app", "1.1.0")]).unwrap();
     assert!(same_content(&found, &again));
-    assert!(again.changes.is_empty());
 }
 
 #[test]
@@ -120,17 +118,6 @@ fn tags_are_carried_but_neither_towlines_own_nor_awss() {
 fn a_container_that_is_not_there_is_an_error_and_not_ignored() {
     let error = next_revision(&orders(), &[tag("App", "1")]).unwrap_err();
     assert!(error.to_string().contains("app, envoy"), "{error}");
-    assert_eq!(
-        next_revision(&orders(), &[]).unwrap_err(),
-        RevisionError::NothingNamed
-    );
-    let twice = next_revision(&orders(), &[tag("app", "1"), tag("app", "2")]).unwrap_err();
-    assert_eq!(
-        twice,
-        RevisionError::NamedTwice {
-            name: "app".to_owned()
-        }
-    );
 }
 
 #[test]
