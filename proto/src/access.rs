@@ -64,6 +64,7 @@ impl OrchestratorRpc {
             | Self::GetCaller => OrchestratorAccess::AnyRole,
             Self::ApplyProject
             | Self::PlanService
+            | Self::ImportProject
             | Self::CreateRelease
             | Self::PromoteRelease
             | Self::CancelDeployment => OrchestratorAccess::Deploy,
