@@ -3,6 +3,7 @@
 //! by token, so a repeat is safe wherever our token or our change set shows.
 
 mod outcome;
+mod pace;
 mod people;
 mod status;
 #[cfg(test)]
@@ -10,8 +11,9 @@ mod tests;
 mod trace;
 
 pub use outcome::{StackOutcome, outcome};
+pub use pace::{Waiting, until_next_look};
 pub use status::{StackStatus, StatusKind};
-pub use trace::{Continuation, OurTrace, continuation, deleted_by, trace};
+pub use trace::{Continuation, OurTrace, continuation, deleted_by, last_of_stack, trace};
 
 use self::people::{busy, is_towlines, not_adoptable, stuck};
 use crate::fargate::template::OUTPUT_TASK_DEFINITION;
@@ -117,8 +119,8 @@ pub fn decide(view: &StackView<'_>) -> StackDecision {
     if status.kind() == StatusKind::Gone {
         return absent(view);
     }
-    if view.deleted_by_us && status == StackStatus::DeleteInProgress {
-        return StackDecision::AwaitDeletion;
+    if status == StackStatus::DeleteInProgress {
+        return being_deleted(view, &status);
     }
     if !is_towlines(stack, &status)
         && let Some(refusal) = not_adoptable(view, &status)
@@ -131,6 +133,18 @@ pub fn decide(view: &StackView<'_>) -> StackDecision {
         OurTrace::Latest => ours(view, &status),
         OurTrace::Earlier => StackDecision::Conclude(StackOutcome::Superseded),
         OurTrace::None => not_yet_ours(view, stack, &status),
+    }
+}
+
+/// Whose a stack is that is being deleted does not matter: its name becomes free, and
+/// what was expected decides then. Its tags may not be readable any more.
+fn being_deleted(view: &StackView<'_>, status: &StackStatus) -> StackDecision {
+    match view.trace {
+        _ if view.deleted_by_us => StackDecision::AwaitDeletion,
+        // A first creation that a person cancelled.
+        OurTrace::Latest => StackDecision::Follow,
+        OurTrace::Earlier => StackDecision::Conclude(StackOutcome::Superseded),
+        OurTrace::None => busy(view, status),
     }
 }
 

@@ -38,9 +38,13 @@ pub(super) fn not_adoptable(view: &StackView<'_>, status: &StackStatus) -> Optio
 /// Somebody else is at work: it is waited for.
 pub(super) fn busy(view: &StackView<'_>, status: &StackStatus) -> StackDecision {
     let who = whom(view.events).map_or_else(String::new, |who| format!(" ({who})"));
+    let what = match status {
+        StackStatus::DeleteInProgress => "deleted",
+        _ => "changed",
+    };
     StackDecision::AwaitOther {
         who: format!(
-            "stack {} is being changed by somebody else: {status}{who}",
+            "stack {} is being {what} by somebody else: {status}{who}",
             view.name
         ),
     }

@@ -42,6 +42,13 @@ pub fn trace(events: &[StackEvent], id: OperationId) -> OurTrace {
     }
 }
 
+/// The newest of the events, newest first, that tells of the stack itself: its status
+/// is the stack's.
+pub fn last_of_stack<'e>(events: &'e [StackEvent], stack_id: &str) -> Option<&'e StackEvent> {
+    let of_stack = |event: &&StackEvent| event.resource_type == STACK && event.physical_id == stack_id;
+    events.iter().find(of_stack)
+}
+
 /// Whether the events say that this operation deleted the stack.
 pub fn deleted_by(events: &[StackEvent], id: OperationId) -> bool {
     let token = id.delete_token();

@@ -175,3 +175,39 @@ fn somebody_elses_change_is_waited_for_and_it_is_said_whose_it_is() {
         "{who}"
     );
 }
+
+#[test]
+fn a_stack_that_is_being_deleted_is_waited_for_whosever_it_is() {
+    for tags in [vec![], vec![("team".to_owned(), "x".to_owned())]] {
+        let mut case = case(Some(Stack {
+            tags,
+            ..stack("DELETE_IN_PROGRESS")
+        }));
+        case.settled = true;
+        assert!(case.awaits_other());
+        // A first creation of ours that a person cancelled.
+        case.trace = OurTrace::Latest;
+        assert_eq!(case.decide(), StackDecision::Follow);
+        case.trace = OurTrace::Earlier;
+        assert_eq!(case.decide(), StackDecision::Conclude(StackOutcome::Superseded));
+    }
+}
+
+#[test]
+fn the_stack_s_own_events_tell_its_status() {
+    let of = |kind: &str, physical_id: &str, status: &str| StackEvent {
+        resource_type: kind.to_owned(),
+        physical_id: physical_id.to_owned(),
+        status: status.to_owned(),
+        ..event(None)
+    };
+    let stack = "AWS::CloudFormation::Stack";
+    let events = [
+        of("AWS::ECS::Service", "arn:service/1", "CREATE_COMPLETE"),
+        of(stack, "arn:stack/nested", "CREATE_COMPLETE"),
+        of(stack, "arn:stack/1", "CREATE_IN_PROGRESS"),
+        of(stack, "arn:stack/1", "REVIEW_IN_PROGRESS"),
+    ];
+    let last = last_of_stack(&events, "arn:stack/1").map(|event| event.status.as_str());
+    assert_eq!(last, Some("CREATE_IN_PROGRESS"));
+}
