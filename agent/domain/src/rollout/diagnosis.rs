@@ -132,10 +132,11 @@ pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
     let events = telling_events(findings);
     let causes = causes(&stopped, findings.logs);
 
-    // A service fails because of its tasks; any other resource fails by itself.
+    // The first failure is the cause, what fails after it follows. A service fails
+    // because of its tasks; any other resource fails by itself.
     let resource = failed_resources
-        .iter()
-        .find(|event| event.resource_type != "AWS::ECS::Service");
+        .first()
+        .filter(|event| event.resource_type != "AWS::ECS::Service");
     let (root_cause, hint) = if let Some(event) = resource {
         (resource_sentence(event), "")
     } else if let Some((cause, count)) = causes.first() {

@@ -212,6 +212,44 @@ fn a_stack_fails_by_its_first_failure_and_a_service_by_its_tasks() {
 }
 
 #[test]
+fn of_two_failures_the_first_is_the_cause() {
+    let service = resource("AWS::ECS::Service", "CREATE_FAILED", "circuit breaker");
+    let rule = resource(
+        "AWS::ElasticLoadBalancingV2::ListenerRule",
+        "CREATE_FAILED",
+        "Priority '5' is currently in use",
+    );
+    let cancelled = resource(
+        "AWS::Logs::LogGroup",
+        "CREATE_FAILED",
+        "Resource creation cancelled",
+    );
+    let died = [exited("t1", "web:2", 1, 10)];
+    let cause = |newest_first: [StackEvent; 3]| {
+        let found = diagnose(&Findings {
+            stopped: &died,
+            stack_events: &newest_first,
+            ..Findings::default()
+        });
+        (found.root_cause, found.details)
+    };
+
+    let (root, details) = cause([rule.clone(), service.clone(), cancelled.clone()]);
+    assert!(root.starts_with("container app exited with code 1"), "{root}");
+    assert!(
+        details[0].starts_with("Service "),
+        "its own words come next: {details:?}"
+    );
+
+    let (root, details) = cause([service, rule, cancelled]);
+    assert!(root.contains("Priority '5' is currently in use"), "{root}");
+    assert!(
+        details[0].starts_with("container app exited"),
+        "what the tasks died of is told all the same: {details:?}"
+    );
+}
+
+#[test]
 fn without_tasks_ecs_own_words_are_the_cause() {
     let event = |message: &str, seconds| ServiceEvent {
         id: String::new(),
