@@ -2,7 +2,7 @@
 //! and judged by [`towline_agent_domain::rollout::follow`]. What is expensive is
 //! read only when something moved, or when the judge asks for it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 use towline_agent_domain::{
@@ -163,17 +163,34 @@ impl<'a, A: Account> Follower<'a, A> {
         self.see(service).await
     }
 
-    /// The next look at the service, at the pace of the agent's poller. `None`: an
-    /// interruption came before it.
-    pub(super) async fn look_next(&mut self) -> Result<Option<RolloutJudgement>, Ending> {
-        let handle = self.handle;
-        match handle.unless_interrupted(self.read_next_service()).await {
-            Ok(service) => self.see(service?).await.map(Some),
-            Err(_) => Ok(None),
+    /// The service as the poller's next round sees it. `None`: an interruption, or the
+    /// end of `patience`, came before it.
+    pub(super) async fn next_within(
+        &self,
+        patience: Duration,
+    ) -> Result<Option<Option<ObservedService>>, Ending> {
+        let (handle, clock) = (self.handle, self.handle.clock());
+        tokio::select! {
+            seen = handle.unless_interrupted(self.read_next_service()) => seen.ok().transpose(),
+            () = clock.sleep(patience) => Ok(None),
         }
     }
 
-    async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {
+    /// Tells what is new of the service, and judges nothing.
+    pub(super) async fn note(&mut self, service: Option<ObservedService>) -> Result<(), Ending> {
+        if let Some(service) = &service {
+            self.notice_start(service);
+            if self.tell(service) {
+                self.read_stopped().await?;
+            }
+        }
+        self.read_logs().await;
+        self.last = service;
+        Ok(())
+    }
+
+    /// Tells what is new of the service, and judges it.
+    pub(super) async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {
         let shows_ours = follow::shows_ours(service.as_ref(), &self.ours);
         self.misses = if shows_ours {
             0

@@ -2,7 +2,7 @@
 //! repeat after a lost answer does nothing twice: the next look decides.
 
 use towline_agent_domain::{
-    fargate::stack::{ExpectedStack, StackStatus, StatusKind},
+    fargate::stack::{ExpectedStack, StackStatus, StatusKind, Waiting},
     outside::{Account, Answer, CallError, ChangeSetRequest},
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
@@ -42,6 +42,7 @@ impl<A: Account> Deploy<'_, A> {
             token: self.handle.id().token(),
         };
         let what = format!("create change set {name} on stack {}", order.stack_name);
+        self.progress.change_set_sent = true;
         match self.surroundings.aws.create_change_set(&request).await {
             // An earlier send made it; it is not shown yet.
             Err(CallError::Refused { code, .. }) if code.starts_with("AlreadyExists") => {}
@@ -59,7 +60,7 @@ impl<A: Account> Deploy<'_, A> {
             },
         }
         self.wrote();
-        Ok(Turn::Pause)
+        Ok(Turn::Pause(Waiting::Answer))
     }
 
     pub(super) async fn execute_change_set(&mut self, observation: &Observation) -> Result<Turn, Ending> {
@@ -88,7 +89,7 @@ impl<A: Account> Deploy<'_, A> {
             },
         }
         self.wrote();
-        Ok(Turn::Pause)
+        Ok(Turn::Pause(Waiting::Answer))
     }
 
     /// Compares what CloudFormation would do with what was approved, once; what is
@@ -127,7 +128,7 @@ impl<A: Account> Deploy<'_, A> {
         }
         self.delete_stack(stack_id, &self.handle.id().delete_token())
             .await?;
-        Ok(Turn::Pause)
+        Ok(Turn::Pause(Waiting::Answer))
     }
 
     /// A roll-back that is stuck is asked to go on, once in an operation.
@@ -163,7 +164,7 @@ impl<A: Account> Deploy<'_, A> {
         }
         self.progress.continuing = true;
         self.wrote();
-        Ok(Turn::Pause)
+        Ok(Turn::Pause(Waiting::Answer))
     }
 
     pub(super) async fn delete_stack(&mut self, stack_id: &str, token: &str) -> Result<(), Ending> {
@@ -200,7 +201,7 @@ impl<A: Account> Deploy<'_, A> {
                 stack: self.read_stack().await?,
                 ..Observation::default()
             };
-            if observation.is_gone() || self.handle.pause(self.surroundings.timing.poll).await.is_some() {
+            if observation.is_gone() || self.handle.pause(self.pause(Waiting::Answer)).await.is_some() {
                 return Ok(());
             }
         }

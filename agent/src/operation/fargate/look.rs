@@ -8,7 +8,7 @@ use towline_agent_domain::{
         plan::{Plan, PlanAction, ServiceAction},
         preflight::{Finding, Severity},
         repair::RepairDecision,
-        stack::{StackDecision, decide, task_definition_of},
+        stack::{StackDecision, Waiting, decide, task_definition_of},
     },
     observed::{ObservedService, TaskDefinitionArn},
     outside::Account,
@@ -48,10 +48,11 @@ impl<A: Account> Deploy<'_, A> {
         loop {
             let observation = self.observe().await?;
             let decision = decide(&self.view(&observation));
+            self.remember(&observation, &decision);
             if let Some(plan) = self.planned(&observation, decision, &mut findings).await? {
                 return Ok(plan);
             }
-            if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
+            if let Some(by) = self.handle.pause(self.pause(Waiting::Answer)).await {
                 if self.progress.change_set_made {
                     self.discard_change_set(&observation).await?;
                 }

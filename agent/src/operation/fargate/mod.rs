@@ -3,7 +3,8 @@
 //! ([`towline_agent_domain::fargate::stack`]), act once, look again. Start with
 //! [`Deploy::run`]; [`observe`] reads the account, [`wanted`] makes the template,
 //! [`preflight`] looks before anything is written, [`act`] changes the stack,
-//! [`redeploy`] its service, [`cancel`] takes back, [`judge`] ends it.
+//! [`watch`] follows it, [`redeploy`] changes its service, [`cancel`] takes back,
+//! [`judge`] ends it.
 //!
 //! What always holds: every write to CloudFormation carries a token made of the
 //! operation's id, so nothing is done twice; a stack is changed by a change set
@@ -25,14 +26,15 @@ mod planned;
 mod preflight;
 mod redeploy;
 mod wanted;
+mod watch;
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use tokio::time::Instant;
 use towline_agent_domain::{
     fargate::{
         AccountFacts, ValidService,
-        stack::{ExpectedStack, OurTrace, StackDecision, decide},
+        stack::{ExpectedStack, OurTrace, StackDecision, Waiting, decide},
     },
     observed::{ClusterRef, StackEvent},
     outside::Account,
@@ -45,6 +47,7 @@ use super::{Ending, Handle, Interruption, Surroundings, follow::Follower, interr
 pub(crate) use look::{plan, print};
 use observe::Observation;
 use wanted::Wanted;
+use watch::Glance;
 
 /// Looks in a row in which a stack must be missing before it counts as gone.
 const MISSES_BEFORE_GONE: u32 = 4;
@@ -100,8 +103,16 @@ struct Deploy<'a, A> {
     /// The eyes on the service, once our revision is known.
     follower: Option<Follower<'a, A>>,
     progress: Progress,
+    /// What makes the next look cheap.
+    glance: Option<Glance>,
+    /// The events were read by a look that could not tell all.
+    events_are_new: bool,
     /// When this incarnation last wrote, or began to look.
     since_write: Instant,
+    /// When the stack's events were last read.
+    looked: Instant,
+    /// When something last moved.
+    moved: Instant,
 }
 
 /// What this incarnation has done so far.
@@ -114,14 +125,16 @@ struct Progress {
     preflighted: bool,
     /// The change set was compared with the plan that was approved.
     approved: bool,
+    /// Asked for, whatever came of it.
+    change_set_sent: bool,
     change_set_made: bool,
     /// Our change set made the stack, which is empty until it is executed.
     stack_made: bool,
     executed: bool,
     /// The answer to ExecuteChangeSet was lost, and nothing has shown yet what came of it.
     in_doubt: bool,
-    /// The service runs our revision, complete and stable; only the stack is still at work.
-    service_done: bool,
+    /// The service has come to rest; only the stack is still at work.
+    at_rest: bool,
     /// The stack showed our change; it may not vanish from now on.
     followed: bool,
     /// Looks in a row that did not show the stack.
@@ -137,31 +150,18 @@ struct Progress {
     log_group: Option<String>,
 }
 
-/// The pause while a stack only has to say that it has ended: CloudFormation does
-/// so within seconds of its service.
-const SOON: Duration = Duration::from_secs(1);
-
-/// Whether a stack of this status still does what was asked of it.
-fn goes_forward(status: &str) -> bool {
-    matches!(
-        status,
-        "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
-    )
-}
-
 /// What to do after one look.
 enum Turn {
-    /// Look again after the usual pause.
-    Pause,
-    /// Look again after a short pause: the end is near.
-    Soon,
-    /// Look again at once: something was written.
+    /// Look again after a pause that fits what is waited for.
+    Pause(Waiting),
+    /// Look again at once.
     Again,
     End(Ending),
 }
 
 impl<'a, A: Account> Deploy<'a, A> {
     fn new(surroundings: &'a Surroundings<A>, handle: &'a Handle, order: &'a FargateOrder) -> Self {
+        let now = handle.clock().instant();
         Self {
             surroundings,
             handle,
@@ -172,7 +172,11 @@ impl<'a, A: Account> Deploy<'a, A> {
             told_status: String::new(),
             follower: None,
             progress: Progress::default(),
-            since_write: handle.clock().instant(),
+            glance: None,
+            events_are_new: false,
+            since_write: now,
+            looked: now,
+            moved: now,
         }
     }
 
@@ -185,13 +189,13 @@ impl<'a, A: Account> Deploy<'a, A> {
             let vanished = self.vanished(&observation)?;
             let decision = decide(&self.view(&observation));
             self.tell(&observation, &decision);
+            self.remember(&observation, &decision);
             let turn = match vanished {
-                true => Turn::Pause,
+                true => Turn::Pause(Waiting::Others),
                 false => self.turn(&observation, decision).await?,
             };
             let interruption = match turn {
-                Turn::Pause => self.handle.pause(self.surroundings.timing.poll).await,
-                Turn::Soon => self.handle.pause(self.surroundings.timing.poll.min(SOON)).await,
+                Turn::Pause(waiting) => self.handle.pause(self.pause(waiting)).await,
                 Turn::Again => self.handle.interruption(),
                 Turn::End(ending) => return Ok(ending),
             };
@@ -240,30 +244,26 @@ impl<'a, A: Account> Deploy<'a, A> {
             StackDecision::Follow => {
                 self.progress.followed = true;
                 self.progress.in_doubt = false;
-                let forward = observation
-                    .stack
-                    .as_ref()
-                    .is_some_and(|stack| goes_forward(&stack.status));
-                match forward && self.progress.service_done {
-                    true => Ok(Turn::Soon),
-                    false => self.look_at_service().await,
+                match &observation.stack {
+                    Some(stack) => self.watch(stack).await,
+                    None => Ok(Turn::Pause(Waiting::Answer)),
                 }
             }
-            StackDecision::AwaitChangeSet => Ok(Turn::Pause),
+            StackDecision::AwaitChangeSet => Ok(Turn::Pause(Waiting::Answer)),
             StackDecision::AwaitDeletion | StackDecision::AwaitRollback => {
                 self.wanted = None;
-                Ok(Turn::Pause)
+                Ok(Turn::Pause(Waiting::End))
             }
             StackDecision::AwaitOther { who } => {
                 // What they leave behind is another place to start from.
                 self.wanted = None;
                 self.say_waiting(&who);
                 self.progress.waits_for = Some(who);
-                Ok(Turn::Pause)
+                Ok(Turn::Pause(Waiting::Others))
             }
             StackDecision::KeepObserving { why } => {
                 self.say_waiting(&why);
-                Ok(Turn::Pause)
+                Ok(Turn::Pause(Waiting::Answer))
             }
             StackDecision::Conclude(outcome) => {
                 Box::pin(self.conclude(observation, outcome)).await.map(Turn::End)
@@ -280,7 +280,7 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// is the account lagging.
     fn still_settling(&mut self, decision: &StackDecision) -> Option<Result<Turn, Ending>> {
         if self.progress.continuing && *decision == StackDecision::ContinueRollback && !self.settled() {
-            return Some(Ok(Turn::Pause));
+            return Some(Ok(Turn::Pause(Waiting::Answer)));
         }
         let shows_it = matches!(
             decision,
@@ -293,7 +293,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             return None;
         }
         if !self.settled() {
-            return Some(Ok(Turn::Pause));
+            return Some(Ok(Turn::Pause(Waiting::Answer)));
         }
         Some(Err(self.execution_unknown()))
     }
@@ -348,6 +348,7 @@ impl<'a, A: Account> Deploy<'a, A> {
 
     fn wrote(&mut self) {
         self.since_write = self.handle.clock().instant();
+        self.moved = self.since_write;
     }
 
     fn say_waiting(&mut self, why: &str) {

@@ -11,13 +11,11 @@ use towline_agent_domain::{
     },
     observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn},
     outside::{Account, CallError},
-    rollout::follow::{OurDeployment, RolloutJudgement},
-    verdict::{Reason, Verdict},
 };
-use towline_proto::agent::v1::{Severity, Step, StepState, operation_event::Event};
+use towline_proto::agent::v1::{Step, StepState, operation_event::Event};
 
-use super::{Deploy, Ending, Turn};
-use crate::{operation::follow::Follower, wire};
+use super::{Deploy, Ending};
+use crate::wire;
 
 /// One look at the account.
 #[derive(Clone, Debug, Default)]
@@ -49,10 +47,14 @@ pub(super) fn is_towlines(stack: &Stack) -> bool {
     stack.tags.iter().any(|(key, _)| key == SERVICE_TAG)
 }
 
-impl<'a, A: Account> Deploy<'a, A> {
+impl<A: Account> Deploy<'_, A> {
     /// Reads what the next decision may need, and no more: for a stack that is as
     /// wanted, three calls (stack, fingerprint, service).
     pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
+        if let Some(observation) = self.glance().await? {
+            return Ok(observation);
+        }
+        let events_are_known = std::mem::take(&mut self.events_are_new);
         let stack = self.read_stack().await?;
         let mut observation = Observation {
             settled: self.settled(),
@@ -71,7 +73,10 @@ impl<'a, A: Account> Deploy<'a, A> {
                 return Ok(observation);
             }
         }
-        self.read_events(&stack.id).await?;
+        // An empty stack's one event says nothing of what was done.
+        if kind != StatusKind::Empty && !events_are_known {
+            self.read_events(&stack.id).await?;
+        }
         let id = self.handle.id();
         observation.trace = trace(&self.events, id);
         observation.deleted_by_us = deleted_by(&self.events, id);
@@ -79,7 +84,9 @@ impl<'a, A: Account> Deploy<'a, A> {
         if observation.trace != OurTrace::None {
             return Ok(observation);
         }
-        observation.change_set = self.read_change_set(&stack.name).await?;
+        if !self.is_untouched() {
+            observation.change_set = self.read_change_set(&stack.name).await?;
+        }
         match kind {
             StatusKind::Good if observation.change_set.is_none() => {
                 self.compare(&stack, &mut observation).await?;
@@ -95,7 +102,7 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// Neither an earlier send nor this incarnation has written anything.
     fn is_untouched(&self) -> bool {
         let progress = &self.progress;
-        let wrote = progress.change_set_made || progress.executed || progress.deleting || progress.continuing;
+        let wrote = progress.change_set_sent || progress.executed || progress.deleting || progress.continuing;
         !self.order.repeated_send && !wrote
     }
 
@@ -147,7 +154,7 @@ impl<'a, A: Account> Deploy<'a, A> {
     }
 
     /// Adds the events that are newer than those known.
-    async fn read_events(&mut self, stack_id: &str) -> Result<(), Ending> {
+    pub(super) async fn read_events(&mut self, stack_id: &str) -> Result<(), Ending> {
         let region = &self.order.at.region;
         let what = format!("read the events of stack {}", self.order.stack_name);
         let aws = &self.surroundings.aws;
@@ -156,6 +163,10 @@ impl<'a, A: Account> Deploy<'a, A> {
             .handle
             .read(&what, || aws.stack_events(region, stack_id, until.as_deref()))
             .await?;
+        self.looked = self.handle.clock().instant();
+        if !events.is_empty() {
+            self.stirred();
+        }
         events.append(&mut self.events);
         self.events = events;
         Ok(())
@@ -183,7 +194,7 @@ impl<'a, A: Account> Deploy<'a, A> {
         Ok(deleted_by(&events, self.handle.id()))
     }
 
-    async fn read_change_set(&self, stack: &str) -> Result<Option<ChangeSet>, Ending> {
+    pub(super) async fn read_change_set(&self, stack: &str) -> Result<Option<ChangeSet>, Ending> {
         let region = &self.order.at.region;
         let name = self.handle.id().change_set_name();
         let aws = &self.surroundings.aws;
@@ -300,62 +311,5 @@ impl<'a, A: Account> Deploy<'a, A> {
             );
             self.told_status.clone_from(&stack.status);
         }
-    }
-
-    /// Looks at the service while the stack is under way, so that its tasks and
-    /// events are told as they happen. The verdict waits for the stack.
-    pub(super) async fn look_at_service(&mut self) -> Result<Turn, Ending> {
-        match (self.our_revision(), &self.follower) {
-            (None, None) => Ok(Turn::Pause),
-            (Some(revision), None) => self.look_next(revision).await,
-            (_, Some(follower)) => {
-                let revision = follower.ours.task_definition.clone();
-                self.look_next(revision).await
-            }
-        }
-    }
-
-    async fn look_next(&mut self, revision: TaskDefinitionArn) -> Result<Turn, Ending> {
-        // The poller's pace is the pause.
-        let judged = self.follower_of(revision).look_next().await?;
-        self.progress.service_done = matches!(judged, Some(RolloutJudgement::Succeeded { .. }));
-        let hopeless = match judged {
-            Some(RolloutJudgement::Ended { reason, summary }) if reason.verdict() == Verdict::Failed => {
-                Some((reason, summary))
-            }
-            _ => None,
-        };
-        // A roll-back CloudFormation sees for itself in a moment; these it never does.
-        if let (Some((reason @ (Reason::CrashLooping | Reason::CannotPullImage), summary)), None) =
-            (&hopeless, &self.progress.hopeless)
-        {
-            let message = format!("{summary}; CloudFormation does not give up yet");
-            self.handle.finding(
-                Severity::Warning,
-                reason.as_str(),
-                message,
-                "cancel it, or wait for the deadline",
-            );
-        }
-        self.progress.hopeless = hopeless;
-        Ok(Turn::Again)
-    }
-
-    /// The eyes on the service for this revision; new ones when it is another than before.
-    pub(super) fn follower_of(&mut self, task_definition: TaskDefinitionArn) -> &mut Follower<'a, A> {
-        let same = |follower: &Follower<'_, A>| follower.ours.task_definition == task_definition;
-        if !self.follower.as_ref().is_some_and(same) {
-            let detail = format!("{task_definition} in service {}", self.order.service_name());
-            self.handle.step(Step::Rollout, StepState::Started, detail);
-            self.follower = None;
-        }
-        let (surroundings, handle, order) = (self.surroundings, self.handle, self.order);
-        self.follower.get_or_insert_with(|| {
-            let ours = OurDeployment {
-                id: None,
-                task_definition,
-            };
-            Follower::new(surroundings, handle, &order.at, order.service_name(), ours)
-        })
     }
 }
