@@ -18,6 +18,7 @@ pub mod error;
 pub mod iam;
 pub mod images;
 pub mod logs;
+pub mod s3;
 pub mod secrets;
 pub mod server;
 pub mod sts;

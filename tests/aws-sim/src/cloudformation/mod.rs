@@ -122,8 +122,8 @@ fn dispatch(
         "DescribeStackResources" => reads::describe_resources(stacks, params),
         "ListStackResources" => reads::list_resources(stacks, params),
         "GetTemplate" => reads::get_template(stacks, params),
-        "GetTemplateSummary" => reads::template_summary(stacks, params),
-        "ValidateTemplate" => reads::validate_template(params),
+        "GetTemplateSummary" => reads::template_summary(region, stacks, params),
+        "ValidateTemplate" => reads::validate_template(region, params),
         other => Err(AwsError::unknown_action(other)),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     request::{self, Params, optional, required},
     template::invalid,
 };
-use crate::{AwsError, wire::query};
+use crate::{AwsError, wire::query, world::Region};
 
 type Answer = Result<String, AwsError>;
 
@@ -88,17 +88,17 @@ pub fn get_template(stacks: &Stacks, params: &Params) -> Answer {
     Ok(query::element("TemplateBody", &body) + &query::members("StagesAvailable", stages))
 }
 
-pub fn template_summary(stacks: &Stacks, params: &Params) -> Answer {
+pub fn template_summary(region: &Region, stacks: &Stacks, params: &Params) -> Answer {
     match optional(params, "StackName") {
         Some(name) => Ok(render::template_summary(
             &blueprint_of(stack(stacks, name)?)?.template,
         )),
-        None => Ok(render::template_summary(&request::template(params, None)?)),
+        None => Ok(render::template_summary(&request::template(region, params, None)?)),
     }
 }
 
-pub fn validate_template(params: &Params) -> Answer {
-    Ok(render::validation(&request::template(params, None)?))
+pub fn validate_template(region: &Region, params: &Params) -> Answer {
+    Ok(render::validation(&request::template(region, params, None)?))
 }
 
 fn stack<'a>(stacks: &'a Stacks, name: &str) -> Result<&'a Stack, AwsError> {

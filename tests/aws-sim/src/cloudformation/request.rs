@@ -6,7 +6,7 @@ use super::{
     model::{Blueprint, Tags},
     template::{Template, invalid},
 };
-use crate::{AwsError, iam, wire::query, world::Region};
+use crate::{AwsError, iam, s3, wire::query, world::Region};
 
 /// The parameters of an awsQuery action.
 pub type Params = BTreeMap<String, String>;
@@ -66,11 +66,15 @@ pub fn new_name<'a>(params: &'a Params, name: &str) -> Result<&'a str, AwsError>
     Ok(value)
 }
 
-/// The template that the request holds.
+/// The template that the request holds, or that its URL leads to.
 ///
 /// # Errors
 /// `ValidationError` in CloudFormation's words.
-pub fn template(params: &Params, previous: Option<&Blueprint>) -> Result<Template, AwsError> {
+pub fn template(
+    region: &Region,
+    params: &Params,
+    previous: Option<&Blueprint>,
+) -> Result<Template, AwsError> {
     match (optional(params, "TemplateBody"), previous) {
         (Some(body), _) if body.len() > LONGEST_TEMPLATE => Err(invalid(format!(
             "1 validation error detected: Value '{}...' at 'templateBody' failed to satisfy constraint: \
@@ -78,12 +82,11 @@ pub fn template(params: &Params, previous: Option<&Blueprint>) -> Result<Templat
             body.chars().take(40).collect::<String>()
         ))),
         (Some(body), _) => Template::parse(body),
-        // S3 is not simulated: no URL leads to a template.
-        (None, _) if optional(params, "TemplateURL").is_some() => {
-            Err(invalid("TemplateURL must be a supported URL."))
-        }
-        (None, Some(previous)) if flag(params, "UsePreviousTemplate") => Ok(previous.template.clone()),
-        _ => Err(invalid("Either Template URL or Template Body must be specified.")),
+        (None, previous) => match (optional(params, "TemplateURL"), previous) {
+            (Some(url), _) => Template::parse(&s3::template(region, url)?),
+            (None, Some(previous)) if flag(params, "UsePreviousTemplate") => Ok(previous.template.clone()),
+            _ => Err(invalid("Either Template URL or Template Body must be specified.")),
+        },
     }
 }
 
@@ -96,7 +99,7 @@ pub fn blueprint(
     params: &Params,
     previous: Option<&Blueprint>,
 ) -> Result<Blueprint, AwsError> {
-    let template = template(params, previous)?;
+    let template = template(region, params, previous)?;
     let parameters = parameters(params, &template, previous)?;
     let capabilities = query::list(params, "Capabilities");
     check_capabilities(&template, &capabilities)?;

@@ -8,10 +8,6 @@ use serde_json::{Map, Value};
 use super::{kind::Kind, references};
 use crate::AwsError;
 
-/// AWS's quota for `TemplateBody`, in bytes.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
-const LONGEST_BODY: usize = 51_200;
-
 const SECTIONS: [&str; 10] = [
     "AWSTemplateFormatVersion",
     "Description",
@@ -100,13 +96,6 @@ impl Template {
     /// # Errors
     /// `ValidationError` in CloudFormation's words.
     pub fn parse(body: &str) -> Result<Self, AwsError> {
-        if body.len() > LONGEST_BODY {
-            return Err(invalid(format!(
-                "1 validation error detected: Value '{}...' at 'templateBody' failed to satisfy constraint: \
-                 Member must have length less than or equal to {LONGEST_BODY}",
-                body.chars().take(40).collect::<String>()
-            )));
-        }
         let document: Value = serde_json::from_str(body).map_err(|fault| {
             format_error(format!(
                 "JSON not well-formed. (line {}, column {})",

@@ -238,6 +238,7 @@ fn region_state(region: &mut Region, ctx: &CallContext) -> Value {
         "targets": targets,
         "roles": roles,
         "logGroups": log_groups,
+        "objects": region.buckets.objects(&region.account, &region.name),
         "stacks": cloudformation::view(region),
     })
 }

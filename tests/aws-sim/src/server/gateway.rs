@@ -20,7 +20,7 @@ use super::{
     request::{AwsRequest, Input, Protocol},
 };
 use crate::{
-    AwsError, cloudformation, ec2, ecr, ecs, elb, iam, logs, secrets, sts,
+    AwsError, cloudformation, ec2, ecr, ecs, elb, iam, logs, s3, secrets, sts,
     wire::{json, query},
     world::{
         CallContext, Region, SimTime,
@@ -295,6 +295,7 @@ fn dispatch(
                 query::response(namespace(service), action, &result, &id)
             })
         }
+        (Input::Object(object), _) => s3::call(region, object),
     }
 }
 
@@ -317,6 +318,7 @@ fn throttled(request: &AwsRequest) -> AwsError {
     match request.input {
         Input::Json(_) => AwsError::client("ThrottlingException", "Rate exceeded"),
         Input::Query(_) => AwsError::client("Throttling", "Rate exceeded"),
+        Input::Object(_) => AwsError::with_status("SlowDown", "Please reduce your request rate.", 503),
     }
 }
 
@@ -327,7 +329,7 @@ fn denied(request: &AwsRequest) -> AwsError {
     );
     match request.input {
         Input::Json(_) => AwsError::client("AccessDeniedException", message),
-        Input::Query(_) => AwsError::with_status("AccessDenied", message, 403),
+        Input::Query(_) | Input::Object(_) => AwsError::with_status("AccessDenied", message, 403),
     }
 }
 
@@ -339,6 +341,7 @@ fn server_error(request: &AwsRequest) -> AwsError {
         "secretsmanager" => "InternalServiceError",
         "ssm" => "InternalServerError",
         "iam" => "ServiceFailure",
+        "s3" => "InternalError",
         _ => "InternalFailure",
     };
     AwsError::with_status(code, "Service Unavailable. Please try again later.", 500)
@@ -354,6 +357,7 @@ fn refuse(shared: &Shared, request: &AwsRequest, seq: u64, error: &AwsError) -> 
     let protocol = match request.input {
         Input::Json(_) => Protocol::Json,
         Input::Query(_) => Protocol::Query,
+        Input::Object(_) => Protocol::Object,
     };
     refusal(protocol, &request.arrival.service, error, seq)
 }
@@ -365,6 +369,12 @@ fn refusal(protocol: Protocol, service: &str, error: &AwsError, seq: u64) -> Res
             error.http_status,
             "application/x-amz-json-1.1",
             json::error_body(error),
+            &id,
+        ),
+        Protocol::Object => respond(
+            error.http_status,
+            "application/xml",
+            s3::error_body(error, &id),
             &id,
         ),
         Protocol::Query if service == "ec2" => respond(
@@ -386,6 +396,7 @@ fn content_type(request: &AwsRequest) -> &'static str {
     match request.input {
         Input::Json(_) => "application/x-amz-json-1.1",
         Input::Query(_) => "text/xml",
+        Input::Object(_) => "application/json",
     }
 }
 

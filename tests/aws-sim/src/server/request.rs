@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::effects::Arrival;
 use crate::{
-    AwsError, cloudformation, ecs,
+    AwsError, cloudformation, ecs, s3,
     wire::{json, query},
 };
 
@@ -17,6 +17,7 @@ use crate::{
 pub enum Input {
     Json(Value),
     Query(BTreeMap<String, String>),
+    Object(s3::Request),
 }
 
 /// One request to one service.
@@ -26,17 +27,21 @@ pub struct AwsRequest {
     pub input: Input,
 }
 
-/// Which of the two protocols a request speaks, even when it says nothing else.
+/// Which of the protocols a request speaks, even when it says nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Json,
     Query,
+    /// What S3 speaks.
+    Object,
 }
 
 impl Protocol {
     pub fn of(parts: &Parts) -> Self {
         if parts.headers.contains_key("x-amz-target") {
             Self::Json
+        } else if is_for_s3(parts) {
+            Self::Object
         } else {
             Self::Query
         }
@@ -60,6 +65,14 @@ impl AwsRequest {
         let (service, action, input) = match Protocol::of(parts) {
             Protocol::Json => read_json(parts, body)?,
             Protocol::Query => read_query(&scope.service, parts, body)?,
+            Protocol::Object => {
+                let request = s3::Request::read(parts, body);
+                (
+                    scope.service.clone(),
+                    request.action.clone(),
+                    Input::Object(request),
+                )
+            }
         };
         let (token, subject) = match &input {
             Input::Json(value) => (
@@ -78,6 +91,7 @@ impl AwsRequest {
                     .find_map(|name| params.get(*name).cloned()),
                 query_subject(&service, params),
             ),
+            Input::Object(request) => (None, request.subject()),
         };
         Ok(Self {
             arrival: Arrival {
@@ -111,6 +125,12 @@ fn query_subject(service: &str, params: &BTreeMap<String, String>) -> String {
         .iter()
         .find_map(|name| params.get(*name).cloned())
         .unwrap_or_default()
+}
+
+fn is_for_s3(parts: &Parts) -> bool {
+    let header = parts.headers.get(http::header::AUTHORIZATION);
+    let header = header.and_then(|header| header.to_str().ok());
+    header.is_some_and(|header| header.contains("/s3/aws4_request"))
 }
 
 /// The operation in `X-Amzn-Trace-Id: …;Operation=ID`.

@@ -26,6 +26,7 @@ pub struct Contents {
     target_groups: Vec<balancing::SeedTargetGroup>,
     secrets: Vec<SeedSecret>,
     parameters: Vec<SeedParameter>,
+    buckets: Vec<SeedBucket>,
     roles: Vec<SeedRole>,
     log_groups: Vec<SeedLogGroup>,
     clusters: Vec<SeedCluster>,
@@ -40,6 +41,12 @@ struct SeedSecret {
 
 #[derive(Debug, Deserialize)]
 struct SeedParameter {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeedBucket {
     name: String,
 }
 
@@ -129,6 +136,9 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
         );
         region.secrets.extend([arn, parameter.name.clone()]);
         region.parameters.push(parameter.name.clone());
+    }
+    for bucket in &contents.buckets {
+        region.buckets.make(&bucket.name, &region.account, &region.name);
     }
     let now = region.stepped;
     let caller = format!("arn:aws:sts::{}:assumed-role/terraform/terraform", region.account);

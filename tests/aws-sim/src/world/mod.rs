@@ -16,7 +16,7 @@ pub use clock::{Clock, SimTime};
 pub use ids::Ids;
 pub use seed::{Seed, Timing};
 
-use crate::{cloudformation, ec2, ecs, elb, iam, images, logs};
+use crate::{cloudformation, ec2, ecs, elb, iam, images, logs, s3};
 
 /// The grid on which the state machine moves, in simulated milliseconds.
 pub const STEP_MS: i64 = 250;
@@ -55,6 +55,8 @@ pub struct Region {
     pub iam: iam::SharedRoles,
     pub stacks: cloudformation::Stacks,
     pub elb: elb::Elb,
+    /// The buckets of the whole world.
+    pub buckets: s3::Buckets,
     pub network: ec2::Network,
     /// ARNs of secrets, and names or ARNs of parameters.
     pub secrets: Vec<String>,
@@ -74,6 +76,7 @@ impl Region {
         name: &str,
         iam: iam::SharedRoles,
         images: images::Registry,
+        buckets: s3::Buckets,
         timing: Timing,
         now: SimTime,
     ) -> Self {
@@ -86,6 +89,7 @@ impl Region {
             iam,
             stacks: cloudformation::Stacks::default(),
             elb: elb::Elb::default(),
+            buckets,
             network: ec2::Network::default(),
             secrets: Vec::new(),
             parameters: Vec::new(),
@@ -145,6 +149,7 @@ pub struct World {
     /// By account and region.
     pub regions: BTreeMap<(String, String), Region>,
     pub images: images::Registry,
+    pub buckets: s3::Buckets,
     pub clock: Clock,
     roles: BTreeMap<String, iam::SharedRoles>,
     timing: Timing,
@@ -156,6 +161,7 @@ impl World {
         Self {
             regions: BTreeMap::new(),
             images: images::Registry::default(),
+            buckets: s3::Buckets::default(),
             clock,
             roles: BTreeMap::new(),
             timing,
@@ -171,10 +177,11 @@ impl World {
     /// The same, for a region that begins at `now`.
     pub fn region_at(&mut self, account: &str, region: &str, now: SimTime) -> &mut Region {
         let roles = self.roles.entry(account.to_owned()).or_default().clone();
-        let (images, timing) = (self.images.clone(), self.timing);
+        let (images, buckets) = (self.images.clone(), self.buckets.clone());
+        let timing = self.timing;
         self.regions
             .entry((account.to_owned(), region.to_owned()))
-            .or_insert_with(|| Region::new(account, region, roles, images, timing, now))
+            .or_insert_with(|| Region::new(account, region, roles, images, buckets, timing, now))
     }
 
     /// Moves the whole world on to the clock's now, and answers it.
