@@ -11,8 +11,10 @@ use tokio::sync::OnceCell;
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
 
+use crate::budget::Budgets;
 use crate::call;
 use crate::clients::Clients;
+use crate::ecs::Revisions;
 use crate::poller::Poller;
 
 /// How to reach AWS.
@@ -22,7 +24,7 @@ pub struct AwsSettings {
     pub endpoint_url: Option<String>,
     /// The region that STS is asked in.
     pub region: String,
-    /// Time between two rounds of the poller.
+    /// The least time between two looks at one service that is followed.
     pub poll_interval: Duration,
     /// How long one attempt of one call may take.
     pub attempt_timeout: Duration,
@@ -49,7 +51,7 @@ impl Default for AwsSettings {
         Self {
             endpoint_url: None,
             region: "us-east-1".to_owned(),
-            poll_interval: Duration::from_secs(3),
+            poll_interval: Duration::from_secs(1),
             attempt_timeout: Duration::from_secs(20),
             access_key: None,
         }
@@ -75,7 +77,9 @@ pub struct Aws {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) clients: Clients,
+    pub(crate) budgets: Budgets,
     pub(crate) poller: Poller,
+    pub(crate) revisions: Revisions,
     account: String,
     partition: String,
     /// The principal of the agent's credentials, as STS names it.
@@ -103,13 +107,19 @@ impl Aws {
         Ok(Self {
             inner: Arc::new(Inner {
                 clients,
+                budgets: Budgets::new(seams.clock),
                 poller,
+                revisions: Revisions::default(),
                 account,
                 partition,
                 caller: arn,
                 principal: OnceCell::new(),
             }),
         })
+    }
+
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.inner.budgets
     }
 
     /// The account's 12 digits.

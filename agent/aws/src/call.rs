@@ -9,7 +9,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use towline_agent_domain::outside::{Answer, CallError};
 
-/// Codes by which AWS says "later"; nothing was done.
+/// Codes by which AWS says "later"; nothing was done. LimitExceededException is none of
+/// them: in every service that is called here it says that a quota of things is used up
+/// (their models in botocore, November 2026), which no patience changes.
 const THROTTLES: [&str; 7] = [
     "ThrottlingException",
     "Throttling",
@@ -17,7 +19,7 @@ const THROTTLES: [&str; 7] = [
     "RequestLimitExceeded",
     "TooManyRequestsException",
     "RequestThrottled",
-    "LimitExceededException",
+    "SlowDown",
 ];
 
 /// Codes by which AWS says "not you".
@@ -34,7 +36,7 @@ const DENIALS: [&str; 9] = [
 ];
 
 /// Codes by which AWS says "no such thing".
-const MISSING: [&str; 10] = [
+const MISSING: [&str; 11] = [
     "ServiceNotFoundException",
     "ClusterNotFoundException",
     "ServiceDeploymentNotFoundException",
@@ -45,6 +47,7 @@ const MISSING: [&str; 10] = [
     "ResourceNotFoundException",
     "RepositoryNotFoundException",
     "NoSuchEntity",
+    "NoSuchBucket",
 ];
 
 /// Turns the SDK's answer into ours. `what` names the thing that the call is about.
@@ -77,6 +80,25 @@ where
         _ => CallError::Unknown {
             message: chain(&error),
         },
+    }
+}
+
+/// Whether AWS says that there were too many requests.
+pub(crate) fn is_throttle<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let SdkError::ServiceError(service) = error else {
+        return false;
+    };
+    let code = service.err().code().unwrap_or_default();
+    THROTTLES.contains(&code) || service.raw().status().as_u16() == 429
+}
+
+/// Whether a read that met this may be answered the next time.
+pub(crate) fn is_passing<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => true,
+        SdkError::ResponseError(error) => !error.raw().status().is_success(),
+        SdkError::ServiceError(error) => error.raw().status().as_u16() >= 500,
+        _ => false,
     }
 }
 
@@ -125,9 +147,10 @@ fn is_family_busy(message: &str) -> bool {
     message.contains("Too many concurrent attempts to create a new revision")
 }
 
-/// CloudFormation reports a stack that is not there as a ValidationError.
+/// CloudFormation reports a stack that is not there as a ValidationError; so it does
+/// a template that S3 does not give it, in S3's words.
 fn is_missing_stack(code: &str, message: &str) -> bool {
-    code == "ValidationError" && message.contains("does not exist")
+    code == "ValidationError" && message.contains("does not exist") && !message.starts_with("S3 error")
 }
 
 /// ECS reports a task definition that is not there as a ClientException.
@@ -200,6 +223,26 @@ mod tests {
         ));
         assert!(matches!(
             of("ValidationError", "No updates are to be performed.", 400),
+            CallError::Refused { .. }
+        ));
+        assert!(matches!(
+            of(
+                "ValidationError",
+                "S3 error: The specified key does not exist.",
+                400
+            ),
+            CallError::Refused { .. }
+        ));
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_a_refusal_and_not_patience() {
+        assert!(matches!(
+            of(
+                "LimitExceededException",
+                "The limit for the resource was exceeded.",
+                400
+            ),
             CallError::Refused { .. }
         ));
     }

@@ -59,6 +59,20 @@ impl Clients {
 
     pub(crate) fn ec2(&self, region: &str) -> Direct {
         made(&self.ec2, region, || {
+    /// Tries nothing again by itself: ECS has no client token for most writes, so a retry
+    /// could apply them twice, and a retried read is a call that nobody counted (see
+    /// [`crate::budget`]).
+    pub(crate) fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
+        made(&self.ecs, region, || {
+            let config = aws_sdk_ecs::config::Builder::from(&self.config)
+                .region(Region::new(region.to_owned()))
+                .retry_config(RetryConfig::disabled())
+                .interceptor(OperationHeader)
+                .build();
+            aws_sdk_ecs::Client::from_conf(config)
+        })
+    }
+
             Direct::new(&self.config, Service::Ec2, region)
         })
     }
@@ -84,7 +98,6 @@ impl Clients {
     }
 
     clients! {
-        ecs: aws_sdk_ecs,
         cloudformation: aws_sdk_cloudformation,
         load_balancing: aws_sdk_elasticloadbalancingv2,
         logs: aws_sdk_cloudwatchlogs,
@@ -102,10 +115,4 @@ fn made<C: Clone>(clients: &PerRegion<C>, region: &str, make: impl FnOnce() -> C
     let client = make();
     clients.insert(region.to_owned(), client.clone());
     client
-}
-
-/// For one ECS call: sent once, whatever happens to its answer. ECS has no
-/// client token for these writes, so a retry could apply them twice.
-pub(crate) fn sent_once() -> aws_sdk_ecs::config::Builder {
-    aws_sdk_ecs::config::Config::builder().retry_config(RetryConfig::disabled())
 }

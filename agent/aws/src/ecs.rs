@@ -1,25 +1,32 @@
 //! Amazon ECS: services, task definitions, deployments.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ecs::types::{StopServiceDeploymentStopType, TaskDefinitionField};
 use serde_json::Value;
 use towline_agent_domain::observed::{
     ClusterRef, ObservedService, ServiceDeployment, TaskDefinition, TaskDefinitionArn,
 };
-use towline_agent_domain::outside::{Answer, CallError, Ecs};
+use towline_agent_domain::outside::{Answer, CallError, Ecs, Write};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
+use towline_agent_domain::rollout::pace::Outlook;
 
 use crate::Aws;
 use crate::call::{self, answer};
-use crate::clients::sent_once;
 use crate::observe;
+use crate::poller::When;
 use crate::wire::{KeepBody, replace_body};
 
 /// DescribeServices takes ten services a call.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html>
 pub(crate) const SERVICES_A_CALL: usize = 10;
 
-/// DescribeServiceRevisions takes 20 a call; older deployments than that many decide nothing.
+/// DescribeServiceRevisions takes 20 a call.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html>
+const REVISIONS_A_CALL: usize = 20;
+
+/// Older deployments than that many decide nothing.
 const NEWEST_DEPLOYMENTS: i32 = 20;
 
 impl Aws {
@@ -40,101 +47,191 @@ impl Aws {
             .cluster(&at.cluster)
             .service(service)
             .task_definition(&task_definition.0)
-            .set_force_new_deployment(force)
-            .customize()
-            .config_override(sent_once());
-        let updated = answer(call.send().await, &format!("service {service}"))?;
+            .set_force_new_deployment(force);
+        let sent = self
+            .budgets()
+            .write(&at.region, Group::ServiceWrites, call.send());
+        let updated = answer(sent.await, &format!("service {service}"))?;
         updated
             .service()
             .map(observe::service)
             .ok_or(call::incomplete("service"))
     }
 
-    /// DescribeServices for at most [`SERVICES_A_CALL`] names; who is MISSING is not in the answer.
+    /// DescribeServices for at most [`SERVICES_A_CALL`] names.
     pub(crate) async fn describe_services(
         &self,
         at: &ClusterRef,
         names: &[String],
-    ) -> Answer<Vec<ObservedService>> {
+        purpose: Purpose,
+    ) -> Answer<Described> {
         let call = self
             .ecs(&at.region)
             .describe_services()
             .cluster(&at.cluster)
             .set_services(Some(names.to_vec()));
-        let described = answer(call.send().await, &format!("cluster {}", at.cluster))?;
-        let failed = described
+        let sent = self
+            .budgets()
+            .read(&at.region, Group::ServiceReads, purpose, || call.clone().send());
+        let described = answer(sent.await, &format!("cluster {}", at.cluster))?;
+        let failures = described
             .failures()
             .iter()
-            .find(|failure| failure.reason() != Some("MISSING"));
-        if let Some(failure) = failed {
-            return Err(CallError::Refused {
-                code: observe::text(failure.reason()),
-                message: format!(
-                    "{} {}",
-                    observe::text(failure.arn()),
-                    observe::text(failure.detail())
-                ),
-            });
-        }
-        Ok(described.services().iter().map(observe::service).collect())
+            .filter(|failure| failure.reason() != Some("MISSING"));
+        Ok(Described {
+            services: described.services().iter().map(observe::service).collect(),
+            failures: failures.map(failed).collect(),
+        })
     }
 
     async fn service_names(&self, at: &ClusterRef) -> Answer<Vec<String>> {
-        let mut pages = self
+        let call = self
             .ecs(&at.region)
             .list_services()
             .cluster(&at.cluster)
-            .max_results(100)
-            .into_paginator()
-            .send();
+            .max_results(100);
         let mut names = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = answer(page, &format!("cluster {}", at.cluster))?;
-            names.extend(
-                page.service_arns()
-                    .iter()
-                    .map(|arn| observe::last_part(arn).to_owned()),
-            );
+        let mut next = None;
+        loop {
+            let page = self
+                .budgets()
+                .read(&at.region, Group::ServiceReads, Purpose::Watching, || {
+                    call.clone().set_next_token(next.clone()).send()
+                });
+            let page = answer(page.await, &format!("cluster {}", at.cluster))?;
+            let arns = page.service_arns().iter();
+            names.extend(arns.map(|arn| observe::last_part(arn).to_owned()));
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                names.sort();
+                return Ok(names);
+            }
         }
-        names.sort();
-        Ok(names)
     }
 
+    /// The task definitions of service revisions. A service revision never changes:
+    /// what was read of one is kept.
     async fn revisions_of(
         &self,
         region: &str,
-        arns: Vec<String>,
+        arns: &[String],
     ) -> Answer<HashMap<String, TaskDefinitionArn>> {
-        if arns.is_empty() {
-            return Ok(HashMap::new());
+        let mut found = self.inner.revisions.of(arns);
+        let unknown: Vec<String> = arns
+            .iter()
+            .filter(|arn| !found.contains_key(*arn))
+            .cloned()
+            .collect();
+        for arns in unknown.chunks(REVISIONS_A_CALL) {
+            let call = self
+                .ecs(region)
+                .describe_service_revisions()
+                .set_service_revision_arns(Some(arns.to_vec()));
+            let sent = self
+                .budgets()
+                .read(region, Group::ServiceRevisions, Purpose::Acting, || {
+                    call.clone().send()
+                });
+            let described = answer(sent.await, "the service's revisions")?;
+            let pair = |revision: &aws_sdk_ecs::types::ServiceRevision| {
+                let arn = revision.service_revision_arn()?.to_owned();
+                Some((arn, TaskDefinitionArn(revision.task_definition()?.to_owned())))
+            };
+            found.extend(described.service_revisions().iter().filter_map(pair));
         }
-        let call = self
-            .ecs(region)
-            .describe_service_revisions()
-            .set_service_revision_arns(Some(arns));
-        let described = answer(call.send().await, "the service's revisions")?;
-        let pair = |revision: &aws_sdk_ecs::types::ServiceRevision| {
-            let arn = revision.service_revision_arn()?.to_owned();
-            Some((arn, TaskDefinitionArn(revision.task_definition()?.to_owned())))
-        };
-        Ok(described.service_revisions().iter().filter_map(pair).collect())
+        self.inner.revisions.keep(&found);
+        Ok(found)
+    }
+}
+
+/// What one DescribeServices brought.
+#[derive(Debug)]
+pub(crate) struct Described {
+    services: Vec<ObservedService>,
+    failures: Vec<(String, CallError)>,
+}
+
+impl Described {
+    /// One of the services that were asked for; `None` when ECS reported it MISSING.
+    pub(crate) fn of(&self, name: &str) -> Answer<Option<ObservedService>> {
+        if let Some((_, error)) = self.failures.iter().find(|(failed, _)| failed == name) {
+            return Err(error.clone());
+        }
+        Ok(self.services.iter().find(|service| service.name == name).cloned())
+    }
+}
+
+/// The name of a service that ECS did not describe, and why.
+fn failed(failure: &aws_sdk_ecs::types::Failure) -> (String, CallError) {
+    let arn = observe::text(failure.arn());
+    let error = CallError::Refused {
+        code: observe::text(failure.reason()),
+        message: format!("{arn} {}", observe::text(failure.detail())),
+    };
+    (observe::last_part(&arn).to_owned(), error)
+}
+
+/// The task definitions of service revisions that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Revisions(Mutex<HashMap<String, TaskDefinitionArn>>);
+
+impl Revisions {
+    /// So many are kept: a few hundred bytes each.
+    const MOST: usize = 10_000;
+
+    fn of(&self, arns: &[String]) -> HashMap<String, TaskDefinitionArn> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = |arn: &String| Some((arn.clone(), known.get(arn)?.clone()));
+        arns.iter().filter_map(pair).collect()
+    }
+
+    fn keep(&self, found: &HashMap<String, TaskDefinitionArn>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + found.len() > Self::MOST {
+            known.clear();
+        }
+        known.extend(
+            found
+                .iter()
+                .map(|(arn, revision)| (arn.clone(), revision.clone())),
+        );
     }
 }
 
 impl Ecs for Aws {
     async fn service(&self, at: &ClusterRef, name: &str) -> Answer<Option<ObservedService>> {
-        let found = self.describe_services(at, &[name.to_owned()]).await?;
-        Ok(found.into_iter().find(|service| service.name == name))
+        self.inner.poller.look(self, at, name, When::Now).await
     }
 
     async fn next_service(&self, at: &ClusterRef, name: &str) -> Answer<Option<ObservedService>> {
-        self.inner.poller.next(self, at, name).await
+        self.next_look(at, name, Outlook::AsItStands).await
+    }
+
+    async fn next_look(
+        &self,
+        at: &ClusterRef,
+        name: &str,
+        outlook: Outlook,
+    ) -> Answer<Option<ObservedService>> {
+        self.inner.poller.look(self, at, name, When::Paced(outlook)).await
+    }
+
+    async fn turn_to_write(&self, region: &str, write: Write) {
+        let group = match write {
+            Write::RegisterTaskDefinition => Group::TaskDefinitionWrites,
+            Write::UpdateService => Group::ServiceWrites,
+        };
+        self.budgets().turn_to_write(region, group).await;
     }
 
     async fn services(&self, at: &ClusterRef) -> Answer<Vec<ObservedService>> {
         let mut services = Vec::new();
         for names in self.service_names(at).await?.chunks(SERVICES_A_CALL) {
-            services.extend(self.describe_services(at, names).await?);
+            let described = self.describe_services(at, names, Purpose::Watching).await?;
+            if let Some((_, error)) = described.failures.into_iter().next() {
+                return Err(error);
+            }
+            services.extend(described.services);
         }
         services.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(services)
@@ -142,15 +239,17 @@ impl Ecs for Aws {
 
     async fn task_definition(&self, region: &str, reference: &str) -> Answer<TaskDefinition> {
         let kept = KeepBody::default();
-        let result = self
+        let call = self
             .ecs(region)
             .describe_task_definition()
             .task_definition(reference)
-            .include(TaskDefinitionField::Tags)
-            .customize()
-            .interceptor(kept.clone())
-            .send()
-            .await;
+            .include(TaskDefinitionField::Tags);
+        let sent = self
+            .budgets()
+            .read(region, Group::TaskDefinitionReads, Purpose::Acting, || {
+                call.clone().customize().interceptor(kept.clone()).send()
+            });
+        let result = sent.await;
         let Some(mut body) = kept.json(&result) else {
             answer(result, &format!("task definition {reference}"))?;
             return Err(call::incomplete("readable body"));
@@ -168,15 +267,16 @@ impl Ecs for Aws {
     async fn register_task_definition(&self, region: &str, request: &Value) -> Answer<TaskDefinitionArn> {
         let body = request.clone();
         let kept = KeepBody::default();
-        let result = self
+        let call = self
             .ecs(region)
             .register_task_definition()
             .customize()
-            .config_override(sent_once())
             .mutate_request(move |http| replace_body(http, &body))
-            .interceptor(kept.clone())
-            .send()
-            .await;
+            .interceptor(kept.clone());
+        let sent = self
+            .budgets()
+            .write(region, Group::TaskDefinitionWrites, call.send());
+        let result = sent.await;
         // The SDK may fail to read the echo of a member that it does not know.
         if let Some(body) = kept.json(&result) {
             let arn = body
@@ -215,7 +315,12 @@ impl Ecs for Aws {
             .cluster(&at.cluster)
             .service(service)
             .max_results(NEWEST_DEPLOYMENTS);
-        let listed = answer(call.send().await, &format!("service {service}"))?;
+        let sent = self
+            .budgets()
+            .read(&at.region, Group::ServiceDeployments, Purpose::Acting, || {
+                call.clone().send()
+            });
+        let listed = answer(sent.await, &format!("service {service}"))?;
         let briefs = listed.service_deployments();
         let mut arns: Vec<String> = briefs
             .iter()
@@ -223,7 +328,7 @@ impl Ecs for Aws {
             .collect();
         arns.sort();
         arns.dedup();
-        let revisions = self.revisions_of(&at.region, arns).await?;
+        let revisions = self.revisions_of(&at.region, &arns).await?;
         let mut deployments: Vec<ServiceDeployment> = briefs
             .iter()
             .map(|brief| ServiceDeployment {
@@ -247,11 +352,12 @@ impl Ecs for Aws {
             .ecs(region)
             .stop_service_deployment()
             .service_deployment_arn(service_deployment_arn)
-            .stop_type(StopServiceDeploymentStopType::Rollback)
-            .customize()
-            .config_override(sent_once());
+            .stop_type(StopServiceDeploymentStopType::Rollback);
+        let sent = self
+            .budgets()
+            .write(region, Group::ServiceDeployments, call.send());
         answer(
-            call.send().await,
+            sent.await,
             &format!("service deployment {service_deployment_arn}"),
         )
         .map(drop)

@@ -5,11 +5,13 @@
 //! What always holds: a write that AWS does not deduplicate is sent once
 //! (no retries below us); an answer that was lost is [`CallError::Unknown`],
 //! never an error that says "it did not happen"; task definitions cross as the
-//! wire's JSON, so that no member is lost that the SDK does not know.
+//! wire's JSON, so that no member is lost that the SDK does not know; every call to
+//! ECS waits for its turn in the account's budget.
 //!
 //! [`CallError::Unknown`]: towline_agent_domain::outside::CallError::Unknown
 
 mod account;
+mod budget;
 mod call;
 mod change_sets;
 mod clients;

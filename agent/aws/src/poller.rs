@@ -1,73 +1,92 @@
-//! One paced, batched poller for all rollouts of the agent. Whoever follows a
-//! service asks for its next observation; all who ask in one cluster are served
-//! by the same round, ten services a call, one call in flight per cluster, and
-//! never more often than the interval. Without followers nothing is asked.
+//! One paced, batched poller for all that the agent follows. Whoever follows a
+//! service asks for its next look; when that comes depends on how the service's
+//! rollout stands ([`towline_agent_domain::rollout::pace`]). Services of a cluster
+//! share calls, ten in each: who is due goes, and a call that goes anyway takes along
+//! who is due soon. Without followers nothing is asked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
-use towline_agent_domain::observed::{ClusterRef, ObservedService};
+use towline_agent_domain::observed::ClusterRef;
 use towline_agent_domain::outside::{Answer, CallError};
+use towline_agent_domain::rollout::budget::Purpose;
 use towline_link::seams::Clock;
 
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use queue::When;
+use queue::{Asker, Batch, Next, Observation, Queue};
+
 use crate::Aws;
-use crate::ecs::SERVICES_A_CALL;
+use crate::ecs::Described;
 use crate::operation;
-
-/// How long a first asker waits for others to join its round.
-const COALESCE: Duration = Duration::from_millis(20);
-
-type Observation = Answer<Option<ObservedService>>;
-/// Who waits for a service's next observation, by the service's name.
-type Askers = BTreeMap<String, Vec<Asker>>;
-
-#[derive(Debug)]
-struct Asker {
-    /// The operation that asks.
-    operation: Option<String>,
-    answer: oneshot::Sender<Observation>,
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Poller {
     clock: Clock,
-    interval: Duration,
-    clusters: Arc<Mutex<HashMap<ClusterRef, Queue>>>,
-    rounds: TaskTracker,
+    shortest: Duration,
+    clusters: Arc<Mutex<HashMap<ClusterRef, Arc<Cluster>>>>,
+    tasks: TaskTracker,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    askers: Askers,
-    /// A task serves this cluster now.
-    served: bool,
-    last_round: Option<Instant>,
+#[derive(Debug)]
+struct Cluster {
+    queue: Mutex<Queue>,
+    /// Somebody joined, who may be due before the others.
+    joined: Notify,
+}
+
+impl Cluster {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to serve a cluster. However the task that has it ends, the cluster is
+/// free again, and nobody waits for an answer that will not come.
+#[derive(Debug)]
+struct Serving {
+    cluster: Arc<Cluster>,
+    /// The queue has said that nobody waits, and that it is free.
+    done: bool,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if !self.done {
+            self.cluster.queue().abandon();
+        }
+    }
 }
 
 impl Poller {
-    pub(crate) fn new(clock: Clock, interval: Duration) -> Self {
+    /// `shortest`: the least time between two looks at one service that is followed.
+    pub(crate) fn new(clock: Clock, shortest: Duration) -> Self {
         Self {
             clock,
-            interval,
+            shortest,
             clusters: Arc::default(),
-            rounds: TaskTracker::new(),
+            tasks: TaskTracker::new(),
         }
     }
 
-    /// The service as the next round sees it.
-    pub(crate) async fn next(&self, aws: &Aws, at: &ClusterRef, name: &str) -> Observation {
+    /// The service as the next look shows it.
+    pub(crate) async fn look(&self, aws: &Aws, at: &ClusterRef, name: &str, when: When) -> Observation {
         let (answer, receiver) = oneshot::channel();
         let asker = Asker {
             operation: operation::current(),
             answer,
         };
-        if self.enqueue(at, name, asker) {
+        let cluster = self.cluster(at);
+        if let Some(serving) = self.join(&cluster, name, when, asker) {
             let (poller, aws, at) = (self.clone(), aws.clone(), at.clone());
-            self.rounds.spawn(async move { poller.serve(&aws, &at).await });
+            self.tasks
+                .spawn(async move { poller.serve(&aws, &at, serving).await });
         }
         receiver.await.unwrap_or_else(|_| {
             Err(CallError::Unknown {
@@ -76,79 +95,112 @@ impl Poller {
         })
     }
 
-    /// True when nobody serves the cluster yet.
-    fn enqueue(&self, at: &ClusterRef, name: &str, asker: Asker) -> bool {
+    fn cluster(&self, at: &ClusterRef) -> Arc<Cluster> {
         let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = clusters.entry(at.clone()).or_default();
-        queue.askers.entry(name.to_owned()).or_default().push(asker);
-        !std::mem::replace(&mut queue.served, true)
+        let cluster = clusters.entry(at.clone()).or_insert_with(|| {
+            Arc::new(Cluster {
+                queue: Mutex::new(Queue::new(self.shortest)),
+                joined: Notify::new(),
+            })
+        });
+        cluster.clone()
     }
 
-    /// Rounds until nobody asks any more.
-    async fn serve(&self, aws: &Aws, at: &ClusterRef) {
-        loop {
-            self.clock.sleep(self.until_next_round(at)).await;
-            let Some(askers) = self.begin_round(at) else {
-                return;
-            };
-            round(aws, at, askers).await;
+    /// The right to serve the cluster, when nobody has it.
+    fn join(&self, cluster: &Arc<Cluster>, name: &str, when: When, asker: Asker) -> Option<Serving> {
+        let mut queue = cluster.queue();
+        queue.join(name, when, asker, self.clock.instant());
+        if std::mem::replace(&mut queue.served, true) {
+            cluster.joined.notify_one();
+            return None;
         }
-    }
-
-    fn until_next_round(&self, at: &ClusterRef) -> Duration {
-        let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = clusters.get(at).and_then(|queue| queue.last_round);
-        let due = last.map(|last| last + self.interval);
-        due.map_or(COALESCE, |due| {
-            due.saturating_duration_since(self.clock.instant()).max(COALESCE)
+        Some(Serving {
+            cluster: cluster.clone(),
+            done: false,
         })
     }
 
-    fn begin_round(&self, at: &ClusterRef) -> Option<Askers> {
-        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = clusters.get_mut(at)?;
-        // Who stopped waiting is not asked for.
-        queue.askers.retain(|_, waiting| {
-            waiting.retain(|asker| !asker.answer.is_closed());
-            !waiting.is_empty()
-        });
-        if queue.askers.is_empty() {
-            queue.served = false;
-            return None;
-        }
-        queue.last_round = Some(self.clock.instant());
-        Some(std::mem::take(&mut queue.askers))
-    }
-}
-
-async fn round(aws: &Aws, at: &ClusterRef, mut askers: Askers) {
-    let names: Vec<String> = askers.keys().cloned().collect();
-    for names in names.chunks(SERVICES_A_CALL) {
-        let call = aws.describe_services(at, names);
-        let answer = match common_operation(&askers, names) {
-            Some(operation) => operation::in_operation(&operation, call).await,
-            None => call.await,
-        };
-        for name in names {
-            let of_service = answer
-                .as_ref()
-                .map(|found| found.iter().find(|service| service.name == *name).cloned())
-                .map_err(Clone::clone);
-            for asker in askers.remove(name).unwrap_or_default() {
-                // An asker that is gone needs no answer.
-                let _ = asker.answer.send(of_service.clone());
+    /// Sends the calls that are due, until nobody asks any more.
+    async fn serve(&self, aws: &Aws, at: &ClusterRef, mut serving: Serving) {
+        loop {
+            let next = serving.cluster.queue().next(self.clock.instant());
+            match next {
+                Next::Nothing => {
+                    serving.done = true;
+                    return;
+                }
+                Next::Sleep(pause) => {
+                    let joined = serving.cluster.joined.notified();
+                    self.clock.timeout(pause, joined).await;
+                }
+                Next::Call(batches) => {
+                    for batch in batches {
+                        let (clock, cluster) = (self.clock, serving.cluster.clone());
+                        let (aws, at) = (aws.clone(), at.clone());
+                        self.tasks
+                            .spawn(async move { call(clock, &cluster, &aws, &at, batch).await });
+                    }
+                }
             }
         }
     }
 }
 
-/// A call that serves one operation alone is told to AWS as that operation's.
-fn common_operation(askers: &Askers, names: &[String]) -> Option<String> {
-    let mut operations = names
+/// One call for all services of a batch; each asker gets what it brought.
+async fn call(clock: Clock, cluster: &Cluster, aws: &Aws, at: &ClusterRef, mut batch: Batch) {
+    let names: Vec<String> = batch.askers.keys().cloned().collect();
+    let described = describe(aws, at, &names, batch.purpose);
+    let looked = clock.instant();
+    let answers = match common_operation(&batch.askers) {
+        Some(operation) => operation::in_operation(&operation, described).await,
+        None => described.await,
+    };
+    for (name, answer) in answers {
+        if let Ok(service) = &answer {
+            cluster.queue().saw(&name, service.clone(), looked);
+        }
+        for asker in batch.askers.remove(&name).unwrap_or_default() {
+            // An asker that is gone needs no answer.
+            let _ = asker.answer.send(answer.clone());
+        }
+    }
+}
+
+async fn describe(
+    aws: &Aws,
+    at: &ClusterRef,
+    names: &[String],
+    purpose: Purpose,
+) -> Vec<(String, Observation)> {
+    let answer = aws.describe_services(at, names, purpose).await;
+    let is_of_one = matches!(&answer, Err(CallError::Denied { .. } | CallError::Refused { .. }));
+    if !is_of_one || names.len() == 1 {
+        return told_apart(names, answer);
+    }
+    // One service that the agent's role may not see has the whole call refused: the
+    // others must not suffer for it.
+    let mut answers = Vec::new();
+    for name in names {
+        let name = std::slice::from_ref(name);
+        answers.extend(told_apart(name, aws.describe_services(at, name, purpose).await));
+    }
+    answers
+}
+
+fn told_apart(names: &[String], answer: Answer<Described>) -> Vec<(String, Observation)> {
+    let of_service = |name: &String| match &answer {
+        Ok(described) => described.of(name),
+        Err(error) => Err(error.clone()),
+    };
+    names
         .iter()
-        .filter_map(|name| askers.get(name))
-        .flatten()
-        .map(|asker| &asker.operation);
+        .map(|name| (name.clone(), of_service(name)))
+        .collect()
+}
+
+/// A call that serves one operation alone is told to AWS as that operation's.
+fn common_operation(askers: &BTreeMap<String, Vec<Asker>>) -> Option<String> {
+    let mut operations = askers.values().flatten().map(|asker| &asker.operation);
     let first = operations.next()?.clone()?;
     operations
         .all(|other| other.as_ref() == Some(&first))

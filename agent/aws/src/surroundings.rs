@@ -10,6 +10,7 @@ use towline_agent_domain::observed::surroundings::{
     SecurityGroup, Subnet, TargetGroup,
 };
 use towline_agent_domain::outside::{Answer, CallError, Prerequisites, Surroundings};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
 
 use crate::Aws;
 use crate::call::{absent_as_none, answer};
@@ -23,7 +24,12 @@ impl Surroundings for Aws {
             .ecs(&at.region)
             .describe_clusters()
             .clusters(&at.cluster);
-        let described = answer(call.send().await, &format!("cluster {}", at.cluster))?;
+        let sent = self
+            .budgets()
+            .read(&at.region, Group::ClusterReads, Purpose::Acting, || {
+                call.clone().send()
+            });
+        let described = answer(sent.await, &format!("cluster {}", at.cluster))?;
         let failed = described
             .failures()
             .iter()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use towline_agent_domain::observed::{ClusterRef, LoggedLine, StoppedTask, TaskDefinitionArn};
 use towline_agent_domain::outside::{Answer, CallError, Tasks};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
 
 use crate::Aws;
 use crate::call::answer;
@@ -21,10 +22,20 @@ impl Aws {
             .cluster(&at.cluster)
             .service_name(service)
             .desired_status(status);
-        let mut pages = list.max_results(100).into_paginator().send();
+        let list = list.max_results(100);
+        let group = Group::ClusterResourceReads;
         let mut arns = Vec::new();
-        while let Some(page) = pages.next().await {
-            arns.extend(answer(page, &format!("service {service}"))?.task_arns().to_vec());
+        let mut next = None;
+        loop {
+            let page = self.budgets().read(&at.region, group, Purpose::Acting, || {
+                list.clone().set_next_token(next.clone()).send()
+            });
+            let page = answer(page.await, &format!("service {service}"))?;
+            arns.extend(page.task_arns().to_vec());
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                break;
+            }
         }
         let mut tasks = Vec::new();
         for arns in arns.chunks(A_CALL) {
@@ -32,11 +43,11 @@ impl Aws {
                 .describe_tasks()
                 .cluster(&at.cluster)
                 .set_tasks(Some(arns.to_vec()));
-            tasks.extend(
-                answer(call.send().await, &format!("cluster {}", at.cluster))?
-                    .tasks()
-                    .to_vec(),
-            );
+            let sent = self
+                .budgets()
+                .read(&at.region, group, Purpose::Acting, || call.clone().send());
+            let described = answer(sent.await, &format!("cluster {}", at.cluster))?;
+            tasks.extend(described.tasks().to_vec());
         }
         Ok(tasks)
     }
@@ -55,8 +66,12 @@ impl Aws {
         let mut ids = HashMap::new();
         for arns in arns.chunks(A_CALL) {
             let call = ecs.describe_container_instances().cluster(&at.cluster);
-            let call = call.set_container_instances(Some(arns.to_vec())).send();
-            for instance in answer(call.await, &format!("cluster {}", at.cluster))?.container_instances() {
+            let call = call.set_container_instances(Some(arns.to_vec()));
+            let group = Group::ClusterResourceReads;
+            let sent = self
+                .budgets()
+                .read(&at.region, group, Purpose::Acting, || call.clone().send());
+            for instance in answer(sent.await, &format!("cluster {}", at.cluster))?.container_instances() {
                 let id = instance.ec2_instance_id().map(str::to_owned);
                 ids.extend(instance.container_instance_arn().map(str::to_owned).zip(id));
             }

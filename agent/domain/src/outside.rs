@@ -13,6 +13,7 @@ use crate::observed::{
     ChangeSet, ClusterRef, ObservedService, ServiceDeployment, Stack, StackEvent, StackResource, StoppedTask,
     TargetHealth, TaskDefinition, TaskDefinitionArn,
 };
+use crate::rollout::pace::Outlook;
 
 /// Why a call to AWS brought no answer that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,13 @@ pub enum CallError {
 /// The answer of an outside system.
 pub type Answer<T> = Result<T, CallError>;
 
+/// The writes that may have to wait long for their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    RegisterTaskDefinition,
+    UpdateService,
+}
+
 /// Amazon ECS.
 pub trait Ecs: Send + Sync {
     /// One service; `None` when ECS reports it MISSING. INACTIVE ones are returned.
@@ -55,6 +63,27 @@ pub trait Ecs: Send + Sync {
         name: &str,
     ) -> impl Future<Output = Answer<Option<ObservedService>>> + Send {
         self.service(at, name)
+    }
+
+    /// The same, for whoever expects something else of the next look than what the
+    /// service itself shows.
+    fn next_look(
+        &self,
+        at: &ClusterRef,
+        name: &str,
+        outlook: Outlook,
+    ) -> impl Future<Output = Answer<Option<ObservedService>>> + Send {
+        let _ = outlook;
+        self.next_service(at, name)
+    }
+
+    /// Waits for the agent's turn to send this write: ECS takes few of them a second.
+    /// Unlike the write itself it can be given up at any time. The turn is kept for the
+    /// next such write of the caller's operation; a write that nobody waited for waits
+    /// by itself.
+    fn turn_to_write(&self, region: &str, write: Write) -> impl Future<Output = ()> + Send {
+        let _ = (region, write);
+        std::future::ready(())
     }
 
     /// All services of a cluster, by name.
