@@ -8,6 +8,7 @@ mod fargate;
 mod inventory;
 mod orders;
 mod spec;
+mod update;
 mod violations;
 
 use std::{

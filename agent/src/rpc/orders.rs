@@ -6,15 +6,16 @@ use towline_agent_domain::{
     observed::{ClusterRef, TaskDefinitionArn},
     operation_id::OperationId,
     outside::Account,
-    update::{
-        spec::{ContainerChange, NewImage, UpdateSpec},
-        start::ExpectedService,
-    },
+    update::start::ExpectedService,
 };
 use towline_link::status::Fault;
 use towline_proto::agent::v1 as proto;
 
-use super::{Agent, deadline, violations::Violations};
+use super::{
+    Agent, deadline,
+    update::{timeout, update_spec},
+    violations::Violations,
+};
 use crate::operation::{FargateOrder, Payload, Place, UpdateOrder};
 
 /// The word by which a caller asks for the stack's derived name.
@@ -47,7 +48,8 @@ impl<A: Account> Agent<A> {
         let id = self.context(&context, &mut violations);
         self.check_place(&request.region, &request.cluster, &mut violations);
         violations.demand("service", &request.service, "\"orders\"");
-        let changes = changes(&request.containers, &mut violations);
+        let spec = update_spec(&request, &self.surroundings.partition, &mut violations);
+        let timeout = timeout(&request, &context, &mut violations);
         refuse_what_is_not_there_yet(&request, &mut violations);
         violations.check()?;
         self.check_account(&request.account)?;
@@ -57,11 +59,7 @@ impl<A: Account> Agent<A> {
         let order = UpdateOrder {
             at: cluster_ref(&request.region, &request.cluster),
             service: request.service.clone(),
-            spec: UpdateSpec {
-                family: (!request.family.is_empty()).then(|| request.family.clone()),
-                containers: changes,
-                ..UpdateSpec::default()
-            },
+            spec,
             expected: request.expected.as_ref().and_then(expected_service),
             repeated_send: context.repeated_send,
         };
@@ -70,7 +68,7 @@ impl<A: Account> Agent<A> {
             epoch: context.epoch,
             place: place(&order.at, &order.service),
             order: Order::Update(order),
-            deadline: deadline(&context),
+            deadline: deadline(&context).or_else(|| self.clock.now().checked_add(timeout?).ok()),
             payload: Payload::Update(Box::new(request)),
         })
     }
@@ -141,14 +139,9 @@ pub(super) fn operation_id(text: &str, field: &str, violations: &mut Violations)
 /// A member that nothing handles yet is refused, never ignored.
 fn refuse_what_is_not_there_yet(wire: &proto::UpdateServiceRequest, violations: &mut Violations) {
     let given = [
-        ("base", wire.base != 0),
-        ("template_family", !wire.template_family.is_empty()),
-        ("tags", !wire.tags.is_empty()),
-        ("remove_tags", !wire.remove_tags.is_empty()),
         ("force", wire.force),
         ("on_failure", wire.on_failure != 0),
         ("wait_for", wire.wait_for != 0),
-        ("timeout", wire.timeout.is_some()),
         ("bake_time", wire.bake_time.is_some()),
         ("bake_alarms", !wire.bake_alarms.is_empty()),
         ("plan_hash", !wire.plan_hash.is_empty()),
@@ -156,51 +149,6 @@ fn refuse_what_is_not_there_yet(wire: &proto::UpdateServiceRequest, violations: 
     for (field, _) in given.iter().filter(|(_, given)| *given) {
         violations.add(*field, "is not supported yet");
     }
-    for (at, container) in wire.containers.iter().enumerate() {
-        let given = [
-            ("digest", container.digest.is_some()),
-            ("environment", container.environment.is_some()),
-            ("secrets", container.secrets.is_some()),
-            ("environment_files", container.environment_files.is_some()),
-        ];
-        for (field, _) in given.iter().filter(|(_, given)| *given) {
-            violations.add(format!("containers[{at}].{field}"), "is not supported yet");
-        }
-    }
-}
-
-fn changes(wire: &[proto::ContainerUpdate], violations: &mut Violations) -> Vec<ContainerChange> {
-    if wire.is_empty() {
-        violations.add("containers", "names no container that gets a new image");
-    }
-    let mut changes: Vec<ContainerChange> = Vec::new();
-    for (at, container) in wire.iter().enumerate() {
-        let field = format!("containers[{at}]");
-        violations.demand(&format!("{field}.name"), &container.name, "\"app\"");
-        if changes.iter().any(|change| change.name == container.name) {
-            violations.add(
-                format!("{field}.name"),
-                format!("{:?} is named twice", container.name),
-            );
-        }
-        let image = match (container.image.as_deref(), container.tag.as_deref()) {
-            (None, None) => Err("give an image, or a tag".to_owned()),
-            (Some(image), None) => image
-                .parse()
-                .map(NewImage::Whole)
-                .map_err(|error| error.to_string()),
-            (None, Some(tag)) => tag
-                .parse()
-                .map(NewImage::TagOnly)
-                .map_err(|error| error.to_string()),
-            (Some(_), Some(_)) => Err("give an image or a tag, not both".to_owned()),
-        };
-        match image {
-            Ok(image) => changes.push(ContainerChange::of_image(container.name.as_str(), image)),
-            Err(description) => violations.add(field, description),
-        }
-    }
-    changes
 }
 
 pub(super) fn expected_service(wire: &proto::ExpectedState) -> Option<ExpectedService> {

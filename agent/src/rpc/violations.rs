@@ -19,6 +19,11 @@ impl Violations {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     /// INVALID_ARGUMENT with all of them, if there is any.
     pub(super) fn check(self) -> Result<(), Status> {
         let fault = match self.0.as_slice() {

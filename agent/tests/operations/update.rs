@@ -289,7 +289,7 @@ async fn faults_of_a_request_come_all_at_once_and_another_account_is_refused() {
         .into_iter()
         .map(|(field, _)| field)
         .collect();
-    assert_eq!(fields, ["context.operation_id", "cluster", "containers[0]"]);
+    assert_eq!(fields, ["context.operation_id", "cluster", "containers[0].tag"]);
 
     let mut request = update_orders(FIRST, "1.1.0");
     request.account = "999999999999".into();

@@ -22,3 +22,4 @@ pub use name::{log_group_name, stack_name};
 pub use spec::FargateService;
 pub use template::{AccountFacts, Template, TemplateError, template};
 pub use validate::{Target, ValidService, Violation, tag_faults, validate};
+pub(crate) use validate::{is_arn, secret_source};

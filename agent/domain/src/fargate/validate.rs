@@ -156,7 +156,7 @@ fn is_name(name: &str) -> bool {
 const NAME_RULE: &str = "1 to 255 letters, digits, underscores and hyphens";
 
 /// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`, RESOURCE starting as given and going on.
-fn is_arn(text: &str, service: &str, resource: &str) -> bool {
+pub(crate) fn is_arn(text: &str, service: &str, resource: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let [arn, partition, found, _, _, rest] = parts.as_slice() else {
         return false;
@@ -169,7 +169,7 @@ fn is_arn(text: &str, service: &str, resource: &str) -> bool {
 /// Where a secret's value comes from: the ARN of a parameter, or of a secret that
 /// goes on with nothing or with `:KEY:STAGE:VERSION`, each of which may be empty.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html>
-fn secret_source(text: &str) -> Result<(), &'static str> {
+pub(crate) fn secret_source(text: &str) -> Result<(), &'static str> {
     if is_arn(text, "ssm", "parameter/") {
         return Ok(());
     }

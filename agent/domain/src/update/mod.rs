@@ -4,7 +4,10 @@
 //! all. At most one UpdateService per operation comes out of this, or an honest
 //! unknown.
 
+pub mod diff;
 mod environment;
+mod lists;
+pub mod references;
 pub mod revision;
 pub mod spec;
 pub mod start;

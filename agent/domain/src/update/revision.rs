@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     environment::{self, NoList},
+    lists::is_unordered,
     spec::{
         ContainerChange, ImageError, ImageReference, MOST_TAGS, NewImage, OWN_TAGS, RESERVED_TAGS,
         TagChanges, UpdateSpec,
@@ -50,6 +51,16 @@ impl NextRevision {
             .get("family")
             .and_then(Value::as_str)
             .unwrap_or_default()
+    }
+
+    /// As ECS would show it, without what it computes.
+    pub fn definition(&self) -> TaskDefinition {
+        let mut definition = self.request.as_object().cloned().unwrap_or_default();
+        let tags = match definition.remove("tags") {
+            Some(Value::Array(tags)) => tags,
+            _ => Vec::new(),
+        };
+        TaskDefinition { definition, tags }
     }
 }
 
@@ -112,7 +123,15 @@ pub fn next_revision(
     if tags.len() > MOST_TAGS {
         return Err(RevisionError::TooManyTags { count: tags.len() });
     }
-    let content_hash = hash_of(&content, &tags);
+    let definition = TaskDefinition {
+        definition: content,
+        tags,
+    };
+    let content_hash = content_hash(&definition);
+    let TaskDefinition {
+        definition: mut content,
+        mut tags,
+    } = definition;
     // The hash is there for people; content is compared by itself. Without room it stays out.
     if tags.len() < MOST_TAGS {
         tags.push(json!({ "key": CONTENT_HASH_TAG, "value": content_hash }));
@@ -131,11 +150,11 @@ pub fn same_content(existing: &TaskDefinition, next: &NextRevision) -> bool {
 }
 
 /// The hash of a revision's content: its members without the computed ones, and
-/// its tags without Towline's own. The order of members, of environment
-/// variables, secrets and tags does not count, and an empty list counts as none:
-/// ECS gives back either.
+/// its tags without Towline's own. The order of members and of lists whose order
+/// means nothing (environment variables, secrets, tags ...) does not count, and an
+/// empty list counts as none: ECS gives back either.
 pub fn content_hash(definition: &TaskDefinition) -> String {
-    hash_of(&definition.definition, &definition.tags)
+    hash_of(content(definition))
 }
 
 fn unreadable(family: &str, member: &'static str) -> RevisionError {
@@ -210,22 +229,29 @@ fn change_tags(tags: &mut Vec<Value>, changes: &TagChanges) {
     }
 }
 
-fn hash_of(definition: &Map<String, Value>, tags: &[Value]) -> String {
-    let mut content = definition.clone();
+/// What makes a revision what it is: without what ECS computes, and with the tags
+/// that are neither Towline's nor AWS's.
+pub(super) fn content(definition: &TaskDefinition) -> Map<String, Value> {
+    let mut content = definition.definition.clone();
     content.retain(|member, _| !COMPUTED.contains(&member.as_str()));
-    content.insert("tags".to_owned(), Value::Array(carried_tags(tags)));
+    content.insert("tags".to_owned(), Value::Array(carried_tags(&definition.tags)));
+    content
+}
+
+fn hash_of(content: Map<String, Value>) -> String {
     let canonical = canonical("", &Value::Object(content)).unwrap_or(Value::Null);
     hex::encode(Sha256::digest(canonical.to_string()))
 }
 
 /// The value with members in the order of their names, lists without an order
-/// sorted, and what says nothing (null, empty list, empty object) left out.
-fn canonical(member: &str, value: &Value) -> Option<Value> {
+/// sorted, and members that say nothing (null, empty list, empty object) left out.
+pub(super) fn canonical(member: &str, value: &Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::Array(items) => {
-            let mut items: Vec<Value> = items.iter().filter_map(|item| canonical("", item)).collect();
-            if matches!(member, "environment" | "secrets" | "tags") {
+            let item = |item| canonical("", item).unwrap_or(Value::Null);
+            let mut items: Vec<Value> = items.iter().map(item).collect();
+            if is_unordered(member) {
                 items.sort_by_cached_key(Value::to_string);
             }
             (!items.is_empty()).then_some(Value::Array(items))

@@ -49,13 +49,7 @@ pub(crate) async fn update<A: Account>(
     handle: &Handle,
     order: &UpdateOrder,
 ) -> Ending {
-    let mut driver = Update {
-        surroundings,
-        handle,
-        order,
-        known: HashMap::new(),
-        told_latest: false,
-    };
+    let mut driver = Update::new(surroundings, handle, order);
     driver.run().await.unwrap_or_else(|ending| ending)
 }
 
@@ -79,6 +73,18 @@ impl Before {
         let service = observation.service.as_ref();
         let primary = service.and_then(ObservedService::primary).cloned();
         Self { primary, seen }
+    }
+}
+
+impl<'a, A: Account> Update<'a, A> {
+    fn new(surroundings: &'a Surroundings<A>, handle: &'a Handle, order: &'a UpdateOrder) -> Self {
+        Self {
+            surroundings,
+            handle,
+            order,
+            known: HashMap::new(),
+            told_latest: false,
+        }
     }
 }
 

@@ -1,9 +1,16 @@
-//! Reading the service and its task definitions, and making the next revision of them.
+//! Reading the service and its task definitions, and making the next revision of
+//! them. At most three reads where there is nothing to do: the service, what the
+//! next revision is made from, and what runs.
 
 use towline_agent_domain::{
-    observed::{ObservedService, ServiceDeployment, TaskDefinition, TaskDefinitionArn},
-    outside::Account,
-    update::revision::{NextRevision, RevisionError, next_revision, same_content},
+    observed::{
+        Controller, ObservedService, ServiceDeployment, ServiceStatus, TaskDefinition, TaskDefinitionArn,
+    },
+    outside::{Account, CallError},
+    update::{
+        revision::{NextRevision, RevisionError, next_revision, same_content},
+        spec::Base,
+    },
     verdict::Reason,
 };
 use towline_proto::agent::v1::Severity;
@@ -11,10 +18,15 @@ use towline_proto::agent::v1::Severity;
 use super::{Ending, Update, UpdateOrder};
 
 /// What one observation brought.
+#[derive(Debug, Default)]
 pub(super) struct Observation {
     pub service: Option<ObservedService>,
     pub next: Option<NextRevision>,
     pub with_wanted_content: Vec<TaskDefinitionArn>,
+    /// What `next` is made from.
+    pub base: Option<TaskDefinition>,
+    /// What the PRIMARY deployment runs; `None` where it was deleted.
+    pub running: Option<TaskDefinition>,
 }
 
 impl<A: Account> Update<'_, A> {
@@ -27,60 +39,130 @@ impl<A: Account> Update<'_, A> {
             .handle
             .read(&format!("describe service {name}"), || aws.service(at, name))
             .await?;
-        let Some(found) = &service else {
-            return Ok(Observation {
+        match &service {
+            // Nothing else is read of a service that is left alone anyway.
+            Some(found)
+                if found.status == ServiceStatus::Active && found.controller == Controller::Rolling =>
+            {
+                self.observe_revisions(found)
+                    .await
+                    .map(|observation| Observation {
+                        service,
+                        ..observation
+                    })
+            }
+            _ => Ok(Observation {
                 service,
-                next: None,
-                with_wanted_content: Vec::new(),
-            });
-        };
-        let running = found
+                ..Observation::default()
+            }),
+        }
+    }
+
+    /// All but the service itself.
+    async fn observe_revisions(&mut self, service: &ObservedService) -> Result<Observation, Ending> {
+        let spec = &self.order.spec;
+        let runs = service
             .primary()
-            .map_or(&found.task_definition, |primary| &primary.task_definition)
-            .clone();
-        let family = self
-            .order
-            .spec
-            .family
-            .as_deref()
-            .unwrap_or(running.family())
-            .to_owned();
-        let latest = self.read_definition(&family).await?;
-        let next = next_revision(&latest, &family, &self.order.spec).map_err(|error| unusable(&error))?;
-        let latest_arn = latest.arn();
-        self.warn_of_latest(latest_arn.as_ref(), &running);
-        let mut with_wanted_content: Vec<_> = latest_arn
-            .filter(|_| same_content(&latest, &next))
+            .map_or(&service.task_definition, |primary| &primary.task_definition);
+        let family = spec.family.as_deref().unwrap_or(runs.family());
+        let base = self.base(runs, family).await?;
+        let base_arn = base.arn();
+        let running = if base_arn.as_ref() == Some(runs) {
+            Some(base.clone())
+        } else {
+            self.running_definition(runs).await?
+        };
+        if spec.base == Base::Latest {
+            self.warn_of_latest(base_arn.as_ref(), runs);
+        }
+        let next = next_revision(&base, family, spec).map_err(|error| unusable(&error))?;
+        let running_has_it = running
+            .as_ref()
+            .is_some_and(|running| same_content(running, &next));
+        let mut with_wanted_content: Vec<_> = base_arn
+            .filter(|arn| arn.family() == family && same_content(&base, &next))
             .into_iter()
             .collect();
-        if !with_wanted_content.contains(&running)
-            && same_content(&self.running_definition(&running).await?, &next)
-        {
-            with_wanted_content.push(running);
+        if running_has_it && !with_wanted_content.contains(runs) {
+            with_wanted_content.push(runs.clone());
+        }
+        if with_wanted_content.is_empty() && spec.base != Base::Latest {
+            let latest = self.latest_of(family).await?;
+            let found = latest.filter(|latest| same_content(latest, &next));
+            with_wanted_content.extend(found.and_then(|latest| latest.arn()));
         }
         Ok(Observation {
-            service,
+            service: None,
             next: Some(next),
             with_wanted_content,
+            base: Some(base),
+            running,
         })
     }
 
-    async fn running_definition(&mut self, arn: &TaskDefinitionArn) -> Result<TaskDefinition, Ending> {
+    /// What the next revision is made from.
+    async fn base(&mut self, runs: &TaskDefinitionArn, family: &str) -> Result<TaskDefinition, Ending> {
+        let order = self.order;
+        match &order.spec.base {
+            Base::Latest => self
+                .read_definition(family)
+                .await?
+                .ok_or_else(|| match &order.spec.family {
+                    Some(family) => no_family("family", family),
+                    None => no_active_revision(family),
+                }),
+            Base::Running => self.running_definition(runs).await?.ok_or_else(|| {
+                let summary = format!(
+                    "{runs}, which service {} runs, does not exist any more",
+                    order.service
+                );
+                Ending::new(Reason::TaskDefinitionUnusable, summary)
+                    .hint("start from base LATEST or from a template family")
+            }),
+            Base::TemplateFamily(template) => self
+                .read_definition(template)
+                .await?
+                .ok_or_else(|| no_family("template_family", template)),
+        }
+    }
+
+    /// The latest revision of the family that the next one joins. A family that was
+    /// named and is not there is a mistake: ECS would make it.
+    async fn latest_of(&self, family: &str) -> Result<Option<TaskDefinition>, Ending> {
+        let latest = self.read_definition(family).await?;
+        match (&latest, &self.order.spec.family) {
+            (None, Some(named)) => Err(no_family("family", named)),
+            _ => Ok(latest),
+        }
+    }
+
+    async fn running_definition(
+        &mut self,
+        arn: &TaskDefinitionArn,
+    ) -> Result<Option<TaskDefinition>, Ending> {
         if let Some(known) = self.known.get(arn) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let read = self.read_definition(&arn.0).await?;
-        self.known.insert(arn.clone(), read.clone());
+        if let Some(read) = &read {
+            self.known.insert(arn.clone(), read.clone());
+        }
         Ok(read)
     }
 
-    async fn read_definition(&self, reference: &str) -> Result<TaskDefinition, Ending> {
+    /// `None`: there is none, or its family has no ACTIVE revision.
+    async fn read_definition(&self, reference: &str) -> Result<Option<TaskDefinition>, Ending> {
         let region = &self.order.at.region;
         let what = format!("describe task definition {reference}");
         let aws = &self.surroundings.aws;
-        self.handle
-            .read(&what, || aws.task_definition(region, reference))
-            .await
+        let read = || async {
+            match aws.task_definition(region, reference).await {
+                Ok(definition) => Ok(Some(definition)),
+                Err(CallError::Missing { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.handle.read(&what, read).await
     }
 
     pub(super) async fn read_records(&self) -> Result<Vec<ServiceDeployment>, Ending> {
@@ -109,6 +191,18 @@ impl<A: Account> Update<'_, A> {
             "compare the two when something else than the images changes",
         );
     }
+}
+
+fn no_family(member: &str, family: &str) -> Ending {
+    let summary = format!("{member} {family} has no ACTIVE task definition in this region");
+    Ending::new(Reason::TaskDefinitionUnusable, summary)
+        .hint("compare its name; a family that does not exist is not made here")
+}
+
+fn no_active_revision(family: &str) -> Ending {
+    let summary = format!("family {family} has no ACTIVE revision any more");
+    Ending::new(Reason::TaskDefinitionUnusable, summary)
+        .hint("start from base RUNNING, or register a revision of it")
 }
 
 fn unusable(error: &RevisionError) -> Ending {

@@ -1,0 +1,173 @@
+//! What an update request asks for → [`UpdateSpec`], with every fault at once, each
+//! at its field. What comes out is as the domain wants it: nothing blank, named
+//! twice, or at odds with itself.
+
+mod containers;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use towline_agent_domain::update::spec::{
+    Bake, Base, LONGEST_BAKE, MOST_ALARMS, OnFailure, UpdateSpec, WaitFor,
+};
+use towline_proto::agent::v1 as proto;
+
+use super::violations::Violations;
+
+/// CloudWatch's limit for the name of an alarm.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>
+const LONGEST_ALARM: usize = 255;
+
+/// What `wire` asks for. Worth nothing when it leaves a violation behind.
+pub(super) fn update_spec(
+    wire: &proto::UpdateServiceRequest,
+    partition: &str,
+    violations: &mut Violations,
+) -> UpdateSpec {
+    if asks_for_nothing(wire) {
+        violations.add(
+            "containers",
+            "names nothing to change: no container, no tag, no other base; to start a new deployment of what \
+             runs, set force",
+        );
+    }
+    UpdateSpec {
+        family: family("family", &wire.family, violations),
+        base: base(wire, violations),
+        containers: containers::changes(wire, partition, violations),
+        tags: tags::changes(wire, violations),
+        force: wire.force,
+        on_failure: match known("on_failure", wire.on_failure, violations) {
+            Some(proto::OnFailure::RollBack) => OnFailure::RollBack,
+            Some(proto::OnFailure::Unspecified | proto::OnFailure::Leave) | None => OnFailure::Leave,
+        },
+        wait_for: match known("wait_for", wire.wait_for, violations) {
+            Some(proto::WaitFor::Started) => WaitFor::Started,
+            Some(proto::WaitFor::Unspecified | proto::WaitFor::Verdict) | None => WaitFor::Verdict,
+        },
+        bake: bake(wire, violations),
+        plan_hash: (!wire.plan_hash.is_empty()).then(|| wire.plan_hash.clone()),
+    }
+}
+
+/// How long the operation may take from its start; only without a deadline.
+pub(super) fn timeout(
+    wire: &proto::UpdateServiceRequest,
+    context: &proto::OperationContext,
+    violations: &mut Violations,
+) -> Option<SignedDuration> {
+    let given = wire.timeout.as_ref()?;
+    if context.deadline.is_some() {
+        violations.add("timeout", "give a timeout or context.deadline, not both");
+    }
+    let timeout = duration("timeout", given, violations)?;
+    if timeout.is_zero() {
+        violations.add("timeout", "is zero; leave it out for the agent's own deadline");
+        return None;
+    }
+    Some(timeout)
+}
+
+fn asks_for_nothing(wire: &proto::UpdateServiceRequest) -> bool {
+    let elsewhere = wire.base != 0 || !wire.template_family.is_empty() || !wire.family.is_empty();
+    let tags = !wire.tags.is_empty() || !wire.remove_tags.is_empty();
+    wire.containers.is_empty() && !elsewhere && !tags && !wire.force
+}
+
+fn known<E: TryFrom<i32>>(field: &str, value: i32, violations: &mut Violations) -> Option<E> {
+    let known = E::try_from(value).ok();
+    if known.is_none() {
+        violations.add(field, format!("this agent knows no value {value} here"));
+    }
+    known
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html>
+fn family(field: &str, text: &str, violations: &mut Violations) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if text.len() > 255 || !text.chars().all(allowed) {
+        violations.add(
+            field,
+            format!(
+                "{text:?} is no family: 1 to 255 letters, digits, underscores and hyphens, without a revision number"
+            ),
+        );
+    }
+    Some(text.to_owned())
+}
+
+fn base(wire: &proto::UpdateServiceRequest, violations: &mut Violations) -> Base {
+    let base = known("base", wire.base, violations);
+    let template = family("template_family", &wire.template_family, violations);
+    match (base, template) {
+        (Some(proto::BaseRevision::Unspecified) | None, Some(template)) => Base::TemplateFamily(template),
+        (Some(_), Some(_)) => {
+            violations.add("template_family", "give a template family or a base, not both");
+            Base::Latest
+        }
+        (Some(proto::BaseRevision::Running), None) => Base::Running,
+        (Some(proto::BaseRevision::Unspecified | proto::BaseRevision::Latest) | None, None) => Base::Latest,
+    }
+}
+
+fn bake(wire: &proto::UpdateServiceRequest, violations: &mut Violations) -> Option<Bake> {
+    let alarms = alarms(&wire.bake_alarms, violations);
+    let Some(given) = wire.bake_time.as_ref() else {
+        if !alarms.is_empty() {
+            violations.add("bake_alarms", "are watched during a bake_time, and there is none");
+        }
+        return None;
+    };
+    let time = duration("bake_time", given, violations)?;
+    if time > LONGEST_BAKE {
+        violations.add(
+            "bake_time",
+            format!("is longer than {} hours", LONGEST_BAKE.as_hours()),
+        );
+    }
+    if time.is_zero() {
+        violations.add("bake_time", "is zero; leave it out for none");
+    }
+    Some(Bake { time, alarms })
+}
+
+fn alarms(names: &[String], violations: &mut Violations) -> Vec<String> {
+    if names.len() > MOST_ALARMS {
+        violations.add(
+            "bake_alarms",
+            format!("{} are more than {MOST_ALARMS}", names.len()),
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (at, name) in names.iter().enumerate() {
+        let field = format!("bake_alarms[{at}]");
+        if name.trim().is_empty() || name.chars().count() > LONGEST_ALARM {
+            violations.add(
+                field,
+                format!("{name:?} is no alarm's name: 1 to {LONGEST_ALARM} characters"),
+            );
+        } else if !seen.insert(name) {
+            violations.add(field, format!("{name:?} is named twice"));
+        }
+    }
+    names.to_vec()
+}
+
+fn duration(
+    field: &str,
+    wire: &prost_types::Duration,
+    violations: &mut Violations,
+) -> Option<SignedDuration> {
+    let whole = (-999_999_999..=999_999_999).contains(&wire.nanos);
+    if !whole || wire.seconds < 0 || wire.nanos < 0 {
+        violations.add(field, "is negative, or no time at all");
+        return None;
+    }
+    Some(SignedDuration::new(wire.seconds, wire.nanos))
+}
