@@ -9,55 +9,26 @@
 mod cases;
 mod emulator;
 
-use std::collections::BTreeMap;
+use std::time::Instant;
 
-use cases::{Bench, CASES, Case};
+use cases::{Bench, CASES};
 use emulator::Emulator;
-use serde::Deserialize;
 use towline_tests::{
     direct::{Direct, MAY_DEPLOY},
+    excluded::{self, Exclusions},
     world::{Options, World},
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exclusions {
-    /// The MiniStack that the list was made with.
-    version: String,
-    cannot_show: BTreeMap<String, Exclusion>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exclusion {
-    /// Why MiniStack cannot show it.
-    reason: String,
-    /// What the case says when it fails for that reason, and no other.
-    fails_with: String,
-}
+/// Time enough for a person's cancel between two steps.
+const PAUSE: &str = "300ms";
 
 #[test]
 fn the_agent_deploys_to_ministack() {
-    let Ok(program) = std::env::var("MINISTACK") else {
-        assert_ne!(
-            std::env::var("CI").as_deref(),
-            Ok("true"),
-            "CI=true and MINISTACK is not set"
-        );
-        println!(
-            "SKIPPED: MINISTACK names no MiniStack; `scripts/test` installs one with `scripts/tools ministack`"
-        );
+    let Some(program) = excluded::program("MINISTACK") else {
         return;
     };
-    let exclusions: Exclusions =
-        toml::from_str(include_str!("cannot-show.toml")).expect("cannot-show.toml is a list");
     let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    for excluded in exclusions.cannot_show.keys() {
-        assert!(
-            names.contains(&excluded.as_str()),
-            "cannot-show.toml: no case {excluded:?}"
-        );
-    }
+    let exclusions = Exclusions::read(include_str!("cannot-show.toml"), &names);
     let mut world = World::start(Options {
         agents: vec!["staging"],
         agent_extra: MAY_DEPLOY.to_owned(),
@@ -69,14 +40,18 @@ fn the_agent_deploys_to_ministack() {
         exclusions.version,
         "cannot-show.toml was made with another MiniStack: look through it anew"
     );
-    let mut agent = emulator.adopt_agent(&mut world, "staging");
+    let mut agent = emulator.adopt_agent(&mut world, "staging", PAUSE);
     let bench = Bench {
         agent: Direct::dial(&world, "staging"),
         emulator,
     };
     let wrong: Vec<String> = CASES
         .iter()
-        .filter_map(|case| run(case, &bench, exclusions.cannot_show.get(case.name)))
+        .filter_map(|case| {
+            let began = Instant::now();
+            let outcome = (case.run)(&bench);
+            exclusions.judge(case.name, outcome, began.elapsed())
+        })
         .collect();
     let left = bench.emulator.remove_stacks();
     agent.stop();
@@ -89,40 +64,4 @@ fn the_agent_deploys_to_ministack() {
     );
     assert!(left.is_empty(), "stacks that do not go: {left:?}");
     world.stop();
-}
-
-/// Runs a case; what is wrong with its outcome, if anything is.
-fn run(case: &Case, bench: &Bench, cannot_show: Option<&Exclusion>) -> Option<String> {
-    let began = std::time::Instant::now();
-    let outcome = (case.run)(bench);
-    let took = began.elapsed().as_secs_f64();
-    match (outcome, cannot_show) {
-        (Ok(()), None) => {
-            println!("passed    {} ({took:.1} s)", case.name);
-            None
-        }
-        (Err(words), None) => {
-            println!("FAILED    {}: {words}", case.name);
-            Some(format!("{}: {words}", case.name))
-        }
-        (Err(words), Some(exclusion)) if words.contains(&exclusion.fails_with) => {
-            println!("excluded  {}: {}", case.name, exclusion.reason);
-            None
-        }
-        (Err(words), Some(exclusion)) => {
-            let expected = &exclusion.fails_with;
-            println!("FAILED    {}: {words} (excluded for {expected:?})", case.name);
-            Some(format!(
-                "{}: fails otherwise than {expected:?}: {words}",
-                case.name
-            ))
-        }
-        (Ok(()), Some(_)) => {
-            println!(
-                "PASSES    {}, and cannot-show.toml says that it cannot",
-                case.name
-            );
-            Some(format!("{}: it passes; take it off cannot-show.toml", case.name))
-        }
-    }
 }

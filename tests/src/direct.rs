@@ -14,8 +14,8 @@ use towline_link::{
 };
 use towline_proto::agent::v1::{
     CancelMode, CancelOperationRequest, DeployFargateServiceRequest, DescribeServiceRequest,
-    DescribeServiceResponse, Finished, OperationEvent, agent_service_client::AgentServiceClient,
-    operation_event::Event,
+    DescribeServiceResponse, Finished, OperationEvent, UpdateServiceRequest,
+    agent_service_client::AgentServiceClient, operation_event::Event,
 };
 
 use crate::world::World;
@@ -120,10 +120,44 @@ impl Direct {
         request: DeployFargateServiceRequest,
         is_time: impl Fn(&OperationEvent) -> bool,
     ) -> Result<Outcome, String> {
+        self.followed(async |client| {
+            let answer = client.deploy_fargate_service(request).await;
+            let stream = answer.map_err(|status| refused(&status))?.into_inner();
+            follow(client, stream, |message| message.event, is_time).await
+        })
+    }
+
+    /// Updates an existing service, and follows to the end.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub fn update(&self, request: UpdateServiceRequest) -> Result<Outcome, String> {
+        self.update_and(request, |_| false)
+    }
+
+    /// The same, and cancels when `is_time` says so of an event.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub fn update_and(
+        &self,
+        request: UpdateServiceRequest,
+        is_time: impl Fn(&OperationEvent) -> bool,
+    ) -> Result<Outcome, String> {
+        self.followed(async |client| {
+            let answer = client.update_service(request).await;
+            let stream = answer.map_err(|status| refused(&status))?.into_inner();
+            follow(client, stream, |message| message.event, is_time).await
+        })
+    }
+
+    fn followed(
+        &self,
+        follow: impl AsyncFnOnce(&mut AgentServiceClient<LinkChannel>) -> Result<Outcome, String>,
+    ) -> Result<Outcome, String> {
         let mut client = self.client.clone();
         self.runtime.block_on(async {
-            let followed = follow(&mut client, request, is_time);
-            match tokio::time::timeout(PATIENCE, followed).await {
+            match tokio::time::timeout(PATIENCE, follow(&mut client)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no verdict within {PATIENCE:?}")),
             }
@@ -149,18 +183,17 @@ fn refused(status: &tonic::Status) -> String {
     format!("{:?}: {}", status.code(), status.message())
 }
 
-async fn follow(
+async fn follow<M>(
     client: &mut AgentServiceClient<LinkChannel>,
-    request: DeployFargateServiceRequest,
+    mut stream: tonic::Streaming<M>,
+    event_of: impl Fn(M) -> Option<OperationEvent>,
     is_time: impl Fn(&OperationEvent) -> bool,
 ) -> Result<Outcome, String> {
     let refused = |status: tonic::Status| refused(&status);
-    let answer = client.deploy_fargate_service(request).await.map_err(refused)?;
-    let mut stream = answer.into_inner();
     let mut events: Vec<OperationEvent> = Vec::new();
     let mut is_cancelled = false;
     while let Some(message) = stream.message().await.map_err(refused)? {
-        let Some(event) = message.event else { continue };
+        let Some(event) = event_of(message) else { continue };
         if !is_cancelled && is_time(&event) {
             is_cancelled = true;
             let request = CancelOperationRequest {

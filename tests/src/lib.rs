@@ -5,6 +5,8 @@
 
 pub mod cli;
 pub mod direct;
+pub mod emulator;
+pub mod excluded;
 pub mod program;
 pub mod proxy;
 pub mod sim;
