@@ -3,7 +3,7 @@
 
 use aws_sdk_cloudformation::types::{self, Capability, ChangeSetType, Parameter, Tag};
 use towline_agent_domain::observed::{ChangeSet, PropertyChange, ResourceChange};
-use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges};
+use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges, TemplateSource};
 
 use crate::Aws;
 use crate::call::answer;
@@ -29,13 +29,18 @@ impl StackChanges for Aws {
         } else {
             ChangeSetType::Update
         };
+        let (body, url) = match &request.template {
+            TemplateSource::Inline(text) => (Some(text.clone()), None),
+            TemplateSource::Stored(url) => (None, Some(url.clone())),
+        };
         let call = self
             .cloudformation(&request.region)
             .create_change_set()
             .stack_name(&request.stack_name)
             .change_set_name(&request.change_set_name)
             .change_set_type(kind)
-            .template_body(&request.template)
+            .set_template_body(body)
+            .set_template_url(url)
             .set_parameters(Some(request.parameters.iter().map(parameter).collect()))
             .set_tags(Some(request.tags.iter().map(tag).collect()))
             // Includes CAPABILITY_IAM; a stack that was taken over may name its roles.

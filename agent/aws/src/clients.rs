@@ -21,6 +21,7 @@ pub(crate) struct Clients {
     secrets: PerRegion<aws_sdk_secretsmanager::Client>,
     ec2: PerRegion<Direct>,
     iam: PerRegion<Direct>,
+    s3: PerRegion<Direct>,
     ssm: PerRegion<Direct>,
 }
 
@@ -53,12 +54,11 @@ impl Clients {
             secrets: PerRegion::default(),
             ec2: PerRegion::default(),
             iam: PerRegion::default(),
+            s3: PerRegion::default(),
             ssm: PerRegion::default(),
         }
     }
 
-    pub(crate) fn ec2(&self, region: &str) -> Direct {
-        made(&self.ec2, region, || {
     /// Tries nothing again by itself: ECS has no client token for most writes, so a retry
     /// could apply them twice, and a retried read is a call that nobody counted (see
     /// [`crate::budget`]).
@@ -73,6 +73,8 @@ impl Clients {
         })
     }
 
+    pub(crate) fn ec2(&self, region: &str) -> Direct {
+        made(&self.ec2, region, || {
             Direct::new(&self.config, Service::Ec2, region)
         })
     }
@@ -80,6 +82,12 @@ impl Clients {
     pub(crate) fn iam(&self, region: &str) -> Direct {
         made(&self.iam, region, || {
             Direct::new(&self.config, Service::Iam, region)
+        })
+    }
+
+    pub(crate) fn s3(&self, region: &str) -> Direct {
+        made(&self.s3, region, || {
+            Direct::new(&self.config, Service::S3, region)
         })
     }
 

@@ -1,13 +1,14 @@
 //! Services whose protocol is spoken here, and not by an SDK of their own:
 //! EC2, IAM and Systems Manager, of which this agent reads a few members of a
-//! few answers. Signing, credentials, retries, timeouts and connections are
+//! few answers, and S3, in which it stores an object now and then. Signing, credentials, retries, timeouts and connections are
 //! still the SDK's, through its generic operation.
 //!
 //! Why: the time that their crates take to compile. Measured in November 2026
 //! on a 2-core machine, seconds of one core for `cargo check` + `cargo build`
 //! of that crate alone: secretsmanager 2 + 5, ecr 7 + 13 (both are used),
 //! elasticloadbalancingv2 5 + 10 (for comparison), iam 14 + 30, ssm 26 + 50,
-//! ec2 97 + more than the check. `scripts/test` pays for both.
+//! ec2 97 + more than the check. `scripts/test` pays for both. S3's SDK brings
+//! checksums, event streams and its own signer besides; not measured.
 
 use std::error::Error;
 use std::fmt;
@@ -43,6 +44,7 @@ use crate::operation::OperationHeader;
 pub(crate) enum Service {
     Ec2,
     Iam,
+    S3,
     Ssm,
 }
 
@@ -51,6 +53,7 @@ impl Service {
         match self {
             Self::Ec2 => "ec2",
             Self::Iam => "iam",
+            Self::S3 => "s3",
             Self::Ssm => "ssm",
         }
     }
@@ -60,7 +63,7 @@ impl Service {
         match self {
             Self::Ec2 => "2016-11-15",
             Self::Iam => "2010-05-08",
-            Self::Ssm => "",
+            Self::S3 | Self::Ssm => "",
         }
     }
 
@@ -79,12 +82,23 @@ impl Service {
             "amazonaws.com"
         };
         let (host, signed_for) = match self {
-            Self::Ec2 | Self::Ssm => (format!("{name}.{region}.{suffix}"), region),
+            Self::Ec2 | Self::S3 | Self::Ssm => (format!("{name}.{region}.{suffix}"), region),
             Self::Iam if in_china => (format!("iam.cn-north-1.{suffix}"), "cn-north-1"),
             Self::Iam if region.starts_with("us-gov-") => (format!("iam.us-gov.{suffix}"), "us-gov-west-1"),
             Self::Iam => (format!("{name}.{suffix}"), "us-east-1"),
         };
         (format!("https://{host}"), signed_for.to_owned())
+    }
+
+    /// S3 signs the path as it is sent, and wants the body's hash in a header.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+    fn signing(self) -> SigningOptions {
+        let is_s3 = self == Self::S3;
+        let mut options = SigningOptions::default();
+        options.double_uri_encode = !is_s3;
+        options.normalize_uri_path = !is_s3;
+        options.content_sha256_header = is_s3;
+        options
     }
 }
 
@@ -93,14 +107,29 @@ impl Service {
 pub(crate) struct Direct {
     service: Service,
     operation: Operation<Sent, String, Refusal>,
+    /// Where another service of AWS finds this one.
+    public_url: String,
 }
 
-/// The body of a request, and what says how to read it.
+/// A request: the body, and what says how to read it.
 #[derive(Clone, Debug)]
 struct Sent {
-    content_type: &'static str,
-    target: Option<String>,
+    method: &'static str,
+    /// Begins with a slash; nothing in it needs to be escaped.
+    path: String,
+    headers: Vec<(&'static str, String)>,
     body: String,
+}
+
+impl Sent {
+    fn post(content_type: &str, body: String) -> Self {
+        Self {
+            method: "POST",
+            path: "/".to_owned(),
+            headers: vec![("content-type", content_type.to_owned())],
+            body,
+        }
+    }
 }
 
 /// What AWS answered instead, by its own code and words.
@@ -126,10 +155,15 @@ impl Direct {
         let fips = config.use_fips().unwrap_or(false);
         let (url, signed_for) = service.endpoint(region, fips);
         let retries = config.retry_config().cloned();
-        let url = config.endpoint_url().map_or(url, str::to_owned);
+        let (public_url, _) = service.endpoint(region, false);
+        let elsewhere = config
+            .endpoint_url()
+            .map(|url| url.trim_end_matches('/').to_owned());
+        let public_url = elsewhere.clone().unwrap_or(public_url);
+        let url = elsewhere.unwrap_or(url);
         let mut builder = Operation::builder()
             .service_name(service.name())
-            .operation_name("Read")
+            .operation_name("Call")
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(&url)
             .standard_retry(&retries.unwrap_or_else(RetryConfig::standard))
@@ -145,7 +179,11 @@ impl Direct {
             builder = builder.http_client(http);
         }
         let operation = builder.serializer(request).deserializer(read).build();
-        Self { service, operation }
+        Self {
+            service,
+            operation,
+            public_url,
+        }
     }
 
     /// An action of the query protocol; the answer's XML.
@@ -154,39 +192,48 @@ impl Direct {
         for (name, value) in members {
             body.push_str(&format!("&{name}={}", form_encoded(value)));
         }
-        let sent = Sent {
-            content_type: "application/x-www-form-urlencoded",
-            target: None,
-            body,
-        };
+        let sent = Sent::post("application/x-www-form-urlencoded", body);
         call::answer(self.operation.invoke(sent).await, what)
     }
 
     /// An action of the JSON protocol; `target` is its name after the service's prefix.
     pub(crate) async fn json(&self, target: &str, members: &Value, what: &str) -> Answer<Value> {
-        let sent = Sent {
-            content_type: "application/x-amz-json-1.1",
-            target: Some(target.to_owned()),
-            body: members.to_string(),
-        };
+        let mut sent = Sent::post("application/x-amz-json-1.1", members.to_string());
+        sent.headers.push(("x-amz-target", target.to_owned()));
         let body = call::answer(self.operation.invoke(sent).await, what)?;
         serde_json::from_str(&body).map_err(|error| CallError::Unknown {
             message: format!("AWS's answer is no JSON: {error}"),
         })
     }
+
+    /// Stores a body under a path of which nothing needs to be escaped; the URL that
+    /// another service of AWS reads it by.
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+        what: &str,
+    ) -> Answer<String> {
+        let sent = Sent {
+            method: "PUT",
+            path: path.to_owned(),
+            headers,
+            body,
+        };
+        call::answer(self.operation.invoke(sent).await, what)?;
+        Ok(format!("{}{path}", self.public_url))
+    }
 }
 
 /// Signs requests with the account's credentials.
 fn signed(config: &SdkConfig, service: Service, region: String) -> StaticRuntimePlugin {
-    let mut options = SigningOptions::default();
-    options.double_uri_encode = true;
-    options.normalize_uri_path = true;
     let mut layer = Layer::new("signing");
     layer.store_put(AuthSchemeOptionResolverParams::new(()));
     layer.store_put(SigV4OperationSigningConfig {
         region: Some(SigningRegion::from(Region::new(region))),
         name: Some(SigningName::from_static(service.name())),
-        signing_options: options,
+        signing_options: service.signing(),
         ..SigV4OperationSigningConfig::default()
     });
     let mut components = RuntimeComponentsBuilder::new("signing");
@@ -206,13 +253,12 @@ fn signed(config: &SdkConfig, service: Service, region: String) -> StaticRuntime
 fn request(sent: Sent) -> Result<HttpRequest, BoxError> {
     let length = sent.body.len();
     let mut request = HttpRequest::new(SdkBody::from(sent.body));
-    request.set_method("POST")?;
-    request.set_uri("/")?;
+    request.set_method(sent.method)?;
+    request.set_uri(sent.path)?;
     let headers = request.headers_mut();
-    headers.try_insert("content-type", sent.content_type)?;
     headers.try_insert("content-length", length.to_string())?;
-    if let Some(target) = sent.target {
-        headers.try_insert("x-amz-target", target)?;
+    for (name, value) in sent.headers {
+        headers.try_insert(name, value)?;
     }
     Ok(request)
 }
@@ -302,12 +348,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_spoken_to_in_its_region() {
+        let (url, signed_for) = Service::S3.endpoint("eu-west-1", false);
+        assert_eq!(
+            (url.as_str(), signed_for.as_str()),
+            ("https://s3.eu-west-1.amazonaws.com", "eu-west-1")
+        );
+        let (url, _) = Service::S3.endpoint("us-gov-west-1", true);
+        assert_eq!(url, "https://s3-fips.us-gov-west-1.amazonaws.com");
+    }
+
+    #[test]
     fn errors_are_read_in_each_dialect() {
         let expected = Some(("Throttling".to_owned(), "Rate exceeded".to_owned()));
         let iam = "<ErrorResponse xmlns='https://iam.amazonaws.com/doc/2010-05-08/'><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
         let ec2 = "<Response><Errors><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></Errors></Response>";
         let ssm = r#"{"__type":"com.amazonaws.ssm#Throttling","Message":"Rate exceeded"}"#;
-        for text in [iam, ec2, ssm] {
+        let s3 =
+            "<?xml version=\"1.0\"?><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error>";
+        for text in [iam, ec2, ssm, s3] {
             assert_eq!(refusal(text), expected, "{text}");
         }
     }

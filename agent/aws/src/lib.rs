@@ -28,6 +28,7 @@ mod secrets;
 mod stacks;
 mod surroundings;
 mod tasks;
+mod templates;
 mod wire;
 
 pub use account::{AccessKey, Aws, AwsSettings, ConnectError};

@@ -182,6 +182,33 @@ pub trait LoadBalancing: Send + Sync {
     ) -> impl Future<Output = Answer<Vec<TargetHealth>>> + Send;
 }
 
+/// Where CloudFormation takes a template from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplateSource {
+    /// JSON text in the request, at most 51,200 bytes.
+    Inline(String),
+    /// The URL of an object in a bucket of the stack's region ([`TemplateStore`]).
+    Stored(String),
+}
+
+/// A template on its way to a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateUpload {
+    pub region: String,
+    pub bucket: String,
+    /// Letters, digits and `-_./` only; names the content as well, so that storing it
+    /// again changes nothing.
+    pub key: String,
+    pub text: String,
+}
+
+/// Amazon S3, as far as templates pass through it.
+pub trait TemplateStore: Send + Sync {
+    /// PutObject into a bucket of the agent's own account; safe to repeat. The URL
+    /// that CloudFormation takes the template from. `Missing`: there is no such bucket.
+    fn store_template(&self, upload: &TemplateUpload) -> impl Future<Output = Answer<String>> + Send;
+}
+
 /// What a change set is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSetRequest {
@@ -191,8 +218,7 @@ pub struct ChangeSetRequest {
     pub change_set_name: String,
     /// True for a stack that does not exist yet.
     pub creates_stack: bool,
-    /// The template as JSON text, at most 51,200 bytes.
-    pub template: String,
+    pub template: TemplateSource,
     pub parameters: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
     /// The service role that CloudFormation acts with.
@@ -292,11 +318,20 @@ pub trait Stacks: Send + Sync {
 
 /// All outside systems of one account.
 pub trait Account:
-    Ecs + Tasks + LoadBalancing + StackChanges + Stacks + Surroundings + Prerequisites + 'static
+    Ecs + Tasks + LoadBalancing + StackChanges + Stacks + TemplateStore + Surroundings + Prerequisites + 'static
 {
 }
 
-impl<T: Ecs + Tasks + LoadBalancing + StackChanges + Stacks + Surroundings + Prerequisites + 'static> Account
-    for T
+impl<
+    T: Ecs
+        + Tasks
+        + LoadBalancing
+        + StackChanges
+        + Stacks
+        + TemplateStore
+        + Surroundings
+        + Prerequisites
+        + 'static,
+> Account for T
 {
 }

@@ -81,10 +81,12 @@ impl AwsConfig {
             .any(|served| served.name == region && served.clusters.iter().any(|c| c == cluster))
     }
 
-    /// Where a region's large templates go.
-    pub fn template_bucket(&self, region: &str) -> Option<&TemplateBucket> {
-        let served = self.regions.iter().find(|served| served.name == region)?;
-        served.template_bucket.as_ref()
+    /// By region: where its large templates go.
+    pub fn template_buckets(&self) -> BTreeMap<String, TemplateBucket> {
+        let regions = self.regions.iter();
+        regions
+            .filter_map(|region| Some((region.name.clone(), region.template_bucket.clone()?)))
+            .collect()
     }
 
     /// `eu-west-1/main, us-east-1/main`, for people.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use towline_agent_domain::rollout::follow::JudgeOptions;
 
 use super::Lanes;
-use crate::config::{Config, Timing};
+use crate::config::{Config, TemplateBucket, Timing};
 
 /// The account and the agent's own settings, as drivers see them.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Surroundings<A> {
     pub role_path: String,
     /// On everything that is made.
     pub tags: BTreeMap<String, String>,
+    /// By region: where templates go that CloudFormation does not take in a request.
+    pub template_buckets: BTreeMap<String, TemplateBucket>,
     /// Region and family: ECS refuses two registrations in one family at a time.
     pub registrations: Lanes<(String, String)>,
     #[cfg(feature = "planted-faults")]
@@ -41,6 +43,7 @@ impl<A> Surroundings<A> {
             permissions_boundary: config.aws.permissions_boundary.clone(),
             role_path: config.aws.role_path.clone(),
             tags: config.aws.tags.clone(),
+            template_buckets: config.aws.template_buckets(),
             registrations: Lanes::default(),
             #[cfg(feature = "planted-faults")]
             planted: config.planted,

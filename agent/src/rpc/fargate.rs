@@ -6,9 +6,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tonic::{Code, Status};
 use towline_agent_domain::{
-    fargate::{
-        self, AccountFacts, TemplateError, ValidService, stack::ExpectedStack, template::LARGEST_TEMPLATE,
-    },
+    fargate::{self, AccountFacts, TemplateError, ValidService, stack::ExpectedStack},
     outside::Account,
 };
 use towline_link::status::Fault;
@@ -157,7 +155,8 @@ impl<A: Account> Agent<A> {
         };
         let facts = self.facts(asked);
         if let Some(service) = &service {
-            check_size(service, &facts, &mut violations);
+            let has_bucket = self.surroundings.template_buckets.contains_key(asked.region);
+            check_size(service, &facts, has_bucket, &mut violations);
         }
         violations.check()?;
         self.check_account(asked.account)?;
@@ -228,15 +227,14 @@ fn valid(service: &fargate::FargateService, violations: &mut Violations) -> Opti
 }
 
 /// What the account adds to a template later is a few bytes.
-fn check_size(service: &ValidService, facts: &AccountFacts, violations: &mut Violations) {
+fn check_size(service: &ValidService, facts: &AccountFacts, has_bucket: bool, violations: &mut Violations) {
     let field = "service.containers";
     match fargate::template(service, facts, &fargate::Choices::default()) {
-        Ok(template) if !template.fits_inline() => violations.add(
+        Ok(template) if !template.fits_inline() && !has_bucket => violations.add(
             field,
             format!(
-                "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE}; \
-                 move environment variables into environment_files in S3, or split the service",
-                template.text().len()
+                "{}; set it, or move environment variables into environment_files in S3, or split the service",
+                template.too_large_inline(&facts.region)
             ),
         ),
         Err(error @ TemplateError::TooLarge { .. }) => violations.add(field, error.to_string()),

@@ -1,6 +1,7 @@
 //! `DeployFargateService`: a service of Towline's own, in one stack.
 
 mod drift;
+mod large;
 mod plans;
 mod strangers;
 mod stuck;

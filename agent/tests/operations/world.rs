@@ -56,6 +56,11 @@ impl World {
 
     /// The same with more lines in the agent's file.
     pub async fn start_with(speed: f64, extra: &str) -> Self {
+        Self::start_in_region_with(speed, "", extra).await
+    }
+
+    /// The same with more lines of the region in it, too.
+    pub async fn start_in_region_with(speed: f64, region: &str, extra: &str) -> Self {
         let text = include_str!("../../../tests/aws-sim/seeds/shop.toml");
         let seed = Seed::read(text).expect("the shop's seed");
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -71,7 +76,7 @@ impl World {
         let config = format!(
             "name = \"dev\"\naccount = \"{ACCOUNT}\"\n\
              [listen]\naddress = \"{address}\"\nnames = [\"127.0.0.1\"]\n\
-             [aws]\nendpoint_url = \"{}\"\n[[aws.regions]]\nname = \"{REGION}\"\nclusters = [\"{CLUSTER}\"]\n\
+             [aws]\nendpoint_url = \"{}\"\n[[aws.regions]]\nname = \"{REGION}\"\nclusters = [\"{CLUSTER}\"]\n{region}\n\
              [timing]\npoll = \"50ms\"\nsettle = \"500ms\"\n{extra}",
             sim.url()
         );
@@ -214,6 +219,12 @@ impl World {
         of_operation
             .map(|effect| effect["action"].as_str().expect("an action").to_owned())
             .collect()
+    }
+
+    /// Everything that stands in an account and region.
+    pub async fn state(&self, account: &str, region: &str) -> serde_json::Value {
+        let path = format!("state?account={account}&region={region}");
+        self.sim_get(&path).await["regions"][0].clone()
     }
 
     async fn sim_get(&self, path: &str) -> serde_json::Value {

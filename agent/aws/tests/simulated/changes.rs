@@ -2,7 +2,9 @@
 //! got stuck.
 
 use serde_json::{Value, json};
-use towline_agent_domain::outside::{CallError, ChangeSetRequest, Ecs as _, StackChanges as _, Stacks as _};
+use towline_agent_domain::outside::{
+    CallError, ChangeSetRequest, Ecs as _, StackChanges as _, Stacks as _, TemplateSource,
+};
 
 use crate::sim::{ACCOUNT, REGION, Sim, main_cluster};
 
@@ -57,7 +59,7 @@ fn request(name: &str, creates_stack: bool, template: String) -> ChangeSetReques
         stack_name: "plain".to_owned(),
         change_set_name: name.to_owned(),
         creates_stack,
-        template,
+        template: TemplateSource::Inline(template),
         parameters: Vec::new(),
         tags: Vec::new(),
         role_arn: None,

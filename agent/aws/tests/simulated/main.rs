@@ -7,5 +7,6 @@ mod changes;
 mod sim;
 mod stacks;
 mod surroundings;
+mod templates;
 mod updates;
 mod wire;

@@ -11,7 +11,9 @@ use towline_agent_domain::fargate::stack::{
 use towline_agent_domain::fargate::template::found_fingerprint;
 use towline_agent_domain::fargate::{AccountFacts, Choices, Template, stack_name, template, validate};
 use towline_agent_domain::operation_id::OperationId;
-use towline_agent_domain::outside::{ChangeSetRequest, Ecs as _, StackChanges as _, Stacks as _};
+use towline_agent_domain::outside::{
+    ChangeSetRequest, Ecs as _, StackChanges as _, Stacks as _, TemplateSource,
+};
 use towline_agent_domain::rollout::follow::{OurDeployment, RolloutJudgement};
 
 use crate::sim::{ACCOUNT, REGION, Sim, main_cluster};
@@ -98,7 +100,7 @@ async fn deploy(sim: &Sim, wanted: &Template, id: OperationId) -> StackDecision 
                     stack_name: name.clone(),
                     change_set_name: id.change_set_name(),
                     creates_stack,
-                    template: wanted.text().to_owned(),
+                    template: TemplateSource::Inline(wanted.text().to_owned()),
                     parameters: wanted.parameters().to_vec(),
                     tags: wanted.tags().to_vec(),
                     role_arn: None,

@@ -11,6 +11,7 @@ mod names;
 mod patch;
 mod role;
 mod service;
+mod size;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -25,17 +26,10 @@ use self::document::{Document, LogGroup, Output, Parameter, Resource, value_of};
 use self::names::ImageParameter;
 pub(crate) use self::names::{LinkNames, Names};
 pub(crate) use self::patch::merge;
+pub use self::size::{LARGEST_TEMPLATE, LARGEST_TEMPLATE_IN_BUCKET};
 use crate::fargate::ValidService;
 use crate::fargate::choices::{Choices, LogGroupChoice};
 use crate::fargate::validate::Target;
-
-/// The largest TemplateBody, in bytes.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
-pub const LARGEST_TEMPLATE: usize = 51_200;
-
-/// The largest template that CloudFormation reads from a bucket, in bytes.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
-pub const LARGEST_TEMPLATE_IN_BUCKET: usize = 1_048_576;
 
 /// The stack's output that names the revision it made.
 pub const OUTPUT_TASK_DEFINITION: &str = "TaskDefinition";
@@ -101,20 +95,6 @@ impl Template {
     /// The TemplateBody, JSON.
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Whether CloudFormation takes it in the request; otherwise only from a bucket.
-    pub fn fits_inline(&self) -> bool {
-        self.text.len() <= LARGEST_TEMPLATE
-    }
-
-    /// What to tell a person when it does not fit, and there is no bucket.
-    pub fn too_large_inline(&self) -> String {
-        format!(
-            "the stack's template has {} bytes, and CloudFormation takes at most {LARGEST_TEMPLATE} in a request; \
-             larger ones go through an S3 bucket, which this agent does not do yet",
-            self.text.len()
-        )
     }
 
     /// The parameters' values: the images.

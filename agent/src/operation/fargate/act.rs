@@ -3,7 +3,7 @@
 
 use towline_agent_domain::{
     fargate::stack::{ExpectedStack, StackStatus, StatusKind, Waiting},
-    outside::{Account, Answer, CallError, ChangeSetRequest},
+    outside::{Account, Answer, CallError, ChangeSetRequest, TemplateSource},
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
 
@@ -22,7 +22,7 @@ impl<A: Account> Deploy<'_, A> {
         observation: &Observation,
         creates_stack: bool,
     ) -> Result<Turn, Ending> {
-        let template = self.wanted_for(observation).await?.template;
+        let wanted = self.wanted_for(observation).await?;
         let order = self.order;
         let name = self.handle.id().change_set_name();
         if !self.progress.change_set_made {
@@ -30,12 +30,16 @@ impl<A: Account> Deploy<'_, A> {
             let detail = format!("{name} {kind} stack {}", order.stack_name);
             self.handle.step(Step::ChangeSet, StepState::Started, detail);
         }
+        let Some(source) = self.template_source(&wanted).await? else {
+            return Ok(Turn::Pause(Waiting::Answer));
+        };
+        let template = wanted.template;
         let request = ChangeSetRequest {
             region: order.at.region.clone(),
             stack_name: order.stack_name.clone(),
             change_set_name: name.clone(),
             creates_stack,
-            template: template.text().to_owned(),
+            template: source,
             parameters: template.parameters().to_vec(),
             tags: template.tags().to_vec(),
             role_arn: self.surroundings.cloudformation_role.clone(),
@@ -52,15 +56,28 @@ impl<A: Account> Deploy<'_, A> {
                     self.progress.stack_made |= observation.is_gone();
                 }
                 Ok(Written::InDoubt) => {}
-                Err(error) => {
-                    self.handle
-                        .step(Step::ChangeSet, StepState::Failed, error.to_string());
-                    return Err(Ending::call(&what, &error));
-                }
+                Err(error) => return Err(self.no_change_set(&what, &request.template, &error)),
             },
         }
         self.wrote();
         Ok(Turn::Pause(Waiting::Answer))
+    }
+
+    /// CloudFormation does not make the change set; nothing is changed.
+    fn no_change_set(&self, what: &str, template: &TemplateSource, error: &CallError) -> Ending {
+        self.handle
+            .step(Step::ChangeSet, StepState::Failed, error.to_string());
+        let ending = Ending::call(what, error);
+        match (template, error) {
+            (TemplateSource::Stored(url), CallError::Refused { message, .. })
+                if message.contains("S3 error") || message.contains("TemplateURL") =>
+            {
+                ending.hint(format!(
+                    "CloudFormation reads {url} with the rights of the agent's role, which needs s3:GetObject on it"
+                ))
+            }
+            _ => ending,
+        }
     }
 
     pub(super) async fn execute_change_set(&mut self, observation: &Observation) -> Result<Turn, Ending> {

@@ -15,20 +15,24 @@ use towline_agent_domain::{
         template::TemplateError,
     },
     observed::{Stack, surroundings::Listener},
-    outside::Account,
+    outside::{Account, CallError, TemplateSource, TemplateUpload},
     verdict::Reason,
 };
+use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
     Deploy, Ending,
     observe::{Observation, is_towlines},
     preflight::{ask, soon},
 };
+use crate::config::TemplateBucket;
 
 /// The template with what it rests on.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub template: Template,
+    /// Where CloudFormation finds it, once it was stored.
+    stored: Option<String>,
 }
 
 impl<A: Account> Deploy<'_, A> {
@@ -56,13 +60,61 @@ impl<A: Account> Deploy<'_, A> {
         }
         let template =
             template(&order.service, &order.facts, &choices).map_err(|error| cannot_make(&error))?;
-        if !template.fits_inline() {
-            let too_large = template.too_large_inline();
+        if !template.fits_inline() && self.template_bucket().is_none() {
+            let too_large = template.too_large_inline(&order.at.region);
             return Err(Ending::new(Reason::TemplateTooLarge, too_large).hint(
-                "put long environments into environment_files in S3, and large labels into the image",
+                "set template_bucket, or put long environments into environment_files in S3, and large labels into the image",
             ));
         }
-        Ok(self.wanted.insert(Wanted { template }))
+        Ok(self.wanted.insert(Wanted {
+            template,
+            stored: None,
+        }))
+    }
+
+    fn template_bucket(&self) -> Option<&TemplateBucket> {
+        self.surroundings.template_buckets.get(&self.order.at.region)
+    }
+
+    /// Where CloudFormation takes the template from: one that is too large for a
+    /// request is stored first, under a name that is its content's. `None`: nobody
+    /// knows whether it is stored, and storing it again is safe.
+    pub(super) async fn template_source(
+        &mut self,
+        wanted: &Wanted,
+    ) -> Result<Option<TemplateSource>, Ending> {
+        let Some(bucket) = self.template_bucket().filter(|_| !wanted.template.fits_inline()) else {
+            return Ok(Some(TemplateSource::Inline(wanted.template.text().to_owned())));
+        };
+        if let Some(url) = &wanted.stored {
+            return Ok(Some(TemplateSource::Stored(url.clone())));
+        }
+        let stack = &self.order.stack_name;
+        let upload = TemplateUpload {
+            region: self.order.at.region.clone(),
+            bucket: bucket.name.clone(),
+            key: wanted.template.key(&bucket.prefix, stack),
+            text: wanted.template.text().to_owned(),
+        };
+        let what = format!("store the template of stack {stack} in bucket {}", upload.bucket);
+        match self.surroundings.aws.store_template(&upload).await {
+            Ok(url) => {
+                if let Some(wanted) = &mut self.wanted {
+                    wanted.stored = Some(url.clone());
+                }
+                Ok(Some(TemplateSource::Stored(url)))
+            }
+            Err(error @ (CallError::Unknown { .. } | CallError::Throttled { .. })) => {
+                tracing::warn!(operation = %self.handle.id(), "{what}: {error}; trying again");
+                Ok(None)
+            }
+            Err(error) => {
+                let ending = not_stored(&what, &upload, &error);
+                self.handle
+                    .step(Step::ChangeSet, StepState::Failed, ending.summary());
+                Err(ending)
+            }
+        }
     }
 
     /// Whether this operation takes a stack over that Towline did not make.
@@ -164,6 +216,33 @@ impl<A: Account> Deploy<'_, A> {
             desired: observation.service.as_ref().map(|service| service.desired),
         })
     }
+}
+
+/// The bucket does not take the template; the stack is as it was.
+fn not_stored(what: &str, upload: &TemplateUpload, error: &CallError) -> Ending {
+    let TemplateUpload { region, bucket, .. } = upload;
+    let (reason, hint) = match error {
+        CallError::Denied { .. } => (
+            Reason::AccessDenied,
+            format!(
+                "the bucket must be of the agent's own account, and the agent's role needs s3:PutObject and s3:GetObject \
+                 on {bucket}"
+            ),
+        ),
+        CallError::Missing { .. } => (
+            Reason::TemplateNotStored,
+            format!("make the bucket in {region}, or correct template_bucket in agent.toml"),
+        ),
+        _ => (
+            Reason::TemplateNotStored,
+            format!("template_bucket in agent.toml must be a bucket of {region}"),
+        ),
+    };
+    Ending::new(
+        reason,
+        format!("cannot {what}: {error}; the stack was not changed"),
+    )
+    .hint(hint)
 }
 
 fn cannot_make(error: &TemplateError) -> Ending {

@@ -207,23 +207,6 @@ async fn the_next_free_priority_is_chosen_once_and_kept() {
 }
 
 #[tokio::test]
-async fn a_template_that_is_too_large_is_a_fault_of_the_request_with_the_way_out() {
-    let world = World::start(40.0).await;
-    let mut client = world.orchestrator().await;
-    let mut deploy = deploy_web(FIRST, "1.0.0");
-    let container = &mut deploy.service.as_mut().unwrap().containers[0];
-    container.environment.insert("LONG".into(), "x".repeat(60_000));
-    let status = client.deploy_fargate_service(deploy).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::InvalidArgument);
-    assert!(
-        status.message().starts_with("service.containers: ")
-            && status.message().contains("environment_files"),
-        "{}",
-        status.message()
-    );
-}
-
-#[tokio::test]
 async fn a_service_that_would_be_replaced_is_refused_and_left_alone() {
     let world = World::start(40.0).await;
     let mut client = world.orchestrator().await;

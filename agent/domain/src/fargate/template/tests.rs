@@ -163,10 +163,29 @@ fn a_template_that_cloudformation_would_not_take_is_refused_here() {
         .environment
         .insert("BIG".to_owned(), "x".repeat(LARGEST_TEMPLATE));
     assert!(!made(&service).fits_inline());
-    assert!(made(&service).too_large_inline().contains("S3 bucket"));
+    let told = made(&service).too_large_inline("eu-west-1");
+    assert!(
+        told.contains("the agent has none in eu-west-1 (template_bucket in its agent.toml)"),
+        "{told}"
+    );
     service.containers[0]
         .environment
         .insert("BIGGER".to_owned(), "x".repeat(LARGEST_TEMPLATE_IN_BUCKET));
     let made = template(&validate(&service).unwrap(), &facts(), &Choices::default());
     assert!(matches!(made, Err(TemplateError::TooLarge { bytes }) if bytes > LARGEST_TEMPLATE_IN_BUCKET));
+}
+
+#[test]
+fn a_templates_key_names_its_content() {
+    let key = made(&web()).key("towline/", "towline-main-web");
+    assert_eq!(key, made(&web()).key("towline/", "towline-main-web"));
+    let content = key
+        .strip_prefix("towline/towline-main-web/")
+        .and_then(|rest| rest.strip_suffix(".json"));
+    assert_eq!(content.map(str::len), Some(64), "{key}");
+    let mut other = web();
+    other.containers[0]
+        .environment
+        .insert("NEW".to_owned(), "1".to_owned());
+    assert_ne!(key, made(&other).key("towline/", "towline-main-web"));
 }
