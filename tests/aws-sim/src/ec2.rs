@@ -71,6 +71,8 @@ pub struct Network {
     pub vpcs: Vec<Vpc>,
     pub subnets: Vec<Subnet>,
     pub security_groups: Vec<SecurityGroup>,
+    /// How many tasks Fargate has room for, by zone; no limit where none is said.
+    pub fargate_room: BTreeMap<String, usize>,
 }
 
 impl Network {

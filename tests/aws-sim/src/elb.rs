@@ -161,7 +161,7 @@ pub fn step(region: &mut Region, now: SimTime) {
         for target in group.targets.values_mut() {
             let answers = tasks
                 .get(&target.task)
-                .is_some_and(|task| task.answers_checks(&target.container));
+                .is_some_and(|task| task.answers_checks(&target.container, now));
             if answers != target.answers {
                 target.answers = answers;
                 target.since = now;

@@ -110,6 +110,14 @@ pub fn is_assumable(region: &Region, arn: &str, service: &str) -> bool {
     role.is_some_and(|role| trusts(role, service))
 }
 
+/// Whether a role's own policy forbids an action, explicitly. (That it does not
+/// allow it is not looked at: the seed's roles are not written out that far.)
+pub fn forbids(region: &Region, arn: &str, action: &str, resource: &str) -> bool {
+    let roles = region.iam.lock();
+    let role = roles.values().find(|role| role.arn == arn);
+    role.is_some_and(|role| answers::decision(role, action, resource) == "explicitDeny")
+}
+
 fn trusts(role: &Role, service: &str) -> bool {
     let statements = role.properties.get("AssumeRolePolicyDocument");
     let statements = statements.map(answers::statements).unwrap_or_default();

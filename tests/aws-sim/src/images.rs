@@ -46,6 +46,29 @@ pub struct Image {
     /// What it writes to its log at its start.
     #[serde(default)]
     pub log: Vec<String>,
+    /// Seconds from the start of the container until it answers health checks.
+    #[serde(default)]
+    pub ready_s: f64,
+    /// Seconds from the start of the container after which it fails every health check.
+    #[serde(default)]
+    pub unhealthy_after_s: Option<f64>,
+    /// Goes on after SIGTERM, until it is killed.
+    #[serde(default)]
+    pub ignores_sigterm: bool,
+    /// MiB that it needs: with less it is killed, `after_s` after its start.
+    #[serde(default)]
+    pub needs_memory: Option<i64>,
+    /// Seconds that its pull takes, when that is longer than the world's.
+    #[serde(default)]
+    pub pull_s: f64,
+    /// The alarm whose metric it raises while it runs, from `alarm_after_s` on.
+    #[serde(default)]
+    pub alarm: Option<String>,
+    #[serde(default)]
+    pub alarm_after_s: f64,
+    /// Protects its task from being scaled in for so many seconds, at its start.
+    #[serde(default)]
+    pub protects_s: f64,
     /// A crash that does not happen when the container has this environment variable or secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless_environment: Option<String>,

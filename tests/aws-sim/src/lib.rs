@@ -10,6 +10,7 @@
 //! in the effect log.
 
 pub mod cloudformation;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    model::{Cluster, ContainerInstance, ServiceStatus},
+    model::{Cluster, ContainerInstance, Provider, ServiceStatus},
     references::{cluster_name, last_part, page},
     task::{Place, Stage},
 };
@@ -24,6 +24,7 @@ pub fn create(region: &mut Region, input: &Value) -> Result<Value, AwsError> {
             arn,
             settings,
             instances: Vec::new(),
+            providers: Vec::new(),
         }
     });
     Ok(json!({ "cluster": view(region, &name) }))
@@ -128,30 +129,64 @@ fn instance_view(region: &Region, instance: &ContainerInstance) -> Value {
             .values()
             .filter(|task| matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn))
     };
-    json!({
+    let mut view = json!({
         "containerInstanceArn": instance.arn,
         "ec2InstanceId": instance.ec2_id,
         "version": 1,
         "versionInfo": {"agentVersion": "1.98.0", "agentHash": "aws-sim", "dockerVersion": "DockerVersion: 25.0.8"},
-        "remainingResources": resources(cpu, memory),
-        "registeredResources": resources(instance.cpu, instance.memory),
-        "status": "ACTIVE",
+        "remainingResources": resources(cpu, memory, &used_ports(region, instance)),
+        "registeredResources": resources(instance.cpu, instance.memory, &AGENT_PORTS),
+        "status": if instance.is_draining { "DRAINING" } else { "ACTIVE" },
         "agentConnected": true,
         "runningTasksCount": here().filter(|task| task.is_running()).count(),
         "pendingTasksCount": here().filter(|task| task.stage < Stage::Running).count(),
         "attributes": [
             {"name": "ecs.availability-zone", "value": instance.zone},
             {"name": "ecs.instance-type", "value": "m6i.xlarge"},
+            {"name": "ecs.cpu-architecture", "value": instance.architecture},
+            {"name": "ecs.os-type", "value": "linux"},
         ],
         "registeredAt": instance.registered.epoch_seconds(),
         "attachments": [],
         "tags": [],
-    })
+    });
+    if let Some(provider) = &instance.capacity_provider {
+        view["capacityProviderName"] = json!(provider);
+    }
+    view
 }
 
-fn resources(cpu: i64, memory: i64) -> Value {
+/// What SSH, Docker and the agent take on every instance.
+const AGENT_PORTS: [i64; 5] = [22, 2375, 2376, 51_678, 51_679];
+
+/// Host ports of an instance that are in use.
+fn used_ports(region: &Region, instance: &ContainerInstance) -> Vec<i64> {
+    let tasks = region.ecs.tasks.values().filter(|task| !task.is_over());
+    let here =
+        tasks.filter(|task| matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn));
+    let bound = here
+        .flat_map(|task| &task.containers)
+        .flat_map(|one| &one.bindings);
+    let mut ports: Vec<i64> = bound.map(|(_, host_port, _)| *host_port).collect();
+    ports.extend(AGENT_PORTS);
+    ports.extend(&instance.taken_ports);
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn resources(cpu: i64, memory: i64, ports: &[i64]) -> Value {
     let resource = |name: &str, value: i64| json!({"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": value});
-    json!([resource("CPU", cpu), resource("MEMORY", memory)])
+    let set = |name: &str, ports: &[i64]| {
+        let ports: Vec<String> = ports.iter().map(i64::to_string).collect();
+        json!({"name": name, "type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0, "stringSetValue": ports})
+    };
+    json!([
+        resource("CPU", cpu),
+        resource("MEMORY", memory),
+        set("PORTS", ports),
+        set("PORTS_UDP", &[]),
+    ])
 }
 
 /// CPU units and MiB that no task holds.
@@ -167,4 +202,53 @@ pub fn free_resources(region: &Region, instance: &ContainerInstance) -> (i64, i6
         }
     }
     free
+}
+
+/// Fargate's own capacity providers, and the Auto Scaling groups of the clusters.
+pub fn describe_providers(region: &Region, input: &Value) -> Value {
+    let wanted = texts(input, "capacityProviders");
+    let scaling = region
+        .ecs
+        .clusters
+        .values()
+        .flat_map(|cluster| &cluster.providers);
+    let mut known: Vec<Value> = scaling.map(provider_view).collect();
+    for name in ["FARGATE", "FARGATE_SPOT"] {
+        let arn = region.arn("ecs", &format!("capacity-provider/{name}"));
+        known.push(json!({"capacityProviderArn": arn, "name": name, "status": "ACTIVE", "tags": []}));
+    }
+    let names = |provider: &Value| {
+        let own = ["name", "capacityProviderArn"].map(|member| provider[member].clone());
+        wanted.is_empty() || wanted.iter().any(|one| own.contains(&json!(one)))
+    };
+    let found: Vec<&Value> = known.iter().filter(|one| names(one)).collect();
+    let is_found = |name: &&String| {
+        let last = last_part(name);
+        known.iter().any(|one| one["name"] == last)
+    };
+    let missing = wanted.iter().filter(|name| !is_found(name));
+    let failures: Vec<Value> = missing
+        .map(|name| json!({"arn": region.arn("ecs", &format!("capacity-provider/{}", last_part(name))), "reason": "MISSING"}))
+        .collect();
+    json!({ "capacityProviders": found, "failures": failures })
+}
+
+fn provider_view(provider: &Provider) -> Value {
+    let status = if provider.has_managed_scaling {
+        "ENABLED"
+    } else {
+        "DISABLED"
+    };
+    json!({
+        "capacityProviderArn": provider.arn,
+        "name": provider.name,
+        "status": "ACTIVE",
+        "autoScalingGroupProvider": {
+            "autoScalingGroupArn": provider.arn.replace(":ecs:", ":autoscaling:").replace(":capacity-provider/", ":autoScalingGroup:00000000-0000-4000-a000-000000000000:autoScalingGroupName/"),
+            "managedScaling": {"status": status, "targetCapacity": 100, "minimumScalingStepSize": 1, "maximumScalingStepSize": 1, "instanceWarmupPeriod": 0},
+            "managedTerminationProtection": "DISABLED",
+            "managedDraining": "ENABLED",
+        },
+        "tags": [],
+    })
 }

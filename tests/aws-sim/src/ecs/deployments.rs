@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::model::{
     Deployment, DeploymentStatus, Rollback, Rollout, Service, ServiceDeployment, ServiceDeploymentStatus,
-    ServiceRevision,
+    ServiceRevision, WatchedAlarms,
 };
 use super::references::find_task_definition;
 use crate::{
+    cloudwatch,
     images::Reference,
-    wire::json::text,
+    wire::json::{text, texts},
     world::{Region, SimTime},
 };
 
@@ -64,6 +65,7 @@ pub fn start(region: &mut Region, service: &mut Service, now: SimTime, words: &s
         threshold: breaker.threshold,
         breaker_enabled: breaker.enabled,
         breaker_triggered: false,
+        alarms: watched_alarms(region, service),
     };
     let service_deployment = record.arn.clone();
     service.service_deployments.insert(0, record);
@@ -72,6 +74,32 @@ pub fn start(region: &mut Region, service: &mut Service, now: SimTime, words: &s
     if let Some(primary) = service.primary_mut() {
         primary.reason = format!("{words} {id} in progress.");
     }
+}
+
+/// The deployment alarms of a service that has them enabled. While one of them is
+/// in ALARM a new deployment goes unwatched, so that it can be the remedy.
+fn watched_alarms(region: &Region, service: &Service) -> Option<WatchedAlarms> {
+    let alarms = service.setting("deploymentConfiguration")?.get("alarms")?;
+    if alarms.get("enable").and_then(Value::as_bool) != Some(true) {
+        return None;
+    }
+    let names = texts(alarms, "alarmNames");
+    let is_ignored = !in_alarm(region, &names).is_empty();
+    Some(WatchedAlarms {
+        names,
+        rolls_back: alarms.get("rollback").and_then(Value::as_bool) == Some(true),
+        is_ignored,
+        triggered: Vec::new(),
+    })
+}
+
+/// Those of the alarms that are in ALARM now.
+pub fn in_alarm(region: &Region, names: &[String]) -> Vec<String> {
+    let is_raised = |name: &&String| {
+        let alarm = region.alarms.get(*name);
+        alarm.is_some_and(|alarm| alarm.state == cloudwatch::State::Alarm)
+    };
+    names.iter().filter(is_raised).cloned().collect()
 }
 
 /// Makes a PRIMARY of a revision and hands the older ones down to ACTIVE.
@@ -196,6 +224,7 @@ pub fn roll_back(
     failure: &str,
     reason: &str,
 ) -> String {
+    let guard = failure.split_once(':').map_or(failure, |(guard, _)| guard);
     let service_deployment = fail(service, now, failure);
     if let Some(record) = service.service_deployment_mut(&service_deployment) {
         record.status = ServiceDeploymentStatus::RollbackInProgress;
@@ -220,7 +249,7 @@ pub fn roll_back(
     let shown = came_from.unwrap_or_else(|| id.clone());
     if let Some(primary) = service.primary_mut() {
         primary.is_rollback = true;
-        primary.reason = format!("ECS deployment circuit breaker: rolling back to deploymentId {shown}.");
+        primary.reason = format!("{guard}: rolling back to deploymentId {shown}.");
     }
     let adopted: Vec<String> = service
         .deployments

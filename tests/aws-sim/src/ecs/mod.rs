@@ -12,6 +12,7 @@ mod deployments;
 pub mod engine;
 mod limits;
 mod model;
+mod protection;
 mod references;
 mod rollout;
 mod service_checks;
@@ -29,7 +30,7 @@ mod tests;
 use serde_json::Value;
 
 pub use limits::{Buckets, bucket_of};
-pub use model::{Cluster, ContainerInstance, Ecs, Service};
+pub use model::{Cluster, ContainerInstance, Ecs, Provider, Service};
 pub use task::Task;
 pub use task_definitions::concurrent as concurrent_registration;
 
@@ -55,6 +56,9 @@ pub fn call(region: &mut Region, ctx: &CallContext, action: &str, input: &Value)
         "ListClusters" => clusters::list(region, input),
         "ListContainerInstances" => clusters::list_instances(region, input),
         "DescribeContainerInstances" => clusters::describe_instances(region, input),
+        "DescribeCapacityProviders" => Ok(clusters::describe_providers(region, input)),
+        "GetTaskProtection" => protection::get(region, ctx, input),
+        "UpdateTaskProtection" => protection::update(region, ctx, input),
         "CreateService" => services::create(region, ctx, input),
         "UpdateService" => services::update(region, ctx, input),
         "DeleteService" => services::delete(region, ctx, input),
@@ -72,6 +76,11 @@ pub fn call(region: &mut Region, ctx: &CallContext, action: &str, input: &Value)
         "ListTagsForResource" => tags::list(region, input),
         _ => Err(AwsError::unknown_action(action)),
     }
+}
+
+/// The request that registered a revision (`family:revision` or an ARN), byte for byte.
+pub fn registered_bytes(region: &Region, revision: &str) -> Option<bytes::Bytes> {
+    references::find_task_definition(region, revision)?.raw.clone()
 }
 
 /// A service as DescribeServices answers it, tags included.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 pub use super::rollout::{
     Deployment, DeploymentStatus, Rollback, Rollout, ServiceDeployment, ServiceDeploymentStatus,
-    ServiceRevision,
+    ServiceRevision, WatchedAlarms,
 };
 use crate::{
     wire::json::{number, text},
@@ -21,6 +21,27 @@ pub struct Cluster {
     /// Members of the answer that were given when it was made.
     pub settings: Map<String, Value>,
     pub instances: Vec<ContainerInstance>,
+    /// Its Auto Scaling groups.
+    pub providers: Vec<Provider>,
+}
+
+/// An Auto Scaling group as a capacity provider, and the instances that it launches.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub name: String,
+    pub arn: String,
+    pub has_managed_scaling: bool,
+    /// Instances that it may have.
+    pub most: usize,
+    /// Seconds until a new instance is registered.
+    pub warmup_s: f64,
+    pub zone: String,
+    pub cpu: i64,
+    pub memory: i64,
+    pub architecture: String,
+    /// When those that are on their way are ready.
+    pub launching: Vec<SimTime>,
+    pub launched: usize,
 }
 
 /// An EC2 instance that runs tasks.
@@ -34,6 +55,13 @@ pub struct ContainerInstance {
     pub cpu: i64,
     /// MiB in all.
     pub memory: i64,
+    /// `x86_64` or `arm64`.
+    pub architecture: String,
+    pub capacity_provider: Option<String>,
+    /// Host ports that something other than ECS uses.
+    pub taken_ports: Vec<i64>,
+    /// It takes no new tasks.
+    pub is_draining: bool,
     pub registered: SimTime,
 }
 
@@ -62,6 +90,8 @@ pub struct TaskDefinition {
     /// The whole object as it is answered, computed members and unknown ones included.
     pub body: Map<String, Value>,
     pub tags: Vec<Value>,
+    /// The request that registered it, byte for byte.
+    pub raw: Option<bytes::Bytes>,
 }
 
 impl TaskDefinition {
@@ -163,6 +193,8 @@ pub struct Service {
     /// Tasks in a row that never became healthy.
     pub start_failures: u32,
     pub last_placement_event: Option<SimTime>,
+    /// The event of a task that could not start, until one is healthy.
+    pub last_reason: Option<String>,
 }
 
 impl Service {

@@ -114,6 +114,17 @@ pub struct ServiceDeployment {
     pub threshold: i64,
     pub breaker_enabled: bool,
     pub breaker_triggered: bool,
+    pub alarms: Option<WatchedAlarms>,
+}
+
+/// The alarms that a service deployment is watched by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchedAlarms {
+    pub names: Vec<String>,
+    pub rolls_back: bool,
+    /// One of them was in ALARM when the deployment began: it goes unwatched.
+    pub is_ignored: bool,
+    pub triggered: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -102,6 +102,22 @@ pub fn describe(region: &Region, input: &Value) -> Result<Value, AwsError> {
     Ok(json!({ "serviceDeployments": found, "failures": failures }))
 }
 
+fn alarms(record: &ServiceDeployment) -> Value {
+    let Some(alarms) = &record.alarms else {
+        return json!({"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []});
+    };
+    let status = if alarms.is_ignored {
+        "DISABLED"
+    } else if !alarms.triggered.is_empty() {
+        "TRIGGERED"
+    } else if record.status.is_over() {
+        "MONITORING_COMPLETE"
+    } else {
+        "MONITORING"
+    };
+    json!({"status": status, "alarmNames": alarms.names, "triggeredAlarmNames": alarms.triggered})
+}
+
 /// The counts of a revision's tasks now.
 fn summary(region: &Region, service: &Service, revision: &str) -> Value {
     let ids: Vec<&str> = service
@@ -153,6 +169,7 @@ fn view(region: &Region, service: &Service, record: &ServiceDeployment) -> Value
             "threshold": record.threshold,
         },
     });
+    view["alarms"] = alarms(record);
     set_moments(&mut view, record, true);
     if let Some(reason) = &record.reason {
         view["statusReason"] = json!(reason);

@@ -146,6 +146,7 @@ fn blank(
         next_start: ctx.now,
         start_failures: 0,
         last_placement_event: None,
+        last_reason: None,
     })
 }
 
@@ -184,7 +185,10 @@ fn fill_defaults(settings: &mut Map<String, Value>) {
         settings.entry("launchType").or_insert_with(|| json!("EC2"));
     }
     let fargate = settings.get("launchType").and_then(Value::as_str) == Some("FARGATE");
-    if fargate || settings.contains_key("capacityProviderStrategy") {
+    let by_strategy = settings
+        .get("capacityProviderStrategy")
+        .is_some_and(|strategy| strategy.to_string().contains("\"FARGATE"));
+    if fargate || by_strategy {
         let version = settings.get("platformVersion").and_then(Value::as_str);
         let version = version
             .filter(|version| *version != "LATEST")

@@ -47,6 +47,8 @@ pub enum StopCode {
     EssentialContainerExited,
     ServiceSchedulerInitiated,
     UserInitiated,
+    /// Its host went away.
+    TerminationNotice,
 }
 
 impl StopCode {
@@ -56,6 +58,7 @@ impl StopCode {
             Self::EssentialContainerExited => "EssentialContainerExited",
             Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
             Self::UserInitiated => "UserInitiated",
+            Self::TerminationNotice => "TerminationNotice",
         }
     }
 }
@@ -95,6 +98,8 @@ pub enum Place {
         ip: String,
         zone: String,
     },
+    /// Nowhere yet: managed scaling brings an instance of its capacity provider.
+    Waiting { provider: String },
 }
 
 #[derive(Clone, Debug)]
@@ -114,9 +119,17 @@ pub struct Container {
     pub memory: Option<i64>,
     /// Container port, host port, protocol.
     pub bindings: Vec<(i64, i64, String)>,
-    /// It has a health check: when the check's verdict is known.
-    pub check: Option<i64>,
+    /// Its own health check.
+    pub check: Option<Check>,
     pub health: Health,
+    /// From when on, and until when, its processes answer health checks.
+    pub answers_from: SimTime,
+    pub answers_until: Option<SimTime>,
+    pub ignores_sigterm: bool,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub stop_timeout_s: i64,
+    /// The alarm whose metric it raises, and from when on.
+    pub alarm: Option<(String, SimTime)>,
     /// When its process started, the last time.
     pub started: Option<SimTime>,
     /// `dependsOn`: names and what must be so of them.
@@ -128,6 +141,20 @@ pub struct Container {
 }
 
 impl Container {
+    /// Whether its processes answer a health check.
+    pub fn answers(&self, now: SimTime) -> bool {
+        self.started.is_some()
+            && !self.stopped
+            && self.behaviour != Behaviour::Unhealthy
+            && now >= self.answers_from
+            && self.answers_until.is_none_or(|until| now < until)
+    }
+
+    /// The exit code of a container that was asked to stop.
+    pub fn code_when_stopped(&self) -> i32 {
+        if self.ignores_sigterm { 137 } else { 0 }
+    }
+
     /// Whether the policy begins the process anew: it ran long enough, and did
     /// not end with a code that is left alone.
     pub fn is_restarted_after(&self, code: i32, now: SimTime) -> bool {
@@ -136,6 +163,18 @@ impl Container {
         };
         !policy.ignored_exit_codes.contains(&code) && now.since_ms(started) >= policy.period_s * 1000
     }
+}
+
+/// A container's own health check, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    pub interval_ms: i64,
+    /// Failures are forgiven so long after the start.
+    pub start_period_ms: i64,
+    pub retries: i64,
+    pub next: SimTime,
+    /// Failures in a row.
+    pub failures: i64,
 }
 
 /// `restartPolicy` of a container that has it enabled.
@@ -210,6 +249,8 @@ pub struct Task {
     pub stop_code: Option<StopCode>,
     pub stopped_reason: Option<String>,
     pub containers: Vec<Container>,
+    /// It is not scaled in before.
+    pub protected_until: Option<SimTime>,
     /// It was healthy by all of its service's checks at least once.
     pub was_healthy: bool,
     /// ECS stopped it because its health checks failed.
@@ -234,6 +275,7 @@ impl Task {
     pub fn ip(&self) -> &str {
         match &self.place {
             Place::Interface { ip, .. } | Place::Instance { ip, .. } => ip,
+            Place::Waiting { .. } => "",
         }
     }
 
@@ -264,12 +306,12 @@ impl Task {
 
 impl Task {
     /// Whether a load balancer's checks of one of its containers pass now.
-    pub fn answers_checks(&self, container: &str) -> bool {
+    pub fn answers_checks(&self, container: &str, now: SimTime) -> bool {
         self.is_running()
             && self
                 .containers
                 .iter()
-                .any(|c| c.name == container && !c.stopped && c.behaviour != Behaviour::Unhealthy)
+                .any(|c| c.name == container && c.answers(now))
     }
 
     /// The task can no longer be what the service wants.

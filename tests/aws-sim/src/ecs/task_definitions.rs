@@ -43,6 +43,7 @@ pub fn register(region: &mut Region, ctx: &CallContext, input: &Value) -> Result
         status: Lifecycle::Active,
         body: body.clone(),
         tags: tags.clone(),
+        raw: ctx.raw.clone(),
     };
     region.ecs.families.entry(family).or_default().push(definition);
     let mut answer = json!({ "taskDefinition": body });

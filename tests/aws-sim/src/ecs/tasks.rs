@@ -32,7 +32,7 @@ pub fn list(region: &Region, input: &Value) -> Result<Value, AwsError> {
     let on_instance = |task: &Task| match (&task.place, instance) {
         (_, None) => true,
         (Place::Instance { arn, .. }, Some(wanted)) => last_part(arn) == wanted,
-        (Place::Interface { .. }, Some(_)) => false,
+        (Place::Interface { .. } | Place::Waiting { .. }, Some(_)) => false,
     };
     let mut tasks: Vec<&Task> = region
         .ecs

@@ -88,7 +88,7 @@ fn simulate(region: &Region, params: &BTreeMap<String, String>) -> Result<String
 }
 
 /// IAM's word for what a role's inline policies say.
-fn decision(role: &Role, action: &str, resource: &str) -> &'static str {
+pub(super) fn decision(role: &Role, action: &str, resource: &str) -> &'static str {
     let policies = role.properties.get("Policies").and_then(Value::as_array);
     let documents = policies
         .into_iter()

@@ -1,5 +1,7 @@
 //! The control API under `/_sim/`: what tests see and steer, none of it AWS's.
 
+mod causes;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,17 +16,25 @@ use super::{
     Shared,
     breakpoints::{Spec, State, Then},
     faults::Schedule,
-    gateway::{Limiter, respond},
+    gateway::{land, respond},
+    limiter::Limiter,
 };
 use crate::{
     cloudformation, ecr, ecs,
     images::Image,
     wire::query::parse_form,
-    world::{CallContext, Region, seed},
+    world::{CallContext, Region, SimTime, seed},
 };
 
 /// What a caller did wrong: an HTTP status and words.
 struct Wrong(u16, String);
+
+impl Wrong {
+    fn respond(self) -> Response<Full<Bytes>> {
+        let body = json!({ "error": self.1 });
+        respond(self.0, "application/json", body.to_string(), "")
+    }
+}
 
 type Reply = Result<Value, Wrong>;
 
@@ -35,6 +45,12 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     if let ["blobs", digest] = segments[..] {
         return blob(digest, parts.uri.query());
+    }
+    if let (&Method::GET, ["task_definitions"]) = (&parts.method, &segments[..]) {
+        return match causes::task_definition(shared, &query) {
+            Ok(raw) => respond(200, "application/json", raw, ""),
+            Err(wrong) => wrong.respond(),
+        };
     }
     let reply = match (&parts.method, &segments[..]) {
         (&Method::GET, ["effects"]) => Ok(json!(shared.effects.after(number("after").unwrap_or(0)))),
@@ -56,7 +72,12 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
             shared.world().images.add(image);
             json!({ "digest": digest })
         }),
-        (&Method::POST, ["secrets"]) => parse::<SetSecrets>(body).map(|set| set_secrets(shared, set)),
+        (&Method::POST, ["secrets"]) => parse(body).map(|set| causes::set_secrets(shared, set)),
+        (&Method::POST, ["scale"]) => parse(body).and_then(|scale| causes::scale(shared, &scale)),
+        (&Method::POST, ["metrics"]) => parse(body).and_then(|metric| causes::raise(shared, &metric)),
+        (&Method::POST, ["instances"]) => parse(body).and_then(|set| causes::set_instances(shared, set)),
+        (&Method::POST, ["capacity"]) => parse(body).map(|limit| causes::limit_fargate(shared, limit)),
+        (&Method::POST, ["roles"]) => parse(body).map(|set| causes::set_role(shared, set)),
         (&Method::GET, ["state"]) => Ok(state(shared, query.get("account"), query.get("region"))),
         (&Method::GET, ["wire"]) => Ok(shared.wire.latest()),
         (&Method::POST, ["reset"]) => reset(shared),
@@ -64,12 +85,7 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
     };
     match reply {
         Ok(value) => respond(200, "application/json", value.to_string(), ""),
-        Err(Wrong(status, error)) => respond(
-            status,
-            "application/json",
-            json!({ "error": error }).to_string(),
-            "",
-        ),
+        Err(wrong) => wrong.respond(),
     }
 }
 
@@ -152,41 +168,36 @@ struct SetClock {
     speed: Option<f64>,
 }
 
+/// Jumps forward, stopping wherever a request that is on its way lands.
+fn advance(shared: &Shared, by_ms: u64) {
+    let by_ms = i64::try_from(by_ms).unwrap_or(i64::MAX);
+    let until = shared.world().clock.now().plus_ms(by_ms);
+    let jump_to = |at: SimTime| {
+        let mut world = shared.world();
+        let ahead = u64::try_from(at.since_ms(world.clock.now())).unwrap_or(0);
+        world.clock.advance(Duration::from_millis(ahead));
+        world.advance();
+    };
+    while let Some(at) = shared.late.next().filter(|at| *at <= until) {
+        jump_to(at);
+        land(shared);
+    }
+    jump_to(until);
+}
+
 fn set_clock(shared: &Shared, body: &Bytes) -> Reply {
     let set: SetClock = parse(body)?;
     if set.speed.is_some_and(|speed| !(0.0..=100_000.0).contains(&speed)) {
         return Err(Wrong(400, "speed must be between 0 and 100000".to_owned()));
     }
-    {
-        let mut world = shared.world();
-        world.clock.advance(Duration::from_millis(set.advance_ms));
-        if let Some(speed) = set.speed {
-            world.clock.set_speed(speed);
-        }
-        world.advance();
-    }
-    Ok(clock(shared))
-}
-
-/// Secrets and parameters that come and go, by ARN.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SetSecrets {
-    account: String,
-    region: String,
-    #[serde(default)]
-    add: Vec<String>,
-    #[serde(default)]
-    remove: Vec<String>,
-}
-
-fn set_secrets(shared: &Shared, set: SetSecrets) -> Value {
+    advance(shared, set.advance_ms);
     let mut world = shared.world();
+    if let Some(speed) = set.speed {
+        world.clock.set_speed(speed);
+    }
     world.advance();
-    let region = world.region(&set.account, &set.region);
-    region.secrets.retain(|known| !set.remove.contains(known));
-    region.secrets.extend(set.add);
-    json!({})
+    drop(world);
+    Ok(clock(shared))
 }
 
 /// Everything that stands in the account and region that were asked for, or in all.
@@ -249,6 +260,7 @@ fn reset(shared: &Shared) -> Reply {
     fresh.images.serve_at(&format!("http://{}", shared.address));
     shared.breakpoints.clear();
     shared.faults.set(Schedule::default());
+    shared.late.clear();
     let mut world = shared.world();
     *world = fresh;
     let mut limits = shared

@@ -7,8 +7,10 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::effects::{Arrival, Kind};
+use crate::ecs;
 
-/// What goes wrong. Times are the machine's milliseconds, `stale` excepted.
+/// What goes wrong. Times are the machine's milliseconds, or simulated ones where
+/// the rule says `sim_ms`; those of `stale` are simulated always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -54,6 +56,32 @@ pub struct Rule {
     pub skip: u64,
     #[serde(default = "Rule::default_ms")]
     pub ms: u64,
+    /// Of `delay` and `late`: milliseconds of simulated time instead of `ms`.
+    #[serde(default)]
+    pub sim_ms: Option<i64>,
+}
+
+/// A fault that an arrival meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Met {
+    pub kind: Fault,
+    pub ms: u64,
+    pub sim_ms: Option<i64>,
+}
+
+/// Somebody else's tool, which takes from a bucket of the account whatever there
+/// is, at its own pace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherTool {
+    #[serde(default)]
+    pub account: Option<String>,
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The ECS action that it calls.
+    pub action: String,
+    /// Calls a second, by the clock that fills the buckets.
+    pub per_second: f64,
 }
 
 impl Rule {
@@ -88,6 +116,8 @@ pub struct Schedule {
     pub seed: u64,
     #[serde(default)]
     pub rules: Vec<Rule>,
+    #[serde(default)]
+    pub other_tools: Vec<OtherTool>,
 }
 
 #[derive(Debug, Default)]
@@ -119,8 +149,24 @@ impl Faults {
             .any(|rule| rule.kind == Fault::Stale)
     }
 
-    /// The fault that an arrival meets, and its milliseconds.
-    pub fn meet(&self, arrival: &Arrival) -> Option<(Fault, u64)> {
+    /// How many calls a second others make to the bucket that an arrival takes from.
+    pub fn others(&self, arrival: &Arrival) -> f64 {
+        let Some(bucket) = ecs::bucket_of(&arrival.action) else {
+            return 0.0;
+        };
+        let same =
+            |wanted: &Option<String>, actual: &str| wanted.as_deref().is_none_or(|wanted| wanted == actual);
+        let running = self.lock();
+        let tools = running.schedule.other_tools.iter().filter(|tool| {
+            same(&tool.account, &arrival.account)
+                && same(&tool.region, &arrival.region)
+                && ecs::bucket_of(&tool.action) == Some(bucket)
+        });
+        tools.map(|tool| tool.per_second).sum()
+    }
+
+    /// The fault that an arrival meets.
+    pub fn meet(&self, arrival: &Arrival) -> Option<Met> {
         let mut running = self.lock();
         let Running { schedule, counts } = &mut *running;
         for (index, (rule, (seen, met))) in schedule.rules.iter().zip(counts).enumerate() {
@@ -133,7 +179,11 @@ impl Faults {
                 continue;
             }
             *met += 1;
-            return Some((rule.kind, rule.ms));
+            return Some(Met {
+                kind: rule.kind,
+                ms: rule.ms,
+                sim_ms: rule.sim_ms,
+            });
         }
         None
     }

@@ -2,7 +2,6 @@
 //! to the end even when the client is gone, as a request that reached AWS does.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -15,77 +14,18 @@ use hyper::Response;
 use super::{
     Dropped, Shared,
     breakpoints::{Then, When},
-    effects::{Arrival, Disposition, Kind},
-    faults::Fault,
+    effects::{Disposition, Kind},
+    faults::{Fault, Met},
+    late::Landing,
     request::{AwsRequest, Input, Protocol},
 };
 use crate::{
-    AwsError, cloudformation, ec2, ecr, ecs, elb, iam, logs, s3, secrets, sts,
+    AwsError, cloudformation, cloudwatch, ec2, ecr, ecs, elb, iam, logs, s3, secrets, sts,
     wire::{json, query},
-    world::{
-        CallContext, Region, SimTime,
-        seed::{LimitTime, Limits},
-    },
+    world::{CallContext, Region},
 };
 
 type Answer = Result<Response<Full<Bytes>>, Dropped>;
-
-/// The token buckets, and the states that stale reads may answer from.
-pub struct Limiter {
-    limits: Limits,
-    buckets: BTreeMap<(String, String), ecs::Buckets>,
-    /// ECS before each of the latest writes, by when it was replaced.
-    history: BTreeMap<(String, String), VecDeque<(SimTime, ecs::Ecs)>>,
-}
-
-/// States that are remembered per account and region.
-const REMEMBERED: usize = 16;
-
-impl Limiter {
-    pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            buckets: BTreeMap::new(),
-            history: BTreeMap::new(),
-        }
-    }
-
-    fn allows(&mut self, arrival: &Arrival, now: SimTime, machine_ms: i64) -> bool {
-        if !self.limits.enforce || arrival.service != "ecs" {
-            return true;
-        }
-        let Some(bucket) = ecs::bucket_of(&arrival.action) else {
-            return true;
-        };
-        let at = match self.limits.time {
-            LimitTime::Machine => machine_ms,
-            LimitTime::Simulated => now.0,
-        };
-        let place = (arrival.account.clone(), arrival.region.clone());
-        self.buckets.entry(place).or_default().take(bucket, at)
-    }
-
-    /// Remembers what ECS was before a write.
-    fn remember(&mut self, arrival: &Arrival, now: SimTime, ecs: &ecs::Ecs) {
-        let place = (arrival.account.clone(), arrival.region.clone());
-        let history = self.history.entry(place).or_default();
-        history.push_back((now, ecs.clone()));
-        if history.len() > REMEMBERED {
-            history.pop_front();
-        }
-    }
-
-    /// The oldest remembered state that was still true `ms` ago.
-    fn old_state(&self, arrival: &Arrival, now: SimTime, ms: u64) -> Option<ecs::Ecs> {
-        let age = i64::try_from(ms).unwrap_or(i64::MAX);
-        let place = (arrival.account.clone(), arrival.region.clone());
-        self.history
-            .get(&place)?
-            .iter()
-            .find(|(replaced, _)| now.since_ms(*replaced) <= age)
-            .map(|(_, state)| state.clone())
-    }
-}
 
 /// Takes a request in and answers it.
 pub async fn answer(shared: Arc<Shared>, parts: &Parts, body: &Bytes) -> Answer {
@@ -103,22 +43,19 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     let sim_at = shared.world().clock.now();
     let seq = shared.effects.arrived(&request.arrival, time_of_day(), sim_at);
     let registering = Registering::begin(&shared, &request);
+    land(&shared);
     let fault = shared.faults.meet(&request.arrival);
-    match fault {
-        Some((Fault::Throttle, _)) => return Ok(refuse(&shared, &request, seq, &throttled(&request))),
-        Some((Fault::ServerError, _)) => return Ok(refuse(&shared, &request, seq, &server_error(&request))),
-        Some((Fault::Deny, _)) => return Ok(refuse(&shared, &request, seq, &denied(&request))),
-        Some((Fault::ResetBefore, _)) => return drop_unapplied(&shared, seq),
-        Some((Fault::Delay, ms)) => shared.sleep(Duration::from_millis(ms)).await,
-        Some((Fault::Late, ms)) => {
-            let late = shared.clone();
-            shared.tasks.spawn(async move {
-                late.sleep(Duration::from_millis(ms)).await;
-                apply(&late, &request, seq, None, registering.is_ok())
-            });
+    match fault.map(|met| met.kind) {
+        Some(Fault::Throttle) => return Ok(refuse(&shared, &request, seq, &throttled(&request))),
+        Some(Fault::ServerError) => return Ok(refuse(&shared, &request, seq, &server_error(&request))),
+        Some(Fault::Deny) => return Ok(refuse(&shared, &request, seq, &denied(&request))),
+        Some(Fault::ResetBefore) => return drop_unapplied(&shared, seq),
+        Some(Fault::Delay) => wait(&shared, fault).await,
+        Some(Fault::Late) => {
+            arrive_late(&shared, request, seq, registering.is_ok(), fault);
             return Err(Dropped);
         }
-        Some((Fault::LostAnswer | Fault::Stale, _)) | None => {}
+        Some(Fault::LostAnswer | Fault::Stale) | None => {}
     }
     let mut hold = shared.breakpoints.meet(&request.arrival, seq);
     if let Some(hold) = hold.as_mut().filter(|hold| hold.when == When::Before)
@@ -126,7 +63,7 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     {
         return drop_unapplied(&shared, seq);
     }
-    let stale_ms = fault.and_then(|(fault, ms)| (fault == Fault::Stale).then_some(ms));
+    let stale_ms = fault.and_then(|met| (met.kind == Fault::Stale).then_some(met.ms));
     let response = apply(&shared, &request, seq, stale_ms, registering.is_ok());
     // Applied: the family is free for the next registration, answered or not.
     drop(registering);
@@ -135,7 +72,7 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
     {
         return Err(Dropped);
     }
-    if matches!(fault, Some((Fault::LostAnswer, _))) {
+    if fault.is_some_and(|met| met.kind == Fault::LostAnswer) {
         return Err(Dropped);
     }
     shared.effects.update(seq, |effect| effect.answered = true);
@@ -148,6 +85,50 @@ async fn take(shared: Arc<Shared>, request: AwsRequest) -> Answer {
 )]
 fn time_of_day() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// Waits as long as a fault says, by the clock that it names.
+async fn wait(shared: &Shared, fault: Option<Met>) {
+    let Some(met) = fault else { return };
+    let Some(sim_ms) = met.sim_ms else {
+        shared.sleep(Duration::from_millis(met.ms)).await;
+        return;
+    };
+    let until = shared.world().clock.now().plus_ms(sim_ms);
+    while shared.world().clock.now() < until && !shared.stopped.is_cancelled() {
+        shared.sleep(LOOK).await;
+    }
+}
+
+/// How often a wait looks at the simulated clock.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Lets a request land after its client has lost sight of it.
+fn arrive_late(shared: &Arc<Shared>, request: AwsRequest, seq: u64, may_register: bool, fault: Option<Met>) {
+    let Some(met) = fault else { return };
+    if let Some(sim_ms) = met.sim_ms {
+        let at = shared.world().clock.now().plus_ms(sim_ms);
+        shared.late.put(Landing {
+            at,
+            request,
+            seq,
+            may_register,
+        });
+        return;
+    }
+    let late = shared.clone();
+    shared.tasks.spawn(async move {
+        late.sleep(Duration::from_millis(met.ms)).await;
+        apply(&late, &request, seq, None, may_register)
+    });
+}
+
+/// Applies what was on its way and is due by the simulated clock.
+pub fn land(shared: &Shared) {
+    let now = shared.world().clock.now();
+    while let Some(landing) = shared.late.take_due(now) {
+        let _unheard = apply(shared, &landing.request, landing.seq, None, landing.may_register);
+    }
 }
 
 fn drop_unapplied(shared: &Shared, seq: u64) -> Answer {
@@ -209,7 +190,8 @@ fn apply(
     let mut world = shared.world();
     let now = world.advance();
     let mut limiter = shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
-    if !limiter.allows(arrival, now, shared.machine_ms()) {
+    let others = shared.faults.others(arrival);
+    if !limiter.allows(arrival, now, shared.machine_ms(), others) {
         return refuse(shared, request, seq, &throttled(request));
     }
     if !may_register {
@@ -228,6 +210,7 @@ fn apply(
         now,
         caller_arn: format!("arn:aws:sts::{}:assumed-role/aws-sim/caller", arrival.account),
         operation: arrival.operation.clone(),
+        raw: Some(request.raw.clone()),
     };
     region.take_deduplicated();
     let outcome = match old {
@@ -272,6 +255,7 @@ fn dispatch(
                 "ecr" => ecr::call(region, ctx, action, input),
                 "secretsmanager" => secrets::call_secrets_manager(region, action, input),
                 "ssm" => secrets::call_systems_manager(region, ctx, action, input),
+                "monitoring" => cloudwatch::call(region, action, input),
                 _ => logs::call(region, ctx, action, input),
             };
             answer.map(|value| value.to_string())
@@ -283,6 +267,7 @@ fn dispatch(
                 "sts" => sts::call(region, ctx, action, params),
                 "ec2" => ec2::call(region, ctx, action, params),
                 "iam" => iam::call(region, action, params),
+                "monitoring" => cloudwatch::call_query(region, action, params),
                 _ => Err(AwsError::client(
                     "InvalidAction",
                     format!("The service {service} is not simulated by aws-sim"),
@@ -305,6 +290,7 @@ fn namespace(service: &str) -> &'static str {
         "elasticloadbalancing" => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
         "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
+        "monitoring" => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         "ec2" => "http://ec2.amazonaws.com/doc/2016-11-15/",
         _ => "https://aws-sim.invalid/",
     }
@@ -342,6 +328,7 @@ fn server_error(request: &AwsRequest) -> AwsError {
         "ssm" => "InternalServerError",
         "iam" => "ServiceFailure",
         "s3" => "InternalError",
+        "monitoring" => "InternalServiceFault",
         _ => "InternalFailure",
     };
     AwsError::with_status(code, "Service Unavailable. Please try again later.", 500)
@@ -394,6 +381,7 @@ fn refusal(protocol: Protocol, service: &str, error: &AwsError, seq: u64) -> Res
 
 fn content_type(request: &AwsRequest) -> &'static str {
     match request.input {
+        Input::Json(_) if request.arrival.service == "monitoring" => "application/x-amz-json-1.0",
         Input::Json(_) => "application/x-amz-json-1.1",
         Input::Query(_) => "text/xml",
         Input::Object(_) => "application/json",

@@ -10,6 +10,8 @@ mod control;
 mod effects;
 mod faults;
 mod gateway;
+mod late;
+mod limiter;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -46,7 +48,8 @@ struct Shared {
     effects: effects::Log,
     breakpoints: breakpoints::Breakpoints,
     faults: faults::Faults,
-    limits: Mutex<gateway::Limiter>,
+    late: late::Late,
+    limits: Mutex<limiter::Limiter>,
     registering: Mutex<std::collections::BTreeSet<(String, String, String)>>,
     started: std::time::Instant,
     wire: wire_log::WireLog,
@@ -108,7 +111,7 @@ impl Simulator {
         let address = listener.local_addr()?;
         world.images.serve_at(&format!("http://{address}"));
         let shared = Arc::new(Shared {
-            limits: Mutex::new(gateway::Limiter::new(seed.limits)),
+            limits: Mutex::new(limiter::Limiter::new(seed.limits)),
             seed,
             speed,
             address,
@@ -116,6 +119,7 @@ impl Simulator {
             effects: effects::Log::default(),
             breakpoints: breakpoints::Breakpoints::default(),
             faults: faults::Faults::default(),
+            late: late::Late::default(),
             registering: Mutex::default(),
             started: std::time::Instant::now(),
             wire: wire_log::WireLog::default(),
@@ -173,7 +177,10 @@ async fn keep_time(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = shared.stopped.cancelled() => return,
-            _ = interval.tick() => { shared.world().advance(); }
+            _ = interval.tick() => {
+                gateway::land(&shared);
+                shared.world().advance();
+            }
         }
     }
 }

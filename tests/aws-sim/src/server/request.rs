@@ -25,6 +25,8 @@ pub enum Input {
 pub struct AwsRequest {
     pub arrival: Arrival,
     pub input: Input,
+    /// The body as it came.
+    pub raw: Bytes,
 }
 
 /// Which of the protocols a request speaks, even when it says nothing else.
@@ -80,7 +82,13 @@ impl AwsRequest {
                 if service == "ecs" {
                     ecs::subject(value)
                 } else {
-                    let naming = ["logGroupName", "logGroupNamePrefix", "repositoryName", "SecretId"];
+                    let naming = [
+                        "logGroupName",
+                        "logGroupNamePrefix",
+                        "repositoryName",
+                        "SecretId",
+                        "AlarmNamePrefix",
+                    ];
                     let named = naming.iter().find_map(|member| json::text(value, member));
                     named.unwrap_or_default().to_owned()
                 },
@@ -104,6 +112,7 @@ impl AwsRequest {
                 subject,
             },
             input,
+            raw: body.clone(),
         })
     }
 }
@@ -120,6 +129,7 @@ fn query_subject(service: &str, params: &BTreeMap<String, String>) -> String {
         "RoleName",
         "ListenerArn",
         "ResourceArns.member.1",
+        "AlarmNames.member.1",
     ];
     names
         .iter()
@@ -194,6 +204,7 @@ fn read_json(parts: &Parts, body: &Bytes) -> Result<(String, String, Input), Aws
         "AmazonEC2ContainerRegistry_V20150921" => "ecr",
         "secretsmanager" => "secretsmanager",
         "AmazonSSM" => "ssm",
+        "GraniteServiceVersion20100801" => "monitoring",
         _ => return Err(AwsError::unknown_action(target)),
     };
     let value: Value = if body.is_empty() {

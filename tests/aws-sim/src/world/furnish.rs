@@ -1,17 +1,16 @@
 //! What a seed writes down of one region, and how it comes to stand there.
 
 mod balancing;
+mod cluster;
 mod network;
 
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CallContext, Region, SimTime};
-use crate::{
-    ecs::{self, Cluster, ContainerInstance},
-    iam,
-};
+pub use self::cluster::{SeedInstance, furnish_instances};
+use super::{CallContext, Region};
+use crate::{cloudwatch::Alarm, ecs, iam};
 
 /// Services come to rest within this many simulated seconds.
 const REST_S: f64 = 1_800.0;
@@ -29,9 +28,12 @@ pub struct Contents {
     buckets: Vec<SeedBucket>,
     roles: Vec<SeedRole>,
     log_groups: Vec<SeedLogGroup>,
-    clusters: Vec<SeedCluster>,
+    alarms: Vec<SeedAlarm>,
+    clusters: Vec<cluster::SeedCluster>,
     task_definitions: Vec<Value>,
     services: Vec<Value>,
+    /// How many tasks Fargate has room for, by zone.
+    fargate_room: std::collections::BTreeMap<String, usize>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,25 +99,29 @@ struct SeedLogGroup {
     retention_days: Option<i64>,
 }
 
+/// An alarm of CloudWatch. Its state follows from what raises its metric.
 #[derive(Debug, Deserialize)]
-struct SeedCluster {
+#[serde(deny_unknown_fields)]
+struct SeedAlarm {
     name: String,
+    #[serde(default = "SeedAlarm::default_evaluation_s")]
+    evaluation_s: f64,
+    /// Something outside the world keeps its metric above the threshold.
     #[serde(default)]
-    capacity_providers: Vec<String>,
-    /// ECS's defaultCapacityProviderStrategy.
-    #[serde(default)]
-    default_strategy: Vec<Value>,
-    #[serde(default)]
-    instances: Vec<SeedInstance>,
+    raised: bool,
+    /// Somebody writes its metric.
+    #[serde(default = "SeedAlarm::default_reported")]
+    reported: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct SeedInstance {
-    id: String,
-    ip: String,
-    zone: String,
-    cpu: i64,
-    memory: i64,
+impl SeedAlarm {
+    fn default_evaluation_s() -> f64 {
+        5.0
+    }
+
+    fn default_reported() -> bool {
+        true
+    }
 }
 
 /// Puts what the seed says into a region.
@@ -124,6 +130,7 @@ struct SeedInstance {
 /// For a task definition or service that ECS refuses, and for names that lead nowhere.
 pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
     network::furnish(region, &contents);
+    region.network.fargate_room.extend(contents.fargate_room.clone());
     balancing::furnish(region, &contents)?;
     region
         .secrets
@@ -146,6 +153,7 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
         now,
         caller_arn: caller,
         operation: None,
+        raw: None,
     };
     for role in contents.roles {
         // IAM is global: another region of the account has made it.
@@ -154,8 +162,13 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
     for group in contents.log_groups {
         region.logs.ensure_group(&group.name, now).retention_days = group.retention_days;
     }
+    for seed in contents.alarms {
+        let mut alarm = Alarm::new(&seed.name, seed.evaluation_s, seed.reported, now);
+        alarm.raised_outside = seed.raised;
+        region.alarms.insert(seed.name, alarm);
+    }
     for cluster in contents.clusters {
-        furnish_cluster(region, cluster, now);
+        cluster::furnish(region, cluster, now);
     }
     for definition in contents.task_definitions {
         ecs::call(region, &ctx, "RegisterTaskDefinition", &definition)?;
@@ -167,34 +180,9 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
     while region.stepped < deadline && !region.ecs.services.values().all(|service| service.steady) {
         region.advance(region.stepped.plus_s(5.0));
     }
+    // What alarms have been for longer than anybody looks back.
+    let evaluated = region.alarms.values().map(|alarm| alarm.evaluation_s);
+    let longest = evaluated.fold(0.0, f64::max);
+    region.advance(region.stepped.plus_s(longest + 1.0));
     Ok(())
-}
-
-fn furnish_cluster(region: &mut Region, cluster: SeedCluster, now: SimTime) {
-    let mut instances = Vec::new();
-    for instance in cluster.instances {
-        let id = region.ids.hex("container-instance", 32);
-        instances.push(ContainerInstance {
-            arn: region.arn("ecs", &format!("container-instance/{}/{id}", cluster.name)),
-            ec2_id: instance.id,
-            ip: instance.ip,
-            zone: instance.zone,
-            cpu: instance.cpu,
-            memory: instance.memory,
-            registered: now,
-        });
-    }
-    let mut settings = serde_json::Map::new();
-    settings.insert("capacityProviders".into(), json!(cluster.capacity_providers));
-    settings.insert(
-        "defaultCapacityProviderStrategy".into(),
-        json!(cluster.default_strategy),
-    );
-    let made = Cluster {
-        name: cluster.name.clone(),
-        arn: region.arn("ecs", &format!("cluster/{}", cluster.name)),
-        settings,
-        instances,
-    };
-    region.ecs.clusters.insert(cluster.name, made);
 }

@@ -13,10 +13,11 @@ pub mod seed;
 use std::collections::BTreeMap;
 
 pub use clock::{Clock, SimTime};
+pub use furnish::{SeedInstance, furnish_instances};
 pub use ids::Ids;
 pub use seed::{Seed, Timing};
 
-use crate::{cloudformation, ec2, ecs, elb, iam, images, logs, s3};
+use crate::{cloudformation, cloudwatch, ec2, ecs, elb, iam, images, logs, s3};
 
 /// The grid on which the state machine moves, in simulated milliseconds.
 pub const STEP_MS: i64 = 250;
@@ -30,6 +31,8 @@ pub struct CallContext {
     pub caller_arn: String,
     /// The operation that an agent says it acts for.
     pub operation: Option<String>,
+    /// The request's body, byte for byte; none for what AWS calls by itself.
+    pub raw: Option<bytes::Bytes>,
 }
 
 impl CallContext {
@@ -39,6 +42,7 @@ impl CallContext {
             now,
             caller_arn: format!("arn:aws:sts::{account}:assumed-role/{service}/aws-sim"),
             operation: None,
+            raw: None,
         }
     }
 }
@@ -57,6 +61,7 @@ pub struct Region {
     pub elb: elb::Elb,
     /// The buckets of the whole world.
     pub buckets: s3::Buckets,
+    pub alarms: cloudwatch::Alarms,
     pub network: ec2::Network,
     /// ARNs of secrets, and names or ARNs of parameters.
     pub secrets: Vec<String>,
@@ -90,6 +95,7 @@ impl Region {
             stacks: cloudformation::Stacks::default(),
             elb: elb::Elb::default(),
             buckets,
+            alarms: cloudwatch::Alarms::default(),
             network: ec2::Network::default(),
             secrets: Vec::new(),
             parameters: Vec::new(),
@@ -116,6 +122,7 @@ impl Region {
         while self.stepped.plus_ms(STEP_MS) <= now {
             self.stepped = self.stepped.plus_ms(STEP_MS);
             let at = self.stepped;
+            cloudwatch::step(self, at);
             ecs::engine::step(self, at);
             cloudformation::tick(self, at);
         }

@@ -26,6 +26,8 @@ pub struct Timing {
     pub reschedule_s: f64,
     pub steady_s: f64,
     pub stopped_tasks_s: f64,
+    /// Until a task that waits for an instance of a capacity provider gives up.
+    pub capacity_s: f64,
 }
 
 impl Default for Timing {
@@ -38,6 +40,7 @@ impl Default for Timing {
             reschedule_s: 1.0,
             steady_s: 2.0,
             stopped_tasks_s: 3600.0,
+            capacity_s: 600.0,
         }
     }
 }
@@ -126,7 +129,7 @@ pub fn build(seed: &Seed, speed: f64) -> Result<World> {
                 .contents
                 .get(name)
                 .ok_or_else(|| anyhow!("the seed has no contents.{name}"))?;
-            let filled = fill(contents, place)?;
+            let filled = fill(&repeated(contents), place)?;
             let contents: Contents =
                 serde_json::from_value(filled).with_context(|| format!("contents.{name}"))?;
             furnish(region, contents)
@@ -135,6 +138,49 @@ pub fn build(seed: &Seed, speed: f64) -> Result<World> {
         region.stepped = SimTime(now.0 - now.0.rem_euclid(super::STEP_MS));
     }
     Ok(world)
+}
+
+/// Writes out each entry of a list that says `count = N`: N times, with `#` in
+/// its texts standing for 001, 002 …
+fn repeated(contents: &Value) -> Value {
+    let Value::Object(lists) = contents else {
+        return contents.clone();
+    };
+    let written = lists.iter().map(|(name, list)| {
+        let Value::Array(entries) = list else {
+            return (name.clone(), list.clone());
+        };
+        let entries: Vec<Value> = entries.iter().flat_map(copies).collect();
+        (name.clone(), Value::Array(entries))
+    });
+    Value::Object(written.collect())
+}
+
+fn copies(entry: &Value) -> Vec<Value> {
+    let Some(count) = entry.get("count").and_then(Value::as_u64) else {
+        return vec![entry.clone()];
+    };
+    let mut one = entry.clone();
+    if let Some(members) = one.as_object_mut() {
+        members.shift_remove("count");
+    }
+    (1..=count).map(|number| numbered(&one, number)).collect()
+}
+
+fn numbered(value: &Value, number: u64) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace('#', &format!("{number:03}"))),
+        Value::Array(items) => items.iter().map(|item| numbered(item, number)).collect(),
+        Value::Object(members) => {
+            let members = members.iter();
+            Value::Object(
+                members
+                    .map(|(name, value)| (name.clone(), numbered(value, number)))
+                    .collect(),
+            )
+        }
+        other => other.clone(),
+    }
 }
 
 /// Replaces `${…}` in every text.

@@ -187,6 +187,7 @@ pub fn context(now: SimTime) -> CallContext {
         now,
         caller_arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/test/test"),
         operation: None,
+        raw: None,
     }
 }
 

@@ -1,13 +1,17 @@
-//! The deployment circuit breaker: counts tasks that never became healthy, and
-//! ends a deployment that has too many of them.
+//! The deployment circuit breaker: counts tasks that could not start, ended or
+//! failed their checks, and ends a deployment that has too many of them. A task
+//! that becomes healthy forgives all of them, unless the service says otherwise:
+//! so tasks that start well and die later can evade it for ever.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>.
 
-use super::events;
+use super::{
+    events,
+    failure::{self, Failure},
+};
 use crate::{
     ecs::{
-        deployments,
-        model::{DeploymentStatus, Rollout, Service, ServiceDeploymentStatus},
+        model::{DeploymentStatus, Rollout, Service},
         task::StopCode,
     },
     world::{Region, SimTime},
@@ -18,7 +22,7 @@ const PATIENCE: u32 = 3;
 
 /// Counts the failures that nobody has counted yet.
 pub fn judge(region: &mut Region, service: &mut Service, now: SimTime) {
-    let mut failed_of: Vec<String> = Vec::new();
+    let mut failed: Vec<FailedTask> = Vec::new();
     for task in region.ecs.tasks.values_mut() {
         let ours = task.service == service.name && task.cluster == service.cluster;
         if !ours || task.judged || !task.stopping {
@@ -29,16 +33,64 @@ pub fn judge(region: &mut Region, service: &mut Service, now: SimTime) {
             task.stop_code,
             Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited)
         );
-        if task.failed_checks || ended && !task.was_healthy {
-            failed_of.push(task.deployment.clone());
+        if task.failed_checks || ended {
+            failed.push(FailedTask {
+                deployment: task.deployment.clone(),
+                was_healthy: task.was_healthy,
+                cannot_start: (task.stop_code == Some(StopCode::TaskFailedToStart))
+                    .then(|| task.stopped_reason.clone().unwrap_or_default()),
+            });
         }
     }
-    for deployment in failed_of {
-        count_failure(region, service, now, &deployment);
+    for task in failed {
+        if let Some(reason) = &task.cannot_start {
+            say_why(region, service, now, reason);
+        }
+        count_failure(region, service, now, &task);
     }
 }
 
-fn count_failure(region: &mut Region, service: &mut Service, now: SimTime, deployment: &str) {
+/// A task that failed, and that nobody has counted yet.
+struct FailedTask {
+    deployment: String,
+    was_healthy: bool,
+    /// The reason of one that never started.
+    cannot_start: Option<String>,
+}
+
+/// ECS says the reason once, and not again while it stays the same.
+fn say_why(region: &mut Region, service: &mut Service, now: SimTime, reason: &str) {
+    let words = format!(
+        "was unable to place a task. Reason: {}.",
+        reason.trim_end_matches('.')
+    );
+    let said = format!("(service {}) {words}", service.name);
+    if service.last_reason.as_ref() != Some(&said) {
+        events::add(region, service, now, &words);
+        service.last_reason = Some(said);
+    }
+}
+
+fn count_failure(region: &mut Region, service: &mut Service, now: SimTime, task: &FailedTask) {
+    if !task.was_healthy {
+        delay_next_start(region, service, now);
+    }
+    let Some(deployment) = service.deployment_mut(&task.deployment) else {
+        return;
+    };
+    if deployment.status == DeploymentStatus::Primary && deployment.rollout == Rollout::InProgress {
+        deployment.failed_tasks += 1;
+        deployment.updated = now;
+        let (failed, record) = (deployment.failed_tasks, deployment.service_deployment.clone());
+        if let Some(record) = service.service_deployment_mut(&record) {
+            record.failures = failed;
+            record.updated = now;
+        }
+    }
+}
+
+/// After failures in a row ECS waits longer and longer.
+fn delay_next_start(region: &mut Region, service: &mut Service, now: SimTime) {
     service.start_failures += 1;
     let wait_s = if service.start_failures > PATIENCE {
         let doublings = (service.start_failures - PATIENCE - 1).min(5);
@@ -54,23 +106,12 @@ fn count_failure(region: &mut Region, service: &mut Service, now: SimTime, deplo
         );
         events::add(region, service, now, &words);
     }
-    let Some(deployment) = service.deployment_mut(deployment) else {
-        return;
-    };
-    if deployment.status == DeploymentStatus::Primary && deployment.rollout == Rollout::InProgress {
-        deployment.failed_tasks += 1;
-        deployment.updated = now;
-        let (failed, record) = (deployment.failed_tasks, deployment.service_deployment.clone());
-        if let Some(record) = service.service_deployment_mut(&record) {
-            record.failures = failed;
-            record.updated = now;
-        }
-    }
 }
 
 /// A task became healthy: by default that forgives all failures before it.
 pub fn forgive(service: &mut Service, deployment: &str) {
     service.start_failures = 0;
+    service.last_reason = None;
     if !service.breaker().resets_on_healthy_task {
         return;
     }
@@ -88,7 +129,6 @@ pub fn forgive(service: &mut Service, deployment: &str) {
 
 /// Ends the PRIMARY deployment when it has failed too often.
 pub fn trip(region: &mut Region, service: &mut Service, now: SimTime) {
-    const FAILURE: &str = "ECS deployment circuit breaker: tasks failed to start.";
     let breaker = service.breaker();
     let Some(primary) = service.primary() else {
         return;
@@ -99,44 +139,15 @@ pub fn trip(region: &mut Region, service: &mut Service, now: SimTime) {
     if !tripped {
         return;
     }
-    let (id, is_rollback) = (primary.id.clone(), primary.is_rollback);
     let record = primary.service_deployment.clone();
     if let Some(record) = service.service_deployment_mut(&record) {
         record.breaker_triggered = true;
     }
-    events::add(
-        region,
-        service,
-        now,
-        &format!("(deployment {id}) deployment failed: tasks failed to start."),
-    );
-    let target = deployments::rollback_target(region, service);
-    match target.filter(|_| breaker.rolls_back && !is_rollback) {
-        Some(target) => {
-            let reason = "Service deployment rolled back because the circuit breaker threshold was exceeded.";
-            let shown = deployments::roll_back(region, service, now, target, FAILURE, reason);
-            events::add(
-                region,
-                service,
-                now,
-                &format!("rolling back to deployment {shown}."),
-            );
-        }
-        None => {
-            let record = deployments::fail(service, now, FAILURE);
-            if let Some(record) = service.service_deployment_mut(&record) {
-                record.status = if is_rollback {
-                    ServiceDeploymentStatus::RollbackFailed
-                } else {
-                    ServiceDeploymentStatus::Stopped
-                };
-                record.reason = Some(
-                    "Service deployment stopped because the circuit breaker threshold was exceeded.".into(),
-                );
-                record.stopped = Some(now);
-                record.finished = Some(now);
-                record.updated = now;
-            }
-        }
-    }
+    let failure = Failure {
+        event: "tasks failed to start.",
+        words: "ECS deployment circuit breaker: tasks failed to start.",
+        because: "the circuit breaker threshold was exceeded.",
+        rolls_back: breaker.rolls_back,
+    };
+    failure::end(region, service, now, &failure);
 }

@@ -168,17 +168,25 @@ fn end(region: &mut Region, task: &mut Task, definition: &TaskDefinition, now: S
     }
 }
 
+/// Asks the containers' own checks whose time has come.
 fn check(task: &mut Task, now: SimTime) {
     for container in &mut task.containers {
-        let (Some(started), Some(after_ms)) = (container.started, container.check) else {
+        let (answers, is_over) = (container.answers(now), container.stopped);
+        let (Some(started), Some(check)) = (container.started, &mut container.check) else {
             continue;
         };
-        if now.since_ms(started) >= after_ms {
-            container.health = if container.stopped || container.behaviour == Behaviour::Unhealthy {
-                Health::Unhealthy
-            } else {
-                Health::Healthy
-            };
+        if now < check.next {
+            continue;
+        }
+        check.next = now.plus_ms(check.interval_ms);
+        if answers {
+            check.failures = 0;
+            container.health = Health::Healthy;
+        } else if is_over || now.since_ms(started) > check.start_period_ms {
+            check.failures += 1;
+            if is_over || check.failures >= check.retries {
+                container.health = Health::Unhealthy;
+            }
         }
     }
 }

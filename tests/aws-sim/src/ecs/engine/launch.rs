@@ -14,7 +14,7 @@ use crate::{
     ecs::{
         model::{Service, TaskDefinition, merge_tags},
         references::find_task_definition,
-        task::{Condition, Container, Health, Place, RestartPolicy, Stage, Task},
+        task::{Check, Condition, Container, Health, Place, RestartPolicy, Stage, Task},
     },
     images::{Behaviour, Image, Reference},
     wire::json::{number, text},
@@ -31,9 +31,14 @@ pub fn start(
     let definition = find_task_definition(region, &service.task_definition)
         .cloned()
         .ok_or_else(|| "failed to launch a task with (error TaskDefinition not found.).".to_owned())?;
-    let place = placement::place(region, service, &definition)?;
+    let provider = next_provider(region, service);
+    let place = placement::place(region, service, &definition, provider.as_deref())?;
     let id = region.ids.hex("task", 32);
-    let task = new_task(region, service, deployment, &definition, place, id.clone(), now);
+    let mut task = new_task(region, service, deployment, &definition, place, id.clone(), now);
+    task.capacity_provider = provider;
+    if task.stage == Stage::Pulling {
+        task.next = now.plus_s(pull_s(region, &task));
+    }
     region.ecs.tasks.insert(id.clone(), task);
     Ok(id)
 }
@@ -61,9 +66,9 @@ fn new_task(
         "TASK_DEFINITION" => merge_tags(&mut tags, &definition.tags),
         _ => {}
     }
-    let provider = next_provider(region, service);
+    let waits = matches!(place, Place::Waiting { .. });
     Task {
-        capacity_provider: provider,
+        capacity_provider: None,
         arn: region.arn("ecs", &format!("task/{}/{id}", service.cluster)),
         id,
         cluster: service.cluster.clone(),
@@ -78,30 +83,24 @@ fn new_task(
             .get("ephemeralStorage")
             .and_then(|storage| number(storage, "sizeInGiB"))
             .unwrap_or(20),
-        architecture: match body
-            .pointer("/runtimePlatform/cpuArchitecture")
-            .and_then(Value::as_str)
-        {
-            Some("ARM64") => "arm64",
-            _ => "x86_64",
-        },
+        architecture: architecture(region, &place, definition),
         has_exec: service.setting("enableExecuteCommand") == Some(&Value::Bool(true)),
         cpu: text(&body, "cpu").map(str::to_owned),
         memory: text(&body, "memory").map(str::to_owned),
         place,
-        stage: if on_interface {
+        stage: if on_interface || waits {
             Stage::Provisioning
         } else {
             Stage::Pulling
         },
         stopping: false,
-        next: if on_interface {
-            now.plus_s(region.timing.provision_s)
+        next: now.plus_s(if waits {
+            region.timing.capacity_s
         } else {
-            now.plus_s(region.timing.pull_s)
-        },
+            region.timing.provision_s
+        }),
         created: now,
-        pull_started: (!on_interface).then_some(now),
+        pull_started: (!on_interface && !waits).then_some(now),
         pull_stopped: None,
         processes_started: None,
         started: None,
@@ -116,11 +115,27 @@ fn new_task(
                 ..container
             })
             .collect(),
+        protected_until: None,
         was_healthy: false,
         failed_checks: false,
         judged: false,
         version: 1,
         tags,
+    }
+}
+
+/// The CPU that a task finds: that of its instance, or the one that it asks Fargate for.
+pub(super) fn architecture(region: &Region, place: &Place, definition: &TaskDefinition) -> &'static str {
+    let instances = region.ecs.clusters.values().flat_map(|one| &one.instances);
+    let here = instances
+        .filter(|one| matches!(place, Place::Instance { arn, .. } if *arn == one.arn))
+        .map(|one| one.architecture.as_str())
+        .next();
+    let asked = definition.body.get("runtimePlatform");
+    let asked = asked.and_then(|platform| text(platform, "cpuArchitecture"));
+    match (here, asked) {
+        (Some("arm64"), _) | (None, Some("ARM64")) => "arm64",
+        _ => "x86_64",
     }
 }
 
@@ -203,6 +218,11 @@ fn new_container(region: &mut Region, service: &Service, container: &Value, on_i
         bindings,
         check: None,
         health: Health::Unknown,
+        answers_from: SimTime::default(),
+        answers_until: None,
+        ignores_sigterm: false,
+        stop_timeout_s: number(container, "stopTimeout").unwrap_or(DEFAULT_STOP_TIMEOUT_S),
+        alarm: None,
         started: None,
         waits_for: dependencies(container),
         start_timeout_s: number(container, "startTimeout").unwrap_or(DEFAULT_START_TIMEOUT_S),
@@ -214,6 +234,9 @@ fn new_container(region: &mut Region, service: &Service, container: &Value, on_i
 /// How long ECS waits for a dependency that names no `startTimeout`.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html>
 const DEFAULT_START_TIMEOUT_S: i64 = 180;
+
+/// How long after SIGTERM a container is killed, unless it says otherwise.
+const DEFAULT_STOP_TIMEOUT_S: i64 = 30;
 
 /// How long a container must have run before it is restarted, unless it says otherwise.
 const DEFAULT_RESTART_PERIOD_S: i64 = 300;
@@ -259,10 +282,12 @@ pub fn start_process(
         return;
     };
     container.digest = Some(image.digest());
-    container.behaviour = if image.is_for(cpu_of(definition)) {
-        behaviour(&image, &described)
-    } else {
+    container.behaviour = if !image.is_for(cpu_of(task.architecture)) {
         Behaviour::ExecFormat
+    } else if is_starved(&image, &described, definition) {
+        Behaviour::OutOfMemory
+    } else {
+        behaviour(&image, &described)
     };
     container.ends = match container.behaviour {
         Behaviour::Ok | Behaviour::Unhealthy => None,
@@ -277,9 +302,19 @@ pub fn start_process(
                 .first()
                 .is_some_and(|word| word != "NONE")
         })
-        .map(|check| check_ms(check, container.behaviour));
+        .map(|check| new_check(check, now));
     container.health = Health::Unknown;
+    container.answers_from = now.plus_s(image.ready_s);
+    container.answers_until = image.unhealthy_after_s.map(|after| now.plus_s(after));
+    container.ignores_sigterm = image.ignores_sigterm;
+    container.alarm = image
+        .alarm
+        .clone()
+        .map(|name| (name, now.plus_s(image.alarm_after_s)));
     let (name, behaviour) = (container.name.clone(), container.behaviour);
+    if image.protects_s > 0.0 {
+        task.protected_until = Some(now.plus_s(image.protects_s));
+    }
     write_log(region, &described, &id, &name, behaviour, &image, now);
 }
 
@@ -296,15 +331,31 @@ fn behaviour(image: &Image, described: &Value) -> Behaviour {
     }
 }
 
-/// After how many milliseconds a container's own health check has its verdict.
-fn check_ms(check: &Value, behaviour: Behaviour) -> i64 {
-    let interval = number(check, "interval").unwrap_or(30);
-    let seconds = if behaviour == Behaviour::Unhealthy {
-        number(check, "startPeriod").unwrap_or(0) + interval * number(check, "retries").unwrap_or(3)
-    } else {
-        interval
-    };
-    seconds * 1000
+/// Whether the image needs more memory than its container, or its task, may take.
+fn is_starved(image: &Image, described: &Value, definition: &TaskDefinition) -> bool {
+    let of_task = definition.body.get("memory").and_then(Value::as_str);
+    let limit = number(described, "memory").or_else(|| of_task?.parse().ok());
+    matches!((image.needs_memory, limit), (Some(needed), Some(limit)) if needed > limit)
+}
+
+fn new_check(check: &Value, now: SimTime) -> Check {
+    let interval_ms = number(check, "interval").unwrap_or(30) * 1000;
+    Check {
+        interval_ms,
+        start_period_ms: number(check, "startPeriod").unwrap_or(0) * 1000,
+        retries: number(check, "retries").unwrap_or(3),
+        next: now.plus_ms(interval_ms),
+        failures: 0,
+    }
+}
+
+/// Seconds until a task's images are pulled.
+pub(super) fn pull_s(region: &Region, task: &Task) -> f64 {
+    let of_image = |container| image_of(region, container).map_or(0.0, |image| image.pull_s);
+    task.containers
+        .iter()
+        .map(of_image)
+        .fold(region.timing.pull_s, f64::max)
 }
 
 fn write_log(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{containers, events, obstacles};
+use super::{containers, events, launch, obstacles, placement};
 use crate::{
     ecs::{
         model::Service,
@@ -50,6 +50,10 @@ fn forgotten(region: &Region, task: &Task, now: SimTime) -> bool {
 
 /// Moves one task on; the ARNs of the target groups that it was registered in.
 fn advance(region: &mut Region, task: &mut Task, now: SimTime) -> Vec<String> {
+    if matches!(task.place, Place::Waiting { .. }) && !task.stopping {
+        await_instance(region, task, now);
+        return Vec::new();
+    }
     move_processes(region, task, now);
     if now < task.next {
         return Vec::new();
@@ -64,12 +68,12 @@ fn advance(region: &mut Region, task: &mut Task, now: SimTime) -> Vec<String> {
             return register(region, task, now);
         }
         Stage::Running | Stage::Stopped => {}
-        Stage::Deactivating => enter(task, Stage::Stopping, now.plus_s(region.timing.stop_s)),
+        Stage::Deactivating => enter(task, Stage::Stopping, now.plus_s(stop_s(region, task))),
         Stage::Stopping => {
             for container in task.containers.iter_mut().filter(|container| !container.stopped) {
                 container.stopped = true;
                 if task.processes_started.is_some() {
-                    container.exit_code = Some(0);
+                    container.exit_code = Some(container.code_when_stopped());
                 }
             }
             let wait_s = if matches!(task.place, Place::Interface { .. }) {
@@ -103,6 +107,24 @@ fn release(region: &mut Region, task: &Task) {
     }
 }
 
+/// Takes the instance that has come, or gives up after long.
+fn await_instance(region: &mut Region, task: &mut Task, now: SimTime) {
+    let Some(definition) = find_task_definition(region, &task.task_definition).cloned() else {
+        fail_to_start(task, now, None, "TaskDefinition not found.".to_owned());
+        return;
+    };
+    match placement::look_again(region, task, &definition) {
+        Ok(place) => {
+            task.place = place;
+            task.architecture = launch::architecture(region, &task.place, &definition);
+            task.pull_started = Some(now);
+            enter(task, Stage::Pulling, now.plus_s(launch::pull_s(region, task)));
+        }
+        Err(reason) if now >= task.next => fail_to_start(task, now, None, reason),
+        Err(_) => {}
+    }
+}
+
 fn provisioned(region: &mut Region, task: &mut Task, now: SimTime) {
     if let Place::Interface { ip, subnet, .. } = &task.place
         && ip.is_empty()
@@ -114,7 +136,7 @@ fn provisioned(region: &mut Region, task: &mut Task, now: SimTime) {
         return;
     }
     task.pull_started = Some(now);
-    enter(task, Stage::Pulling, now.plus_s(region.timing.pull_s));
+    enter(task, Stage::Pulling, now.plus_s(launch::pull_s(region, task)));
 }
 
 fn pulled(region: &mut Region, task: &mut Task, now: SimTime) {
@@ -174,6 +196,17 @@ fn move_processes(region: &mut Region, task: &mut Task, now: SimTime) {
     }
 }
 
+/// Seconds from SIGTERM until the last of a task's containers is gone.
+fn stop_s(region: &Region, task: &Task) -> f64 {
+    let stubborn = task
+        .containers
+        .iter()
+        .filter(|one| one.ignores_sigterm && !one.stopped);
+    let killed_after = stubborn.map(|one| one.stop_timeout_s).max().unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a task definition")]
+    region.timing.stop_s.max(killed_after as f64)
+}
+
 /// Asks a task to stop.
 pub fn stop(region: &mut Region, id: &str, now: SimTime, code: StopCode, reason: &str) {
     let Some(mut task) = region.ecs.tasks.remove(id) else {
@@ -193,7 +226,8 @@ pub fn stop(region: &mut Region, id: &str, now: SimTime, code: StopCode, reason:
         } else if targets > 0 {
             enter(&mut task, Stage::Deactivating, now.plus_s(delay_s));
         } else {
-            enter(&mut task, Stage::Stopping, now.plus_s(region.timing.stop_s));
+            let seconds = stop_s(region, &task);
+            enter(&mut task, Stage::Stopping, now.plus_s(seconds));
         }
     }
     region.ecs.tasks.insert(id.to_owned(), task);
@@ -230,6 +264,7 @@ fn target(task: &Task, link: &Value, now: SimTime) -> Option<((String, i64), Tar
     let (id, port, zone) = match &task.place {
         Place::Interface { ip, zone, .. } => (ip.clone(), port, zone.clone()),
         Place::Instance { ec2_id, zone, .. } => (ec2_id.clone(), bound?.1, zone.clone()),
+        Place::Waiting { .. } => return None,
     };
     let target = Target {
         task: task.id.clone(),

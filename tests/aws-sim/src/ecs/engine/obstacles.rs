@@ -42,14 +42,18 @@ pub fn obstacle(
         }
     }
     let containers: Vec<Value> = definition.containers().cloned().collect();
+    let role = definition.body.get("executionRoleArn").and_then(Value::as_str);
     for container in &containers {
-        let trouble = missing_secret(region, container).or_else(|| missing_log_group(region, container, now));
+        let denied = role.and_then(|role| denied(region, role, container));
+        let trouble = denied
+            .or_else(|| missing_secret(region, container))
+            .or_else(|| missing_log_group(region, container, now));
         if let Some(reason) = trouble {
             return Some(of_task(reason));
         }
     }
     task.containers.iter().find_map(|container| {
-        let reason = cannot_pull(region, container, cpu_of(definition))?;
+        let reason = cannot_pull(region, container, cpu_of(task.architecture))?;
         Some(CannotStart {
             container: Some(container.name.clone()),
             reason,
@@ -57,8 +61,45 @@ pub fn obstacle(
     })
 }
 
+const INITIALISING: &str = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve";
+
+/// What the execution role's own policy forbids it to fetch for a container.
+fn denied(region: &Region, role: &str, container: &Value) -> Option<String> {
+    let session = role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/");
+    let refusal = |what: &str, action: &str, resource: &str| {
+        crate::iam::forbids(region, role, action, resource).then(|| {
+            format!(
+                "{INITIALISING} {what}: service call has been retried 1 time(s): AccessDeniedException: User: {session} is not authorized to perform: {action} on resource: {resource} with an explicit deny in an identity-based policy"
+            )
+        })
+    };
+    let image = Reference::parse(text(container, "image").unwrap_or_default());
+    let registry = image.ecr_account().and_then(|(account, place)| {
+        let repository = format!(
+            "arn:{}:ecr:{place}:{account}:repository/{}",
+            region.partition(),
+            image.repository
+        );
+        refusal("ecr registry auth", "ecr:GetAuthorizationToken", "*")
+            .or_else(|| refusal("ecr image", "ecr:BatchGetImage", &repository))
+    });
+    let secrets = container.get("secrets").and_then(Value::as_array);
+    let mut from = secrets
+        .into_iter()
+        .flatten()
+        .filter_map(|one| text(one, "valueFrom"));
+    registry.or_else(|| {
+        from.find_map(|arn| {
+            if arn.contains(":secretsmanager:") {
+                refusal("secret from asm", "secretsmanager:GetSecretValue", arn)
+            } else {
+                refusal("secrets from ssm", "ssm:GetParameters", arn)
+            }
+        })
+    })
+}
+
 fn missing_secret(region: &Region, container: &Value) -> Option<String> {
-    const START: &str = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve";
     let secrets = container.get("secrets").and_then(Value::as_array);
     for secret in secrets.into_iter().flatten() {
         let from = text(secret, "valueFrom").unwrap_or_default();
@@ -70,12 +111,12 @@ fn missing_secret(region: &Region, container: &Value) -> Option<String> {
                 |one: &String| *one == arn || one.rsplit_once('-').is_some_and(|(short, _)| short == arn);
             if !region.secrets.iter().any(known) {
                 return Some(format!(
-                    "{START} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
+                    "{INITIALISING} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
                 ));
             }
         } else if !region.secrets.iter().any(|one| one == from) {
             return Some(format!(
-                "{START} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {from}"
+                "{INITIALISING} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {from}"
             ));
         }
     }
@@ -110,12 +151,13 @@ fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Op
     })
 }
 
-/// The CPU that a task definition asks for.
-pub(super) fn cpu_of(definition: &TaskDefinition) -> &str {
-    let platform = definition.body.get("runtimePlatform");
-    platform
-        .and_then(|platform| text(platform, "cpuArchitecture"))
-        .unwrap_or("X86_64")
+/// A task's CPU as task definitions name it.
+pub(super) fn cpu_of(architecture: &str) -> &'static str {
+    if architecture == "arm64" {
+        "ARM64"
+    } else {
+        "X86_64"
+    }
 }
 
 /// The words of an image that cannot be pulled.

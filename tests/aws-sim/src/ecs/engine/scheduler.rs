@@ -1,7 +1,7 @@
 //! The service scheduler: brings each service from what runs to what is
 //! wanted, within its minimum and maximum healthy percent.
 
-use super::{breaker, events, health, launch, lifecycle};
+use super::{alarms, breaker, events, health, launch, lifecycle};
 use crate::{
     ecs::{
         deployments,
@@ -27,14 +27,28 @@ pub fn reconcile(region: &mut Region, service: &mut Service, now: SimTime) {
     health::give_up_on_unhealthy(region, service, now);
     breaker::judge(region, service, now);
     breaker::trip(region, service, now);
+    alarms::watch(region, service, now);
     deployments::begin_requested_rollback(service, now);
     if service.status == ServiceStatus::Draining {
         drain(region, service, now);
         return;
     }
+    if service.is_daemon() {
+        count_instances(region, service);
+    }
     scale(region, service, now);
     retire(region, service);
     settle(region, service, now);
+}
+
+/// A daemon wants a task on every instance that takes tasks.
+fn count_instances(region: &Region, service: &mut Service) {
+    let cluster = region.ecs.clusters.get(&service.cluster);
+    let instances = cluster.into_iter().flat_map(|one| &one.instances);
+    let taking = instances.filter(|one| !one.is_draining).count();
+    let desired = i64::try_from(taking).unwrap_or(i64::MAX);
+    service.steady &= desired == service.desired;
+    service.desired = desired;
 }
 
 /// The wanted tasks of a service, split as the scheduler sees them.
@@ -103,6 +117,13 @@ fn scale(region: &mut Region, service: &mut Service, now: SimTime) {
         let excess = usize::try_from(-lacking).unwrap_or(0);
         leaving.extend(tally.new_ids.iter().take(excess).cloned());
     }
+    leaving.retain(|id| {
+        !region
+            .ecs
+            .tasks
+            .get(id)
+            .is_some_and(|task| task.is_protected(now))
+    });
     let reason = format!("Scaling activity initiated by (deployment {})", primary.id);
     stop_tasks(region, service, now, &leaving, &reason);
 }
@@ -233,7 +254,8 @@ fn settle(region: &mut Region, service: &mut Service, now: SimTime) {
         return;
     }
     let since = *service.settled_since.get_or_insert(now);
-    if service.steady || now < since.plus_s(region.timing.steady_s) {
+    let needed_s = region.timing.steady_s + alarms::bake_s(region, service);
+    if service.steady || now < since.plus_s(needed_s) {
         return;
     }
     service.steady = true;

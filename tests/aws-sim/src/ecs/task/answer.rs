@@ -89,6 +89,7 @@ impl Task {
                     ],
                 }]);
             }
+            Place::Waiting { .. } => {}
             Place::Instance { arn, zone, .. } => {
                 task["availabilityZone"] = json!(zone);
                 task["containerInstanceArn"] = json!(arn);
@@ -124,7 +125,7 @@ impl Task {
                 let binding = |(container_port, host_port, protocol): &(i64, i64, String)| json!({"bindIP": "0.0.0.0", "containerPort": container_port, "hostPort": host_port, "protocol": protocol});
                 described["networkBindings"] = container.bindings.iter().map(binding).collect();
             }
-            Place::Instance { .. } => {}
+            Place::Instance { .. } | Place::Waiting { .. } => {}
         }
         if let Some(memory) = container.memory {
             described["memory"] = json!(memory.to_string());

@@ -165,6 +165,16 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
 #[test]
 fn an_image_for_another_cpu_is_not_found_in_an_index_and_does_not_start_by_itself() {
     let mut shop = Shop::open();
+    let cluster = shop
+        .0
+        .region(ACCOUNT, REGION)
+        .ecs
+        .clusters
+        .get_mut("main")
+        .unwrap();
+    for instance in &mut cluster.instances {
+        instance.architecture = "arm64".to_owned();
+    }
     let both = json!({"repository": "shop/orders", "tag": "both", "architectures": ["amd64", "riscv64"]});
     shop.0.images.add(serde_json::from_value(both).unwrap());
     for (tag, reason) in [

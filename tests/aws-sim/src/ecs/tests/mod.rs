@@ -3,8 +3,12 @@
 mod causes;
 mod containers;
 mod content;
+mod guards;
+mod images;
+mod instances;
 mod rollouts;
 mod settings;
+mod underway;
 
 use std::time::Duration;
 
@@ -40,6 +44,31 @@ impl Shop {
     fn pass(&mut self, seconds: f64) {
         self.0.clock.advance(Duration::from_secs_f64(seconds));
         self.0.advance();
+    }
+
+    /// Pushes an image of `shop/orders`, as `POST /_sim/images` does.
+    fn push_orders(&self, tag: &str, more: Value) {
+        let mut image = json!({"repository": "shop/orders", "tag": tag});
+        for (member, value) in more.as_object().unwrap() {
+            image[member] = value.clone();
+        }
+        self.0.images.add(serde_json::from_value(image).unwrap());
+    }
+
+    /// Changes the service's deployment configuration.
+    fn configure_orders(&mut self, configuration: Value) {
+        let input = json!({"cluster": "main", "service": "orders", "deploymentConfiguration": configuration});
+        self.call("UpdateService", input);
+    }
+
+    /// The newest service deployment, as DescribeServiceDeployments has it.
+    fn newest_deployment(&mut self, name: &str) -> Value {
+        let arn = self.service_deployments(name)[0]["serviceDeploymentArn"].clone();
+        let found = self.call(
+            "DescribeServiceDeployments",
+            json!({"serviceDeploymentArns": [arn]}),
+        );
+        found["serviceDeployments"][0].clone()
     }
 
     fn image(repository: &str, tag: &str) -> String {
