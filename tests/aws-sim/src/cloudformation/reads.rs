@@ -93,7 +93,9 @@ pub fn template_summary(region: &Region, stacks: &Stacks, params: &Params) -> An
         Some(name) => Ok(render::template_summary(
             &blueprint_of(stack(stacks, name)?)?.template,
         )),
-        None => Ok(render::template_summary(&request::template(region, params, None)?)),
+        None => Ok(render::template_summary(&request::template(
+            region, params, None,
+        )?)),
     }
 }
 
