@@ -151,7 +151,7 @@ async fn try_all(channel: &LinkChannel) -> [Door; 4] {
     let promote = PromoteReleaseRequest {
         project: "shop".to_owned(),
         version: "1.0.0".to_owned(),
-        environment: String::new(),
+        ..PromoteReleaseRequest::default()
     };
     let deploy = ReleaseServiceClient::new(channel.clone())
         .promote_release(promote)

@@ -37,24 +37,68 @@ pub fn project_status(view: engine::ProjectStatus) -> pb::ProjectStatus {
     }
 }
 
+/// The stable word of an action.
+fn plan_action(action: engine::PlanAction) -> &'static str {
+    match action {
+        engine::PlanAction::Create => "create",
+        engine::PlanAction::Update => "update",
+        engine::PlanAction::Register => "register",
+        engine::PlanAction::Reuse => "reuse",
+        engine::PlanAction::Unchanged => "unchanged",
+        engine::PlanAction::Repair => "repair",
+        engine::PlanAction::Force => "force",
+        engine::PlanAction::Refused => "refused",
+        engine::PlanAction::Recreate => "recreate",
+    }
+}
+
 pub fn service_plan(plan: engine::ServicePlan) -> pb::PlanServiceResponse {
-    pb::PlanServiceResponse {
-        action: match plan.action {
-            engine::PlanAction::Create => "create",
-            engine::PlanAction::Update => "update",
-            engine::PlanAction::Unchanged => "unchanged",
-            engine::PlanAction::Repair => "repair",
-            engine::PlanAction::Force => "force",
-            engine::PlanAction::Refused => "refused",
-            engine::PlanAction::Recreate => "recreate",
-        }
-        .to_owned(),
-        hash: plan.hash,
-        summary: plan.summary,
-        stack_name: plan.stack_name,
-        changes: plan.changes.into_iter().map(service_change).collect(),
-        findings: plan.findings.into_iter().map(plan_finding).collect(),
-        drifted: plan.drifted,
+    let engine::ServicePlan { of, planned } = plan;
+    let mut told = pb::PlanServiceResponse {
+        action: plan_action(planned.action).to_owned(),
+        hash: planned.hash,
+        summary: planned.summary,
+        findings: planned.findings.into_iter().map(plan_finding).collect(),
+        project: of.project,
+        service: of.service,
+        environment: of.environment,
+        target: of.target,
+        release: of.release,
+        force: of.force,
+        ..pb::PlanServiceResponse::default()
+    };
+    if let Some(fargate) = planned.fargate {
+        told.stack_name = fargate.stack_name;
+        told.changes = fargate.changes.into_iter().map(service_change).collect();
+        told.drifted = fargate.drifted;
+    }
+    if let Some(update) = planned.update {
+        let changes = |all: Vec<engine::DefinitionChange>| all.into_iter().map(definition_change).collect();
+        told.running = update.running;
+        told.base = update.base;
+        told.reused = update.reused;
+        told.definition_changes = changes(update.changes);
+        told.base_changes = changes(update.base_changes);
+        told.images = update.images.into_iter().map(planned_image).collect();
+    }
+    told
+}
+
+fn definition_change(change: engine::DefinitionChange) -> pb::DefinitionChange {
+    pb::DefinitionChange {
+        path: change.path,
+        before: change.before,
+        after: change.after,
+    }
+}
+
+fn planned_image(image: engine::PlannedImage) -> pb::PlannedImage {
+    pb::PlannedImage {
+        container: image.container,
+        before: image.before,
+        after: image.after,
+        before_digest: image.before_digest,
+        after_digest: image.after_digest,
     }
 }
 
@@ -146,6 +190,7 @@ pub fn deployment(view: engine::DeploymentView) -> pb::Deployment {
         deadline: view.deadline.map(timestamp),
         created_by: view.created_by,
         cancel_requested: view.cancel_requested,
+        force: view.force,
     }
 }
 
@@ -170,6 +215,7 @@ fn operation(view: engine::OperationView) -> pb::Operation {
         diagnosis: view.diagnosis,
         waiting_on: view.waiting_on,
         outputs: view.outputs.into_iter().collect(),
+        plan_hash: view.plan_hash,
     }
 }
 
@@ -297,5 +343,26 @@ pub fn mode_of_wire(mode: i32) -> Option<engine::AgentMode> {
         pb::AgentMode::Unspecified => None,
         pb::AgentMode::Polling => Some(engine::AgentMode::Polling),
         pb::AgentMode::Listening => Some(engine::AgentMode::Listening),
+    }
+}
+
+pub fn import_question(asked: pb::ImportProjectRequest) -> engine::ImportQuestion {
+    engine::ImportQuestion {
+        project: asked.project,
+        agents: asked.agents,
+        clusters: asked.clusters,
+        services: asked.services,
+        environments: asked
+            .environments
+            .into_iter()
+            .map(|it| (it.agent, it.environment))
+            .collect(),
+    }
+}
+
+pub fn imported(import: engine::Import) -> pb::ImportProjectResponse {
+    pb::ImportProjectResponse {
+        definition: import.definition,
+        ..pb::ImportProjectResponse::default()
     }
 }

@@ -68,6 +68,8 @@ impl ProjectService for Api {
             environment: asked.environment,
             target: asked.target,
             images: asked.images.into_iter().collect(),
+            release: asked.release,
+            force: false,
         };
         let template = self.engine.service_template(&question).await.map_err(status)?;
         Ok(Response::new(pb::GetServiceTemplateResponse {
@@ -88,9 +90,20 @@ impl ProjectService for Api {
             environment: asked.environment,
             target: asked.target,
             images: asked.images.into_iter().collect(),
+            release: asked.release,
+            force: asked.force,
         };
         let plan = self.engine.plan_service(&question).await.map_err(status)?;
         Ok(Response::new(convert::service_plan(plan)))
+    }
+
+    async fn import_project(
+        &self,
+        request: Request<pb::ImportProjectRequest>,
+    ) -> Result<Response<pb::ImportProjectResponse>, Status> {
+        let question = convert::import_question(request.into_inner());
+        let imported = self.engine.import_project(&question).await.map_err(status)?;
+        Ok(Response::new(convert::imported(imported)))
     }
 
     async fn get_status(

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use towline_proto::orchestrator::v1::{self as pb, release_service_server::ReleaseService};
 
 use super::{Api, caller::caller, convert, error::status, page};
-use crate::engine::NewRelease;
+use crate::engine::{ApprovedPlan, NewRelease, Promotion};
 
 #[tonic::async_trait]
 impl ReleaseService for Api {
@@ -68,12 +68,19 @@ impl ReleaseService for Api {
     ) -> Result<Response<pb::PromoteReleaseResponse>, Status> {
         let caller = caller(&request)?;
         let asked = request.into_inner();
-        let environment = Some(asked.environment.as_str()).filter(|name| !name.is_empty());
-        let deployment = self
-            .engine
-            .promote(&caller, &asked.project, &asked.version, environment)
-            .await
-            .map_err(status)?;
+        let plan = |plan: pb::ApprovedPlan| ApprovedPlan {
+            service: plan.service,
+            target: plan.target,
+            hash: plan.hash,
+        };
+        let promotion = Promotion {
+            project: asked.project,
+            version: asked.version,
+            environment: Some(asked.environment).filter(|name| !name.is_empty()),
+            force: asked.force,
+            plans: asked.plans.into_iter().map(plan).collect(),
+        };
+        let deployment = self.engine.promote(&caller, &promotion).await.map_err(status)?;
         Ok(Response::new(pb::PromoteReleaseResponse {
             deployment: Some(convert::deployment(deployment)),
         }))

@@ -12,6 +12,7 @@ pub mod exit;
 mod agent;
 mod apply;
 mod approve;
+mod approved;
 mod cancel;
 mod choose;
 mod completions;

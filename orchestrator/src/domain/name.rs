@@ -106,6 +106,8 @@ names! {
     VolumeName: "a volume name", is_ecs_name, ECS_NAME;
     /// The name of a container's port, by which other things speak of it.
     PortName: "a port name", is_port_name, PORT_NAME;
+    /// What an agent calls a plan by.
+    PlanHash: "a plan's hash", is_plan_hash, PLAN_HASH;
     /// `account/region/cluster`: one ECS cluster.
     TargetId: "a target", is_target, TARGET;
 }
@@ -124,6 +126,7 @@ const ACCOUNT: &str = "exactly 12 digits";
 const REGION: &str = "such as eu-west-1";
 const ECS_NAME: &str = "1 to 255 letters, digits, hyphens and underscores";
 const PORT_NAME: &str = "1 to 64 lower-case letters, digits, hyphens and underscores, not a hyphen first";
+const PLAN_HASH: &str = "1 to 128 letters, digits, colons and hyphens";
 const TARGET: &str = "account/region/cluster";
 
 fn is_label(text: &str) -> bool {
@@ -167,6 +170,11 @@ fn is_ecs_name(text: &str) -> bool {
 fn is_port_name(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     (1..=64).contains(&text.len()) && text.bytes().all(inside) && !text.starts_with('-')
+}
+
+fn is_plan_hash(text: &str) -> bool {
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b':';
+    (1..=128).contains(&text.len()) && text.bytes().all(inside)
 }
 
 fn is_target(text: &str) -> bool {

@@ -150,7 +150,7 @@ pub fn choose_images_of(
 ) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
     let mut faults = unknown_images(project, chosen);
     let mut images = IndexMap::new();
-    for (_, key) in service.images() {
+    for key in service.images() {
         let fixed = project.images.get(key).and_then(|image| image.tag.as_ref());
         match choose_tag(key, fixed, chosen) {
             Ok(tag) => drop(images.insert(key.clone(), ReleaseImage { tag, digest: None })),

@@ -14,7 +14,7 @@ use crate::{
         deployment::{Author, Deployment, EventKind},
         lifecycle::NextStop,
         name::{DeploymentId, ReleaseVersion},
-        operation,
+        operation::{self, Terms},
         plan::{self, Decision, ReleaseTrack, Snapshot, Subject},
         project::{Lifecycle, Project},
         release::Release,
@@ -148,7 +148,7 @@ impl Engine {
                 let release = known
                     .release(release)
                     .with_context(|| format!("decided about release {release}, which was not asked about"))?;
-                self.create_deployment(tx, release, stop, Author::Lifecycle)
+                self.create_deployment(tx, release, stop, Author::Lifecycle, &Terms::default())
                     .await?;
                 recorded = true;
             }
@@ -167,12 +167,13 @@ impl Engine {
         release: &StoredRelease,
         stop: &NextStop,
         by: Author,
+        terms: &Terms,
     ) -> Result<StoredDeployment, EngineError> {
         let number = release.number;
         let release = &release.release;
         let project = self.project_of(tx.connection(), release).await?;
         let id = DeploymentId(self.0.seams.random.uuid());
-        let planned = operation::plan(&project, release, &stop.environment, id)
+        let planned = operation::plan(&project, release, &stop.environment, id, terms)
             .map_err(|faults| cannot_plan(release, stop, &faults))?;
         let own_limit = project
             .environments
@@ -187,6 +188,7 @@ impl Engine {
             by,
             time_limit: self.0.longest.map_or(own_limit, |longest| own_limit.min(longest)),
             approval_rule: stop.approvals.clone(),
+            force: terms.force,
             operations: planned.iter().map(operation::PlannedOperation::slot).collect(),
         };
         Ok(tx

@@ -1,7 +1,6 @@
-//! Questions about a fargate service that its target's agent answers: the
-//! template, and what a deployment would do. Nothing is stored, nothing changes.
+//! Questions about a service that its target's agent answers: the template, and what a deployment would do. Nothing is stored, nothing changes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tonic::Status;
 use towline_link::channel::LinkChannel;
@@ -10,67 +9,112 @@ use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
 use super::{Engine, EngineError, Fault, ServicePlan, ServiceQuestion, ServiceTemplate, commands, wire};
 use crate::domain::{
     name::AgentName,
-    operation::{FargatePayload, fargate_payload},
+    operation::{self, Payload},
     plan::absence_of,
-    project::{Environment, Project, Service, ServiceKind, Target, nearest},
+    project::{Environment, Project, Service, Target, nearest},
     release::choose_images_of,
 };
 
 /// How long an agent may take for a template: it asks AWS for the stack alone.
 const TEMPLATE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long an agent may take for a plan: CloudFormation makes a change set
-/// for it, and deletes it.
+/// for a stack, and deletes it.
 const PLAN_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A question with all that its answer needs.
 struct Asking {
     client: AgentServiceClient<LinkChannel>,
     target: Target,
-    payload: FargatePayload,
+    payload: Payload,
 }
 
 impl Engine {
     /// The CloudFormation template of a fargate service on one target.
     pub async fn service_template(&self, question: &ServiceQuestion) -> Result<ServiceTemplate, EngineError> {
         let mut asking = self.asking(question).await?;
-        let request = wire::template(&asking.target, &asking.payload);
+        let Payload::Fargate(payload) = &asking.payload else {
+            return Err(no_template(&question.service));
+        };
+        let request = wire::template(&asking.target, payload);
         let asked = asking.client.get_fargate_template(request);
         let answer = self.0.seams.clock.timeout(TEMPLATE_PATIENCE, asked).await;
         answered(&asking.target, answer, TEMPLATE_PATIENCE).map(wire::service_template)
     }
 
-    /// What a deployment of a fargate service to one target would do.
+    /// What a deployment of a service to one target would do.
     pub async fn plan_service(&self, question: &ServiceQuestion) -> Result<ServicePlan, EngineError> {
-        let mut asking = self.asking(question).await?;
-        let request = wire::plan(&asking.target, &asking.payload);
-        let asked = asking.client.plan_fargate_service(request);
-        let answer = self.0.seams.clock.timeout(PLAN_PATIENCE, asked).await;
-        let answer = answered(&asking.target, answer, PLAN_PATIENCE)?;
-        wire::service_plan(answer).ok_or_else(|| {
-            let agent = asking.target.agent.to_string();
-            EngineError::Agent {
-                status: Box::new(Status::unimplemented(
-                    "its plan has an action that is not known here",
-                )),
-                agent,
+        let Asking {
+            mut client,
+            target,
+            payload,
+        } = self.asking(question).await?;
+        let clock = self.0.seams.clock;
+        let planned = match &payload {
+            Payload::Fargate(payload) => {
+                let asked = client.plan_fargate_service(wire::plan_fargate(&target, payload, question.force));
+                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
+                wire::fargate_plan(answered(&target, answer, PLAN_PATIENCE)?)
             }
+            Payload::Update(payload) => {
+                let asked = client.plan_service_update(wire::plan_update(&target, payload, question.force));
+                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
+                wire::update_plan(answered(&target, answer, PLAN_PATIENCE)?)
+            }
+        };
+        let planned = planned.ok_or_else(|| EngineError::Agent {
+            status: Box::new(Status::unimplemented(
+                "its plan has an action that is not known here",
+            )),
+            agent: target.agent.to_string(),
+        })?;
+        Ok(ServicePlan {
+            of: ServiceQuestion {
+                target: target.id().to_string(),
+                ..question.clone()
+            },
+            planned,
         })
     }
 
     async fn asking(&self, question: &ServiceQuestion) -> Result<Asking, EngineError> {
-        let stored = self
-            .0
-            .store
-            .newest_version(&question.project)
-            .await?
-            .ok_or_else(|| commands::no_project(&question.project))?;
-        let (target, payload) = payload(&stored.parsed, question)?;
+        let (project, question) = self.snapshot(question).await?;
+        let (target, payload) = payload(&project, &question)?;
         let client = self.client(&target.agent)?;
         Ok(Asking {
             client,
             target,
             payload,
         })
+    }
+
+    /// The definition that counts, and the question with the images that count:
+    /// of the release that was named, or of the newest version.
+    async fn snapshot(
+        &self,
+        question: &ServiceQuestion,
+    ) -> Result<(Arc<Project>, ServiceQuestion), EngineError> {
+        let name = question.project.as_str();
+        if question.release.is_empty() {
+            let newest = self.0.store.newest_version(name).await?;
+            let newest = newest.ok_or_else(|| commands::no_project(name))?;
+            return Ok((Arc::new(newest.parsed), question.clone()));
+        }
+        let mut view = self.0.store.read().await?;
+        let stored = commands::find_release(&mut view, name, &question.release).await?;
+        let project = self.project_of(&mut view, &stored.release).await?;
+        let of_release = stored.release.images.iter();
+        let mut images: Vec<(String, String)> = of_release
+            .map(|(key, image)| (key.to_string(), image.tag.to_string()))
+            .collect();
+        // Said twice, the last word counts.
+        images.extend(question.images.iter().cloned());
+        Ok((
+            project,
+            ServiceQuestion {
+                images,
+                ..question.clone()
+            },
+        ))
     }
 
     /// A client of an agent that can be asked now.
@@ -91,7 +135,7 @@ impl Engine {
 }
 
 /// Where the question leads, with every hole filled; all that is wrong with it at once.
-fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, FargatePayload), EngineError> {
+fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, Payload), EngineError> {
     let mut faults = Vec::new();
     let service = service(project, &question.service)
         .map_err(|fault| faults.push(fault))
@@ -107,20 +151,30 @@ fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, Far
     else {
         return Err(EngineError::Invalid { faults });
     };
-    let ServiceKind::Fargate(fargate) = &service.kind else {
+    let id = target.id();
+    let environment_name = question.environment.parse().ok();
+    if !environment_name.is_some_and(|environment| service.goes_to(&environment, target)) {
+        let fault = Fault::of("target", format!("service {name} is not on target {id}"));
         return Err(EngineError::Invalid {
-            faults: vec![
-                Fault::of(
-                    "service",
-                    format!("service {name} is of kind existing: Towline has no stack for it"),
-                )
-                .hint("only a service of kind fargate has a template and a plan"),
-            ],
+            faults: vec![fault.hint("only_in of the service says where it is")],
         });
-    };
-    let payload = fargate_payload(project, &images, (name, fargate), (environment, target))
+    }
+    let payload = operation::payload(project, &images, (name, service), (environment, target))
         .map_err(|why| EngineError::invalid("project", why.to_string()))?;
     Ok((target.clone(), payload))
+}
+
+fn no_template(service: &str) -> EngineError {
+    let fault = Fault::of(
+        "service",
+        format!("service {service} is of kind existing: Towline has no stack for it"),
+    );
+    EngineError::Invalid {
+        faults: vec![
+            fault
+                .hint("only a service of kind fargate has a template; `towline service plan` works for both"),
+        ],
+    }
 }
 
 type Named<'a> = (&'a crate::domain::name::ServiceName, &'a Service);

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use towline_link::identity::OperatorName;
 
-use super::{Caller, DeploymentView, Engine, EngineError, Fault, NewRelease, ReleaseView, Role};
+use super::{Caller, DeploymentView, Engine, EngineError, Fault, NewRelease, Promotion, ReleaseView, Role};
 use crate::{
     domain::{
         deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
         lifecycle::{self, NoPromotion},
         name::{DeploymentId, EnvironmentName, ReleaseVersion},
+        operation::{TermFault, Terms},
         project::{ApproverRole, Lifecycle},
         release::{self, ChoiceFault, Release},
     },
@@ -66,19 +67,19 @@ impl Engine {
         Ok(ReleaseView::of(&release))
     }
 
-    /// Creates the next deployment of a release; `environment` is `None` for the
-    /// next one of the lifecycle.
+    /// Creates the next deployment of a release.
     pub async fn promote(
         &self,
         caller: &Caller,
-        project: &str,
-        version: &str,
-        environment: Option<&str>,
+        promotion: &Promotion,
     ) -> Result<DeploymentView, EngineError> {
+        let (project, version) = (promotion.project.as_str(), promotion.version.as_str());
         let mut tx = self.0.store.begin().await?;
         let stored = find_release(tx.connection(), project, version).await?;
         let lifecycle = self.lifecycle_of(tx.connection(), &stored.release).await?;
-        let environment: Option<EnvironmentName> = environment
+        let environment: Option<EnvironmentName> = promotion
+            .environment
+            .as_deref()
             .map(|name| name.parse().map_err(|_| no_environment(&lifecycle, name)))
             .transpose()?;
         let deployments = deployments_of(tx.connection(), stored.number).await?;
@@ -86,7 +87,12 @@ impl Engine {
         let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
             .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
         let by = Author::Operator(caller.operator.to_string());
-        let created = self.create_deployment(&mut tx, &stored, &stop, by).await?;
+        let definition = self.project_of(tx.connection(), &stored.release).await?;
+        let terms = Terms::of(&definition, &stop.environment, promotion.force, &promotion.plans)
+            .map_err(|faults| wrong_plans(&faults))?;
+        let created = self
+            .create_deployment(&mut tx, &stored, &stop, by, &terms)
+            .await?;
         self.commit_and_act(tx, project, CommitPoint::DeploymentCreated)
             .await?;
         self.deployment(&created.deployment.id.to_string()).await
@@ -216,6 +222,16 @@ fn no_environment(lifecycle: &Lifecycle, environment: &str) -> EngineError {
         what: "environment",
         name: format!("{environment} in the release's lifecycle"),
         hint: format!("the release goes through: {}", there.join(", ")),
+    }
+}
+
+fn wrong_plans(faults: &[(usize, TermFault)]) -> EngineError {
+    let fault = |(index, fault): &(usize, TermFault)| Fault {
+        hint: Some(fault.hint()).filter(|hint| !hint.is_empty()),
+        ..Fault::of(format!("plans[{index}]"), fault.to_string())
+    };
+    EngineError::Invalid {
+        faults: faults.iter().map(fault).collect(),
     }
 }
 

@@ -10,6 +10,7 @@ mod attached;
 mod commands;
 mod error;
 mod hearing;
+mod importing;
 mod joining;
 mod operate;
 mod planned;
@@ -51,6 +52,7 @@ use crate::{
 use operate::Approach;
 
 pub use error::{EngineError, Fault};
+pub use importing::*;
 pub use planned::*;
 pub use views::*;
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use tonic::{Code, Status};
 use towline_link::{channel::LinkChannel, status::is_link_lost};
 use towline_proto::agent::v1::{self as agent, agent_service_client::AgentServiceClient};
@@ -16,6 +17,7 @@ use crate::{
     domain::{
         deployment::{EventKind, Outcome, Verdict},
         name::OperationId,
+        operation::Payload,
     },
     store::{
         CommitPoint, StoreError, StoredOperation,
@@ -216,9 +218,7 @@ impl Engine {
         let context = agent::OperationContext {
             operation_id: id.to_string(),
             epoch: self.0.store.epoch(),
-            deadline: deployment
-                .and_then(|d| d.deployment.deadline)
-                .map(wire::timestamp),
+            deadline: deadline(&stored, deployment.and_then(|d| d.deployment.deadline)).map(wire::timestamp),
             repeated_send: stored.operation.sends > 1,
         };
         match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {
@@ -295,6 +295,18 @@ impl Engine {
             _ => false,
         }
     }
+}
+
+/// When the agent has to have ended: with the deployment, or before it where the
+/// service's own time limit, which counts from the first send, ends sooner.
+fn deadline(stored: &StoredOperation, deployment: Option<Timestamp>) -> Option<Timestamp> {
+    let own = match &stored.planned.payload {
+        Payload::Update(update) => update.more.timeout,
+        Payload::Fargate(_) => None,
+    };
+    let own = own.zip(stored.operation.first_sent);
+    let own = own.and_then(|(limit, sent)| sent.checked_add(limit).ok());
+    [own, deployment].into_iter().flatten().min()
 }
 
 /// Whether the same call may do better later. What it did is not known.

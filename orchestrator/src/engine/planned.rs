@@ -1,9 +1,9 @@
-//! What the engine answers about a fargate service before it is deployed.
+//! What the engine answers about a service before it is deployed.
 
 use std::collections::BTreeMap;
 
 /// Which service, where, with which images.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceQuestion {
     pub project: String,
     /// The service's key in the project file.
@@ -11,8 +11,14 @@ pub struct ServiceQuestion {
     pub environment: String,
     /// `account/region/cluster`; empty for the environment's first target.
     pub target: String,
-    /// Image key to tag, for images whose tag the project leaves open.
+    /// Image key to tag, for images whose tag the project leaves open; more than
+    /// those of the release.
     pub images: Vec<(String, String)>,
+    /// The release whose snapshot and images count; empty for the project's
+    /// newest version.
+    pub release: String,
+    /// Plan a new ECS deployment also when nothing changed.
+    pub force: bool,
 }
 
 /// A CloudFormation template that works without Towline.
@@ -25,25 +31,81 @@ pub struct ServiceTemplate {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What a deployment would do.
+/// What a deployment of one service to one target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServicePlan {
+    /// What was planned, with everything that the question left out.
+    pub of: ServiceQuestion,
+    pub planned: Planned,
+}
+
+/// What an agent plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
     pub action: PlanAction,
     pub hash: String,
     /// One sentence for a person.
     pub summary: String,
-    pub stack_name: String,
-    pub changes: Vec<ServiceChange>,
     /// Gravest first.
     pub findings: Vec<PlanFinding>,
+    /// Of a service that Towline owns.
+    pub fargate: Option<FargatePlan>,
+    /// Of a service that someone else owns.
+    pub update: Option<UpdatePlan>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FargatePlan {
+    pub stack_name: String,
+    pub changes: Vec<ServiceChange>,
     /// The service runs something else than its stack says.
     pub drifted: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdatePlan {
+    /// The ARN of the revision that the service runs.
+    pub running: String,
+    /// The ARN of the revision that the next one is made from.
+    pub base: String,
+    /// The ARN of the revision that would be used again; empty when one is registered.
+    pub reused: String,
+    /// From what runs to what would run.
+    pub changes: Vec<DefinitionChange>,
+    /// Where the base is not what runs: from what runs to the base.
+    pub base_changes: Vec<DefinitionChange>,
+    pub images: Vec<PlannedImage>,
+}
+
+/// One member of a task definition that changes. Values are JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionChange {
+    /// `containerDefinitions[app].environment[LEVEL]`
+    pub path: String,
+    /// Empty when the member is added.
+    pub before: String,
+    /// Empty when the member is removed.
+    pub after: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedImage {
+    pub container: String,
+    pub before: String,
+    pub after: String,
+    /// Empty when unknown.
+    pub before_digest: String,
+    pub after_digest: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanAction {
     Create,
     Update,
+    /// A revision is registered, and the service updated to it.
+    Register,
+    /// The service is updated to a revision that is there already.
+    Reuse,
     Unchanged,
     /// One UpdateService puts the service back to what its stack says.
     Repair,

@@ -11,7 +11,7 @@ use super::{
     shown::Waits,
 };
 use crate::{
-    domain::{deployment::Deployment, plan, project::Environment},
+    domain::{deployment::Deployment, name::EnvironmentName, plan, project::Environment},
     store::{
         ProjectVersion, StoredOperation,
         deployments::{CellRow, cells, deployments_before, deployments_of, operation},
@@ -168,7 +168,7 @@ impl Engine {
                 .rev()
                 .find(|deployment| deployment.environment == *name && !deployment.state.is_terminal());
             let mut shown = Vec::new();
-            for (service, target) in cells_of(version, environment) {
+            for (service, target) in cells_of(version, (name, environment)) {
                 let row = rows.iter().find(|row| {
                     row.environment == name.as_str() && row.service == service && row.target == target
                 });
@@ -235,12 +235,18 @@ impl Engine {
 }
 
 /// Services and targets of an environment, in the file's order.
-fn cells_of(version: &ProjectVersion, environment: &Environment) -> Vec<(String, String)> {
-    let services = version.parsed.services.keys();
+fn cells_of(
+    version: &ProjectVersion,
+    (name, environment): (&EnvironmentName, &Environment),
+) -> Vec<(String, String)> {
+    let services = version.parsed.services.iter();
     services
-        .flat_map(|service| {
-            let targets = environment.targets.iter();
-            targets.map(|target| (service.to_string(), target.id().to_string()))
+        .flat_map(|(service, definition)| {
+            let targets = environment
+                .targets
+                .iter()
+                .filter(|it| definition.goes_to(name, it));
+            targets.map(move |target| (service.to_string(), target.id().to_string()))
         })
         .collect()
 }

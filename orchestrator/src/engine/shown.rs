@@ -143,6 +143,7 @@ impl DeploymentView {
             ended_at: deployment.ended,
             deadline: deployment.deadline,
             created_by: deployment.created_by.to_string(),
+            force: deployment.force,
             cancel_requested: deployment.cancel.is_some() && deployment.operations.iter().any(unconfirmed),
         }
     }
@@ -165,6 +166,7 @@ impl OperationView {
             diagnosis: Vec::new(),
             waiting_on: waits.operation(slot.id),
             outputs: Default::default(),
+            plan_hash: slot.plan.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         match &operation.state {
             OperationState::Pending => {}

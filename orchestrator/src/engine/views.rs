@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use towline_link::identity::OperatorName;
 
-pub use crate::domain::deployment::{DeploymentState, Verdict};
+pub use crate::domain::{
+    deployment::{DeploymentState, Verdict},
+    operation::ApprovedPlan,
+};
 
 /// Who asks, as its certificate says. That it may was decided before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +109,20 @@ pub struct NewRelease {
     pub notes: String,
 }
 
+/// Which deployment of a release is asked for, and on what terms.
+#[derive(Clone, Debug, Default)]
+pub struct Promotion {
+    pub project: String,
+    /// The release's.
+    pub version: String,
+    /// `None` for the next one of the lifecycle.
+    pub environment: Option<String>,
+    /// Start new ECS deployments also where nothing changed.
+    pub force: bool,
+    /// Operations with an approved plan are executed only as planned.
+    pub plans: Vec<ApprovedPlan>,
+}
+
 #[derive(Clone, Debug)]
 pub struct ReleaseImageView {
     pub image: String,
@@ -161,6 +178,8 @@ pub struct DeploymentView {
     pub created_by: String,
     /// A cancel was asked for and is not confirmed by every agent yet.
     pub cancel_requested: bool,
+    /// New ECS deployments are started also where nothing changed.
+    pub force: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -180,6 +199,8 @@ pub struct OperationView {
     pub diagnosis: Vec<String>,
     pub waiting_on: String,
     pub outputs: BTreeMap<String, String>,
+    /// The hash of the plan that was approved for it; empty for whatever is found.
+    pub plan_hash: String,
 }
 
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
-//! `towline service template` and `towline service plan`: what a fargate
-//! service is, and what its deployment would do, before anything is done.
+//! `towline service template` and `towline service plan`: what a service is, and
+//! what its deployment would do, before anything is done.
 
 use std::collections::HashMap;
 
@@ -14,9 +14,10 @@ use super::{
     release, yaml,
 };
 
+mod existing;
 mod planned;
 
-/// The fargate services: print the template of one, or plan its deployment.
+/// The services: plan the deployment of one, or print a fargate service's template.
 #[derive(Args, Debug)]
 pub struct Service {
     #[command(subcommand)]
@@ -47,19 +48,25 @@ struct Template {
     format: Writing,
 }
 
-/// Shows what a deployment of a fargate service would do, and changes nothing.
+/// Shows what a deployment of a service would do, and changes nothing.
 ///
-/// The target's agent makes a CloudFormation change set, reads it and deletes
-/// it. The exit code is 1 when the plan is refused, else 0.
+/// For a fargate service the target's agent makes a CloudFormation change set,
+/// reads it and deletes it; for an existing one it compares task definitions.
+/// `towline promote --plan` takes the plan's hash, `--plan-file` the JSON. The
+/// exit code is 1 when the plan is refused, else 0.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   towline service plan web --environment dev --image web=1.2.0
   towline service plan web --environment prod --target 333333333333/eu-west-1/main --release 1.2.0
-  towline service plan web --environment dev --image web=1.2.0 --output json | jq .changes")]
+  towline service plan web --environment dev --image web=1.2.0 --output json | jq .changes
+  towline service plan orders --environment dev --release 1.2.0 --force")]
 struct Plan {
     #[command(flatten)]
     which: Which,
+    /// Plan a new ECS deployment also when nothing changed.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -82,7 +89,8 @@ struct Which {
     /// The tag of an image; once for every image of the service whose tag is left open.
     #[arg(long = "image", value_name = "IMAGE=TAG", value_parser = release::image)]
     images: Vec<(String, String)>,
-    /// Take the images of this release; an --image beside it counts more.
+    /// Take the project and the images as this release has them; an --image beside
+    /// it counts more.
     #[arg(long, value_name = "VERSION")]
     release: Option<String>,
     /// May be left out when there is just one project.
@@ -108,6 +116,7 @@ impl Template {
             environment: asked.environment,
             target: asked.target,
             images: asked.images,
+            release: asked.release,
         };
         let answer = api.projects.get_service_template(request).await?.into_inner();
         if console.format == Format::Json {
@@ -135,6 +144,8 @@ impl Plan {
             environment: asked.environment,
             target: asked.target,
             images: asked.images,
+            release: asked.release,
+            force: self.force,
         };
         let plan = api.projects.plan_service(request).await?.into_inner();
         console.message("PlanServiceResponse", &plan, |color| planned::text(&plan, color))?;
@@ -145,42 +156,27 @@ impl Plan {
     }
 }
 
-/// A question whose project and images are known.
+/// A question whose project is known.
 struct Question {
     project: String,
     service: String,
     environment: String,
     target: String,
     images: HashMap<String, String>,
+    release: String,
 }
 
 impl Which {
     async fn question(self, api: &mut Api) -> Result<Question, Fault> {
-        let project = choose::project(api, self.project).await?;
-        let mut images = match self.release {
-            Some(version) => images_of(api, project.clone(), version).await?,
-            None => HashMap::new(),
-        };
-        images.extend(self.images);
         Ok(Question {
-            project,
+            project: choose::project(api, self.project).await?,
             service: self.service,
             environment: self.environment,
             target: self.target.unwrap_or_default(),
-            images,
+            images: self.images.into_iter().collect(),
+            release: self.release.unwrap_or_default(),
         })
     }
-}
-
-async fn images_of(
-    api: &mut Api,
-    project: String,
-    version: String,
-) -> Result<HashMap<String, String>, Fault> {
-    let request = pb::GetReleaseRequest { project, version };
-    let answer = api.releases.get_release(request).await?.into_inner();
-    let images = answer.release.unwrap_or_default().images;
-    Ok(images.into_iter().map(|it| (it.image, it.tag)).collect())
 }
 
 /// The command that uses a template by itself.

@@ -3,6 +3,7 @@
 
 use towline_proto::orchestrator::v1 as pb;
 
+use super::existing;
 use crate::cli::show::{Tone, paint};
 
 /// The plan's text, without a line break at its end.
@@ -25,6 +26,7 @@ pub fn text(plan: &pb::PlanServiceResponse, color: bool) -> String {
             Tone::Busy,
         ));
     }
+    lines.extend(existing::lines(plan, &paint));
     if !plan.changes.is_empty() {
         lines.push(String::new());
         lines.push("Changes".to_owned());
@@ -125,6 +127,7 @@ mod tests {
                 hint: "deregistration_delay.timeout_seconds of 30 is enough".to_owned(),
             }],
             drifted: false,
+            ..pb::PlanServiceResponse::default()
         };
         assert_eq!(
             text(&plan, false),

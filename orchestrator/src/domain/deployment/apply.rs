@@ -48,6 +48,7 @@ impl Deployment {
             by,
             time_limit,
             approval_rule,
+            force,
             operations,
         } = &first.kind
         else {
@@ -67,6 +68,7 @@ impl Deployment {
             deadline: None,
             time_limit: *time_limit,
             approval_rule: approval_rule.clone(),
+            force: *force,
             approvals: Vec::new(),
             cancel: None,
             operations: operations.iter().map(Operation::new).collect(),
@@ -195,6 +197,7 @@ impl Operation {
             state: OperationState::Pending,
             expected: None,
             sends: 0,
+            first_sent: None,
             progress: String::new(),
             cancel_confirmed: false,
             late_truth: None,
@@ -209,6 +212,7 @@ impl Operation {
             (Pending, E::OperationIntended { expected, .. }) => {
                 self.expected = expected.clone();
                 self.sends = 1;
+                self.first_sent = Some(at);
                 self.state = Intended { since: at };
             }
             (Intended { .. } | Running { .. }, E::OperationReattached { .. }) => {

@@ -31,6 +31,8 @@ pub enum EventKind {
         by: Author,
         time_limit: SignedDuration,
         approval_rule: Option<ApprovalRule>,
+        #[serde(default)]
+        force: bool,
         operations: Vec<OperationSlot>,
     },
     ApprovalRequested,
@@ -134,9 +136,18 @@ impl EventKind {
                 release,
                 environment,
                 by,
+                force,
+                operations,
                 ..
             } => {
-                format!("release {release} into {environment}, created by {by}")
+                let forced = if *force { ", forced" } else { "" };
+                let planned = operations.iter().filter(|slot| slot.plan.is_some()).count();
+                let planned = match planned {
+                    0 => String::new(),
+                    some if some == operations.len() => ", only as planned".to_owned(),
+                    some => format!(", {some} of {} operations only as planned", operations.len()),
+                };
+                format!("release {release} into {environment}, created by {by}{forced}{planned}")
             }
             Self::ApprovalRequested => "waits for approval".to_owned(),
             Self::Approved { operator, note } => with_note(format!("approved by {operator}"), note),

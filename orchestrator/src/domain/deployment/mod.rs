@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     name::{
-        AgentName, DeploymentId, EnvironmentName, OperationId, PhaseName, ProjectName, ReleaseVersion,
-        ServiceName, TargetId,
+        AgentName, DeploymentId, EnvironmentName, OperationId, PhaseName, PlanHash, ProjectName,
+        ReleaseVersion, ServiceName, TargetId,
     },
     project::ApprovalRule,
 };
@@ -42,6 +42,9 @@ pub struct Deployment {
     pub deadline: Option<Timestamp>,
     pub time_limit: SignedDuration,
     pub approval_rule: Option<ApprovalRule>,
+    /// Start new ECS deployments also where nothing changed.
+    #[serde(default)]
+    pub force: bool,
     pub approvals: Vec<Approval>,
     pub cancel: Option<CancelRequest>,
     /// In the order of waves, targets and services.
@@ -158,6 +161,9 @@ pub struct OperationSlot {
     pub wave: u32,
     /// Operations that must have ended well before.
     pub after: Vec<OperationId>,
+    /// It is executed only as planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanHash>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +174,9 @@ pub struct Operation {
     pub expected: Option<ExpectedState>,
     /// How often it may have been sent; 0 before its intent.
     pub sends: u32,
+    /// When it may have been sent for the first time.
+    #[serde(default)]
+    pub first_sent: Option<Timestamp>,
     /// The newest line of its progress.
     pub progress: String,
     /// The agent took the cancel request.

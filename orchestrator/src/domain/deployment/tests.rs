@@ -30,6 +30,7 @@ fn slots(count: u32) -> Vec<OperationSlot> {
             agent: "dev".parse().unwrap(),
             wave: index,
             after: Vec::new(),
+            plan: None,
         }
     };
     (0..count).map(slot).collect()
@@ -47,6 +48,7 @@ fn created(operations: u32, approvals: u32) -> Deployment {
             role: crate::domain::project::ApproverRole::Approver,
             count: approvals,
         }),
+        force: false,
         operations: slots(operations),
     };
     Deployment::create(DeploymentId(uuid::Uuid::from_u128(1)), &kind.at(at(0))).unwrap()

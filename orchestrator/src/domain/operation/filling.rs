@@ -3,12 +3,12 @@
 use indexmap::IndexMap;
 
 use super::{
-    ContainerMembers, ContainerUpdate, FargateAlarms, FargateContainer, FargateEfs, FargateHealthCheck,
-    FargateListenerRule, FargateLogging, FargateMount, FargatePayload, FargateProvider, FargateRollout,
-    FargateTargetCheck, FargateVolume, LinkedPort, LinkedTo, NewImage, Payload, PlanFault, UpdatePayload,
+    ContainerMembers, FargateAlarms, FargateContainer, FargateEfs, FargateHealthCheck, FargateListenerRule,
+    FargateLogging, FargateMount, FargatePayload, FargateProvider, FargateRollout, FargateTargetCheck,
+    FargateVolume, LinkedPort, LinkedTo, NewImage, Payload, PlanFault,
 };
 use crate::domain::{
-    name::{ImageKey, ServiceName, TargetId},
+    name::{BadName, ImageKey, ServiceName, TargetId},
     project::{
         Amount, Container, FargateService, HealthCheck, Link, ListenerRule, LoadBalancer, Logging, Project,
         Repository, Rollout, Scope, Service, ServiceKind, Switch, Template, Texts, Unresolved, Volume,
@@ -25,6 +25,7 @@ pub(super) struct Filling<'a> {
 pub(super) enum Missing {
     Image(ImageKey),
     Value(Unresolved),
+    Name(BadName),
 }
 
 impl Missing {
@@ -33,6 +34,7 @@ impl Missing {
         match self {
             Self::Image(image) => PlanFault::MissingImage { service, image },
             Self::Value(why) => PlanFault::Unresolved { service, target, why },
+            Self::Name(why) => PlanFault::BadName { service, target, why },
         }
     }
 }
@@ -47,23 +49,11 @@ impl Filling<'_> {
     pub fn payload(&self, service: &Service) -> Result<Payload, Missing> {
         match &service.kind {
             ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(fargate)?))),
-            ServiceKind::Existing(existing) => {
-                let containers = existing.containers.iter().map(|(container, image)| {
-                    Ok(ContainerUpdate {
-                        container: container.clone(),
-                        image: self.image(image)?,
-                    })
-                });
-                let containers = containers.collect::<Result<_, Missing>>()?;
-                Ok(Payload::Update(UpdatePayload {
-                    service: existing.service.clone(),
-                    containers,
-                }))
-            }
+            ServiceKind::Existing(existing) => Ok(Payload::Update(self.update(existing)?)),
         }
     }
 
-    fn image(&self, key: &ImageKey) -> Result<NewImage, Missing> {
+    pub(super) fn image(&self, key: &ImageKey) -> Result<NewImage, Missing> {
         let missing = || Missing::Image(key.clone());
         let image = self.project.images.get(key).ok_or_else(missing)?;
         let tag = &self.images.get(key).ok_or_else(missing)?.tag;
@@ -82,11 +72,14 @@ impl Filling<'_> {
             .collect()
     }
 
-    fn list(&self, texts: Option<&Texts>) -> Result<Vec<String>, Unresolved> {
+    pub(super) fn list(&self, texts: Option<&Texts>) -> Result<Vec<String>, Unresolved> {
         texts.map_or(Ok(Vec::new()), |texts| texts.resolve(self.scope))
     }
 
-    fn map(&self, templates: &IndexMap<String, Template>) -> Result<IndexMap<String, String>, Unresolved> {
+    pub(super) fn map(
+        &self,
+        templates: &IndexMap<String, Template>,
+    ) -> Result<IndexMap<String, String>, Unresolved> {
         templates
             .iter()
             .map(|(name, template)| Ok((name.clone(), template.resolve(self.scope)?)))
@@ -94,7 +87,7 @@ impl Filling<'_> {
     }
 
     /// Empty when absent.
-    fn text(&self, template: Option<&Template>) -> Result<String, Unresolved> {
+    pub(super) fn text(&self, template: Option<&Template>) -> Result<String, Unresolved> {
         template.map_or(Ok(String::new()), |template| template.resolve(self.scope))
     }
 

@@ -1,9 +1,12 @@
 //! What a release means on the targets of an environment: one operation for
 //! each service and target, with all values filled in. Start at [`plan`]; what
-//! an operation carries is in `payload`, and `filling` fills the holes.
+//! an operation carries is in `payload` and `update`, `filling` fills the holes,
+//! and `terms` says what a person asked for beside the release.
 
 mod filling;
 mod payload;
+mod terms;
+mod update;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -11,16 +14,18 @@ use serde::{Deserialize, Serialize};
 use super::{
     deployment::OperationSlot,
     name::{
-        AccountId, AgentName, ClusterName, ContainerName, DeploymentId, EcsServiceName, EnvironmentName,
-        ImageKey, OperationId, Region, ServiceName, TargetId,
+        AccountId, AgentName, BadName, ClusterName, ContainerName, DeploymentId, EcsServiceName,
+        EnvironmentName, ImageKey, OperationId, PlanHash, Region, ServiceName, TargetId,
     },
-    project::{Environment, FargateService, Project, Scope, Target, Unresolved},
+    project::{Environment, Project, Scope, Service, Target, Unresolved},
     release::{Release, ReleaseImage},
 };
 
 use filling::Filling;
 
 pub use payload::*;
+pub use terms::{ApprovedPlan, TermFault, Terms};
+pub use update::*;
 
 /// One service on one target: what an agent executes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +42,12 @@ pub struct PlannedOperation {
     /// Operations of the same target that must have ended well before.
     pub after: Vec<OperationId>,
     pub payload: Payload,
+    /// Start a new ECS deployment also when nothing changed.
+    #[serde(default)]
+    pub force: bool,
+    /// It is executed only as planned.
+    #[serde(default)]
+    pub plan: Option<PlanHash>,
 }
 
 impl PlannedOperation {
@@ -49,6 +60,7 @@ impl PlannedOperation {
             agent: self.agent.clone(),
             wave: self.wave,
             after: self.after.clone(),
+            plan: self.plan.clone(),
         }
     }
 }
@@ -81,39 +93,8 @@ impl Payload {
             Self::Update(update) => update
                 .containers
                 .iter()
-                .map(|c| (c.container.clone(), c.image.to_string()))
+                .filter_map(|c| Some((c.container.clone(), c.image.as_ref()?.to_string())))
                 .collect(),
-        }
-    }
-}
-
-/// New images for an existing service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpdatePayload {
-    pub service: EcsServiceName,
-    pub containers: Vec<ContainerUpdate>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerUpdate {
-    pub container: ContainerName,
-    pub image: NewImage,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NewImage {
-    /// `registry/repository:tag`.
-    Whole(String),
-    /// Only another tag, on the repository that runs.
-    Tag(String),
-}
-
-impl std::fmt::Display for NewImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Whole(image) => f.write_str(image),
-            Self::Tag(tag) => write!(f, ":{tag}"),
         }
     }
 }
@@ -132,6 +113,12 @@ pub enum PlanFault {
         target: TargetId,
         why: Unresolved,
     },
+    #[error("service {service} on target {target}: {why}")]
+    BadName {
+        service: ServiceName,
+        target: TargetId,
+        why: BadName,
+    },
 }
 
 /// The operations of one deployment, in the order of waves, targets and services.
@@ -144,6 +131,7 @@ pub fn plan(
     release: &Release,
     environment: &EnvironmentName,
     deployment: DeploymentId,
+    terms: &Terms,
 ) -> Result<Vec<PlannedOperation>, Vec<PlanFault>> {
     let Some(there) = project.environments.get(environment) else {
         return Err(vec![PlanFault::UnknownEnvironment {
@@ -162,7 +150,8 @@ pub fn plan(
             images: &release.images,
             scope,
         };
-        for (name, service) in &project.services {
+        let here = |service: &Service| service.goes_to(environment, target);
+        for (name, service) in project.services.iter().filter(|(_, service)| here(service)) {
             let id = target.id();
             match filling.payload(service) {
                 Ok(payload) => operations.push(PlannedOperation {
@@ -176,8 +165,11 @@ pub fn plan(
                     after: service
                         .after
                         .iter()
+                        .filter(|it| project.services.get(*it).is_some_and(here))
                         .map(|it| OperationId::of(deployment, &id, it, FIRST_ATTEMPT))
                         .collect(),
+                    force: terms.force,
+                    plan: terms.plan_of(name, &id).cloned(),
                     target: id,
                     payload,
                 }),
@@ -192,16 +184,16 @@ pub fn plan(
     }
 }
 
-/// One fargate service on one target, outside of any deployment: to look at.
+/// One service on one target, outside of any deployment: to look at.
 ///
 /// # Errors
 /// What is missing.
-pub fn fargate_payload(
+pub fn payload(
     project: &Project,
     images: &IndexMap<ImageKey, ReleaseImage>,
-    (name, service): (&ServiceName, &FargateService),
+    (name, service): (&ServiceName, &Service),
     (environment, target): (&Environment, &Target),
-) -> Result<FargatePayload, PlanFault> {
+) -> Result<Payload, PlanFault> {
     let scope = Scope {
         environment: &environment.values,
         target: &target.values,
@@ -212,7 +204,7 @@ pub fn fargate_payload(
         scope,
     };
     filling
-        .fargate(service)
+        .payload(service)
         .map_err(|missing| missing.of(name, target.id()))
 }
 
@@ -244,7 +236,14 @@ mod tests {
             created_by: "ann".to_owned(),
         };
         let id = DeploymentId(uuid::Uuid::from_u128(1));
-        plan(&project, &release, &environment.parse().unwrap(), id).unwrap()
+        plan(
+            &project,
+            &release,
+            &environment.parse().unwrap(),
+            id,
+            &Terms::default(),
+        )
+        .unwrap()
     }
 
     #[test]

@@ -94,7 +94,14 @@ impl World {
     pub fn create(&mut self, release: usize, stop: &NextStop, by: Author) -> DeploymentId {
         let release = &self.releases[release];
         let id = DeploymentId(Uuid::from_u128(self.logs.len() as u128 + 1));
-        let planned = operation::plan(&self.project, release, &stop.environment, id).unwrap();
+        let planned = operation::plan(
+            &self.project,
+            release,
+            &stop.environment,
+            id,
+            &operation::Terms::default(),
+        )
+        .unwrap();
         let created = EventKind::DeploymentCreated {
             project: release.project.clone(),
             release: release.version.clone(),
@@ -103,6 +110,7 @@ impl World {
             by,
             time_limit: self.project.environments[&stop.environment].deadline,
             approval_rule: stop.approvals.clone(),
+            force: false,
             operations: planned.iter().map(operation::PlannedOperation::slot).collect(),
         }
         .at(self.now);

@@ -1,8 +1,10 @@
 //! What only the file as a whole can show: values that a target lacks, services
 //! claimed twice, orders that go in circles.
 
+use crate::domain::name::EnvironmentName;
+
 use super::{
-    definition::Project,
+    definition::{Project, Service, Target},
     forms::Form,
     report::Report,
     template::{Amount, Scope, Switch, Template, Texts, Unresolved},
@@ -94,12 +96,45 @@ impl Allowed {
     }
 }
 
-/// Tries every use on every target of every environment: all services go to all of them.
-pub fn uses_on_targets(project: &Project, uses: &[Use], report: &mut Report) {
-    for used in uses {
+/// Where a use has to be filled.
+pub enum Reach {
+    /// Where the service of this key is.
+    Service(String),
+    /// Where a service that uses the image of this key is; everywhere when none does.
+    Image(String),
+}
+
+impl Reach {
+    fn covers(&self, project: &Project, environment: &EnvironmentName, target: &Target) -> bool {
+        let mut services = project.services.iter();
+        match self {
+            Self::Service(key) => services
+                .find(|(name, _)| name.as_str() == key)
+                .is_none_or(|(_, service)| service.goes_to(environment, target)),
+            Self::Image(key) => {
+                let uses = |service: &Service| service.images().iter().any(|image| image.as_str() == key);
+                let mut users = services.map(|(_, it)| it).filter(|it| uses(it)).peekable();
+                users.peek().is_none() || users.any(|it| it.goes_to(environment, target))
+            }
+        }
+    }
+}
+
+/// Tries every use on every target that it reaches.
+pub fn uses_on_targets(
+    project: &Project,
+    uses: &[Use],
+    reaches: &[(std::ops::Range<usize>, Reach)],
+    report: &mut Report,
+) {
+    for (index, used) in uses.iter().enumerate() {
+        let reach = reaches.iter().find(|(range, _)| range.contains(&index));
+        let covers = |environment: &EnvironmentName, target: &Target| {
+            reach.is_none_or(|(_, reach)| reach.covers(project, environment, target))
+        };
         let mut faults: Vec<(String, String, Vec<String>)> = Vec::new();
         for (name, environment) in &project.environments {
-            for target in &environment.targets {
+            for target in environment.targets.iter().filter(|it| covers(name, it)) {
                 let scope = Scope {
                     environment: &environment.values,
                     target: &target.values,

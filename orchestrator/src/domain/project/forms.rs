@@ -19,6 +19,10 @@ pub enum Form {
     SecurityGroup,
     FileSystem,
     AccessPoint,
+    /// Of a service, a task definition family or a container in ECS.
+    EcsName,
+    /// What ECS knows as a secret's valueFrom: an ARN, or a parameter's name.
+    SecretReference,
     /// Begins with a slash.
     Path,
     PlatformVersion,
@@ -45,6 +49,8 @@ impl Form {
             Self::SecurityGroup => is_id(text, "sg-"),
             Self::FileSystem => is_id(text, "fs-"),
             Self::AccessPoint => is_id(text, "fsap-"),
+            Self::EcsName => text.parse::<crate::domain::name::EcsServiceName>().is_ok(),
+            Self::SecretReference => is_secret_reference(text),
             Self::Path => text.starts_with('/'),
             Self::PlatformVersion => matches!(text, "LATEST" | "1.4.0"),
             Self::StackName => {
@@ -73,6 +79,8 @@ impl Form {
             Self::SecurityGroup => "id of a security group",
             Self::FileSystem => "id of an EFS file system",
             Self::AccessPoint => "id of an EFS access point",
+            Self::EcsName => "name in ECS",
+            Self::SecretReference => "reference to a secret or parameter",
             Self::Path => "absolute path",
             Self::PlatformVersion => "platform version that Fargate starts tasks on",
             Self::StackName => "name for a stack",
@@ -97,12 +105,23 @@ impl Form {
             Self::SecurityGroup => "sg-...",
             Self::FileSystem => "fs-...",
             Self::AccessPoint => "fsap-...",
+            Self::EcsName => "1 to 255 letters, digits, hyphens and underscores",
+            Self::SecretReference => {
+                "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, arn:aws:ssm:REGION:ACCOUNT:parameter/NAME or /NAME/OF/PARAMETER; the value of a secret never goes here"
+            }
             Self::Path => "it begins with /",
             Self::PlatformVersion => "LATEST or 1.4.0",
             Self::StackName => "a letter, then up to 127 letters, digits and hyphens",
             Self::LogGroup => "1 to 512 letters, digits and . _ / # -",
         }
     }
+}
+
+/// A parameter's name counts only as a path: a bare word may be a secret itself.
+fn is_secret_reference(text: &str) -> bool {
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b"_./-".contains(&b);
+    let parameter = text.len() <= 1011 && text.len() > 1 && text.starts_with('/') && text.bytes().all(inside);
+    parameter || is_arn(text, "secretsmanager", "secret:") || is_arn(text, "ssm", "parameter/")
 }
 
 fn is_id(text: &str, prefix: &str) -> bool {

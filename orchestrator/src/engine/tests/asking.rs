@@ -20,6 +20,7 @@ fn question() -> ServiceQuestion {
         environment: "dev".to_owned(),
         target: String::new(),
         images: vec![("web".to_owned(), "1.0.0".to_owned())],
+        ..ServiceQuestion::default()
     }
 }
 
@@ -113,12 +114,12 @@ async fn the_targets_agent_answers_and_its_refusal_arrives_whole() {
     })
     .await;
     let plan = world.engine.plan_service(&question()).await.expect("a plan");
-    assert_eq!(plan.action, PlanAction::Create);
+    assert_eq!(plan.planned.action, PlanAction::Create);
     assert_eq!(
-        plan.summary,
+        plan.planned.summary,
         "creates 111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1.0.0"
     );
-    let severities: Vec<FindingSeverity> = plan.findings.iter().map(|it| it.severity).collect();
+    let severities: Vec<FindingSeverity> = plan.planned.findings.iter().map(|it| it.severity).collect();
     assert_eq!(
         severities,
         [

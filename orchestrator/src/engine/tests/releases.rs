@@ -6,7 +6,16 @@ use super::{
     agent::id_of,
     world::{SHOP, World, caller},
 };
-use crate::engine::{DeploymentState, EngineError, NewRelease};
+use crate::engine::{DeploymentState, EngineError, NewRelease, Promotion};
+
+fn to(version: &str, environment: Option<&str>) -> Promotion {
+    Promotion {
+        project: "shop".to_owned(),
+        version: version.to_owned(),
+        environment: environment.map(str::to_owned),
+        ..Promotion::default()
+    }
+}
 
 #[tokio::test]
 async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_through_prod() {
@@ -40,7 +49,7 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
     assert!(!settled.waiting_on.is_empty());
     let created = world
         .engine
-        .promote(&caller("dan"), "shop", "1.0.0", None)
+        .promote(&caller("dan"), &to("1.0.0", None))
         .await
         .expect("a deployment");
     assert_eq!(created.state, DeploymentState::AwaitingApproval);
@@ -107,7 +116,7 @@ async fn a_bad_release_stops_at_its_first_target_and_goes_no_further() {
     );
     let refused = world
         .engine
-        .promote(&caller("dan"), "shop", "1.1.0", Some("prod"))
+        .promote(&caller("dan"), &to("1.1.0", Some("prod")))
         .await;
     assert!(
         matches!(refused, Err(EngineError::NotReady { .. })),
@@ -129,7 +138,7 @@ async fn a_deployer_does_not_approve_and_nobody_approves_twice() {
     world.release("1.0.0").await;
     let created = world
         .engine
-        .promote(&caller("dan"), "shop", "1.0.0", None)
+        .promote(&caller("dan"), &to("1.0.0", None))
         .await
         .expect("a deployment");
     let denied = world.engine.approve(&caller("dan"), &created.id, "").await;

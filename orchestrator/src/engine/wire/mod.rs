@@ -1,11 +1,12 @@
 //! Between the domain's words and those of `towline.agent.v1`. Here is what is
 //! asked of an agent; `service` and `container` write the specification of a
-//! fargate service, `told` reads what an agent tells.
+//! fargate service, `update` what changes of an existing one, `told` reads what an agent tells.
 
 mod container;
 mod planned;
 mod service;
 mod told;
+mod update;
 
 use jiff::Timestamp;
 use prost_types::Timestamp as WireTimestamp;
@@ -13,11 +14,11 @@ use towline_proto::agent::v1 as agent;
 
 use crate::domain::{
     deployment::{CancelMode, ExpectedState},
-    operation::{FargatePayload, NewImage, Payload, PlannedOperation},
+    operation::{FargatePayload, Payload, PlannedOperation, UpdatePayload},
     project::Target,
 };
 
-pub use planned::{service_plan, service_template};
+pub use planned::{fargate_plan, service_template, update_plan};
 pub use told::{outcome, progress, refusal};
 
 /// One request that starts or repeats an operation.
@@ -36,6 +37,7 @@ pub fn request(
     let cluster = planned.cluster.to_string();
     let account = planned.account.to_string();
     let expected = expected.map(to_expected);
+    let plan = planned.plan.as_ref().map(ToString::to_string).unwrap_or_default();
     match &planned.payload {
         Payload::Fargate(payload) => {
             OperationRequest::Fargate(Box::new(agent::DeployFargateServiceRequest {
@@ -46,33 +48,19 @@ pub fn request(
                 adopt: payload.adopt,
                 context: Some(context),
                 expected,
-                ..agent::DeployFargateServiceRequest::default()
+                force: planned.force,
+                plan_hash: plan,
             }))
         }
         Payload::Update(payload) => OperationRequest::Update(Box::new(agent::UpdateServiceRequest {
             region,
             cluster,
             account,
-            service: payload.service.to_string(),
-            containers: payload
-                .containers
-                .iter()
-                .map(|update| {
-                    let (image, tag) = match &update.image {
-                        NewImage::Whole(image) => (Some(image.clone()), None),
-                        NewImage::Tag(tag) => (None, Some(tag.clone())),
-                    };
-                    agent::ContainerUpdate {
-                        name: update.container.to_string(),
-                        image,
-                        tag,
-                        ..agent::ContainerUpdate::default()
-                    }
-                })
-                .collect(),
             context: Some(context),
             expected,
-            ..agent::UpdateServiceRequest::default()
+            force: planned.force,
+            plan_hash: plan,
+            ..update::request(payload)
         })),
     }
 }
@@ -105,14 +93,31 @@ pub fn template(target: &Target, payload: &FargatePayload) -> agent::GetFargateT
 }
 
 /// The question for what a deployment of a fargate service would do.
-pub fn plan(target: &Target, payload: &FargatePayload) -> agent::PlanFargateServiceRequest {
+pub fn plan_fargate(
+    target: &Target,
+    payload: &FargatePayload,
+    force: bool,
+) -> agent::PlanFargateServiceRequest {
     agent::PlanFargateServiceRequest {
         region: target.region.to_string(),
         cluster: target.cluster.to_string(),
         account: target.account.to_string(),
         service: Some(service::spec(payload)),
         adopt: payload.adopt,
-        force: false,
+        force,
+    }
+}
+
+/// The question for what an update of an existing service would do.
+pub fn plan_update(target: &Target, payload: &UpdatePayload, force: bool) -> agent::PlanServiceUpdateRequest {
+    agent::PlanServiceUpdateRequest {
+        update: Some(agent::UpdateServiceRequest {
+            region: target.region.to_string(),
+            cluster: target.cluster.to_string(),
+            account: target.account.to_string(),
+            force,
+            ..update::request(payload)
+        }),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use towline_proto::agent::v1 as agent;
 
-use crate::engine::{FindingSeverity, PlanAction, PlanFinding, ServiceChange, ServicePlan, ServiceTemplate};
+use crate::engine::{
+    DefinitionChange, FargatePlan, FindingSeverity, PlanAction, PlanFinding, Planned, PlannedImage,
+    ServiceChange, ServiceTemplate, UpdatePlan,
+};
 
 pub fn service_template(answer: agent::GetFargateTemplateResponse) -> ServiceTemplate {
     ServiceTemplate {
@@ -14,7 +17,7 @@ pub fn service_template(answer: agent::GetFargateTemplateResponse) -> ServiceTem
 
 /// `None` for an answer without a plan, or with an action that this program
 /// does not know.
-pub fn service_plan(answer: agent::PlanFargateServiceResponse) -> Option<ServicePlan> {
+pub fn fargate_plan(answer: agent::PlanFargateServiceResponse) -> Option<Planned> {
     let plan = answer.plan?;
     let action = match plan.action() {
         agent::FargatePlanAction::Unspecified => return None,
@@ -26,17 +29,52 @@ pub fn service_plan(answer: agent::PlanFargateServiceResponse) -> Option<Service
         agent::FargatePlanAction::Refused => PlanAction::Refused,
         agent::FargatePlanAction::Recreate => PlanAction::Recreate,
     };
-    let mut findings: Vec<PlanFinding> = plan.findings.into_iter().map(finding).collect();
-    findings.sort_by_key(|finding| finding.severity);
-    Some(ServicePlan {
+    Some(Planned {
         action,
         hash: plan.hash,
         summary: plan.summary,
-        stack_name: plan.stack_name,
-        changes: plan.changes.into_iter().map(change).collect(),
-        findings,
-        drifted: plan.drifted,
+        findings: findings(plan.findings),
+        fargate: Some(FargatePlan {
+            stack_name: plan.stack_name,
+            changes: plan.changes.into_iter().map(change).collect(),
+            drifted: plan.drifted,
+        }),
+        update: None,
     })
+}
+
+/// As [`fargate_plan`], of an existing service.
+pub fn update_plan(answer: agent::PlanServiceUpdateResponse) -> Option<Planned> {
+    let plan = answer.plan?;
+    let action = match plan.action() {
+        agent::UpdatePlanAction::Unspecified => return None,
+        agent::UpdatePlanAction::Register => PlanAction::Register,
+        agent::UpdatePlanAction::Reuse => PlanAction::Reuse,
+        agent::UpdatePlanAction::Unchanged => PlanAction::Unchanged,
+        agent::UpdatePlanAction::Force => PlanAction::Force,
+        agent::UpdatePlanAction::Refused => PlanAction::Refused,
+    };
+    Some(Planned {
+        action,
+        hash: plan.hash,
+        summary: plan.summary,
+        findings: findings(plan.findings),
+        fargate: None,
+        update: Some(UpdatePlan {
+            running: plan.running,
+            base: plan.base,
+            reused: plan.reused,
+            changes: plan.changes.into_iter().map(definition_change).collect(),
+            base_changes: plan.base_changes.into_iter().map(definition_change).collect(),
+            images: plan.images.into_iter().map(image).collect(),
+        }),
+    })
+}
+
+fn findings(told: Vec<agent::Finding>) -> Vec<PlanFinding> {
+    let mut findings: Vec<PlanFinding> = told.into_iter().map(finding).collect();
+    findings.sort_by_key(|finding| finding.severity);
+    findings
 }
 
 fn change(change: agent::PlannedChange) -> ServiceChange {
@@ -47,6 +85,24 @@ fn change(change: agent::PlannedChange) -> ServiceChange {
         properties: change.properties,
         replacement: change.replacement,
         details: change.details,
+    }
+}
+
+fn definition_change(change: agent::DefinitionChange) -> DefinitionChange {
+    DefinitionChange {
+        path: change.path,
+        before: change.before,
+        after: change.after,
+    }
+}
+
+fn image(image: agent::PlannedImage) -> PlannedImage {
+    PlannedImage {
+        container: image.container,
+        before: image.before,
+        after: image.after,
+        before_digest: image.before_digest,
+        after_digest: image.after_digest,
     }
 }
 

@@ -7,28 +7,30 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 use towline_proto::agent::v1 as agent;
 
-use super::{plan, service};
+use super::{plan_fargate, service};
 use crate::domain::{
-    operation::{FargatePayload, fargate_payload},
-    project::{self, ServiceKind, Target},
+    deployment::ExpectedState,
+    name::{DeploymentId, OperationId},
+    operation::{self, FargatePayload, Payload, PlannedOperation},
+    project::{self, Target},
     release::choose_images_of,
 };
 
 const WHOLE: &str = include_str!("../../domain/project/tests/whole.yaml");
+const EXISTING: &str = include_str!("../../../../examples/existing/towline.yaml");
 const SIMPLE: &str = include_str!("../../../../examples/fargate/simple.yaml");
 
 fn payload(text: &str) -> (Target, FargatePayload) {
     let project = project::parse(text, "f").unwrap();
     let (name, asked) = project.services.first().unwrap();
-    let ServiceKind::Fargate(fargate) = &asked.kind else {
-        panic!("the first service is a fargate service")
-    };
     let chosen = [("web".to_owned(), "1.0.0".to_owned())];
     let images = choose_images_of(&project, asked, &chosen).unwrap();
     let environment = project.environments.first().unwrap().1;
     let target = environment.targets[0].clone();
-    let payload = fargate_payload(&project, &images, (name, fargate), (environment, &target)).unwrap();
-    (target, payload)
+    match operation::payload(&project, &images, (name, asked), (environment, &target)).unwrap() {
+        Payload::Fargate(payload) => (target, *payload),
+        Payload::Update(_) => panic!("the first service is a fargate service"),
+    }
 }
 
 /// The fields that are set anywhere in a message, as `Message.field`.
@@ -115,7 +117,7 @@ fn values_are_filled_everywhere() {
 #[test]
 fn what_the_file_does_not_say_is_left_to_the_agent() {
     let (target, payload) = payload(SIMPLE);
-    let asked = plan(&target, &payload);
+    let asked = plan_fargate(&target, &payload, false);
     assert!(!asked.adopt && !asked.force);
     let spec = asked.service.unwrap();
     assert_eq!(spec.desired_count, None);
@@ -148,4 +150,120 @@ fn what_was_stored_before_the_full_specification_is_read() {
     assert_eq!(spec.rollout.unwrap().maximum_percent, Some(150));
     let again: FargatePayload = serde_json::from_str(&serde_json::to_string(&payload).unwrap()).unwrap();
     assert_eq!(again, payload);
+}
+
+/// The second service of the example says everything that can be said.
+fn update() -> PlannedOperation {
+    let project = project::parse(EXISTING, "f").unwrap();
+    let (name, asked) = project.services.get_index(1).unwrap();
+    let chosen = [("stock".to_owned(), "1.0.0".to_owned())];
+    let images = choose_images_of(&project, asked, &chosen).unwrap();
+    let (_, environment) = project.environments.first().unwrap();
+    let target = environment.targets[0].clone();
+    PlannedOperation {
+        id: OperationId::of(DeploymentId(uuid::Uuid::nil()), &target.id(), name, 1),
+        payload: operation::payload(&project, &images, (name, asked), (environment, &target)).unwrap(),
+        service: name.clone(),
+        target: target.id(),
+        agent: target.agent,
+        account: target.account,
+        region: target.region,
+        cluster: target.cluster,
+        wave: 0,
+        after: Vec::new(),
+        force: true,
+        plan: Some("4f2a".parse().unwrap()),
+    }
+}
+
+fn asked(planned: &PlannedOperation) -> agent::UpdateServiceRequest {
+    let context = agent::OperationContext {
+        operation_id: planned.id.to_string(),
+        epoch: 1,
+        deadline: Some(prost_types::Timestamp { seconds: 1, nanos: 1 }),
+        repeated_send: true,
+    };
+    let expected = ExpectedState {
+        task_definition: "t".to_owned(),
+        deployment_id: "d".to_owned(),
+        stack_id: "s".to_owned(),
+        absent: true,
+    };
+    match super::request(planned, Some(&expected), context) {
+        super::OperationRequest::Update(request) => *request,
+        super::OperationRequest::Fargate(_) => panic!("stock is an existing service"),
+    }
+}
+
+#[test]
+fn every_member_of_an_update_has_a_spelling_in_the_project_file() {
+    let pool = DescriptorPool::decode(towline_proto::DESCRIPTORS).unwrap();
+    let descriptor = pool
+        .get_message_by_name("towline.agent.v1.UpdateServiceRequest")
+        .unwrap();
+    let (mut set, mut all) = (BTreeSet::new(), BTreeSet::new());
+    fields_of(&descriptor, &mut all);
+    // One base excludes the other; a service whose image keeps its repository has a tag.
+    let mut tagged = update();
+    if let Payload::Update(update) = &mut tagged.payload {
+        update.containers[0].image = Some(operation::NewImage::Tag("1.0.0".to_owned()));
+        update.more.wait_for = Some(project::WaitFor::Verdict);
+        update.containers[0].more.environment_files.remove = vec!["f".to_owned()];
+        update.containers[0].more.environment_files.replace = true;
+    }
+    let mut running = update();
+    if let Payload::Update(update) = &mut running.payload {
+        update.more.base = Some(project::BaseRevision::Running);
+    }
+    for planned in [update(), tagged, running] {
+        let bytes = asked(&planned).encode_to_vec();
+        let message = DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).unwrap();
+        fields_set(&message, &mut set);
+    }
+    let missing: Vec<&String> = all.difference(&set).collect();
+    assert_eq!(
+        missing,
+        [
+            // Time spans of the file are whole seconds here.
+            "google.protobuf.Duration.nanos",
+            // Digests come with releases by digest.
+            "towline.agent.v1.ContainerUpdate.digest",
+            // Travels as the context's deadline, which repeats keep.
+            "towline.agent.v1.UpdateServiceRequest.timeout",
+        ]
+    );
+}
+
+#[test]
+fn what_the_file_says_of_an_existing_service_reaches_the_agent() {
+    let asked = asked(&update());
+    assert_eq!(
+        (
+            asked.service.as_str(),
+            asked.family.as_str(),
+            asked.template_family.as_str()
+        ),
+        ("stock-dev", "stock-dev", "stock-template-dev")
+    );
+    assert_eq!((asked.force, asked.plan_hash.as_str()), (true, "4f2a"));
+    assert_eq!(asked.bake_alarms, ["stock-dev-errors"]);
+    assert_eq!(asked.bake_time.map(|time| time.seconds), Some(300));
+    assert_eq!(asked.on_failure(), agent::OnFailure::RollBack);
+    assert_eq!(asked.remove_tags, ["legacy"]);
+    let [app, log] = asked.containers.as_slice() else {
+        panic!("two containers: {:?}", asked.containers)
+    };
+    let image = "111111111111.dkr.ecr.eu-west-1.amazonaws.com/warehouse/stock:1.0.0";
+    assert_eq!((app.image.as_deref(), app.tag.as_deref()), (Some(image), None));
+    let environment = app.environment.as_ref().unwrap();
+    assert_eq!(environment.set["LEVEL"], "debug");
+    assert_eq!(
+        (environment.remove.as_slice(), environment.replace),
+        (["DEBUG".to_owned()].as_slice(), false)
+    );
+    assert!(app.secrets.as_ref().unwrap().replace);
+    assert_eq!(
+        (log.name.as_str(), log.image.as_deref(), log.secrets.is_none()),
+        ("log-dev", None, true)
+    );
 }

@@ -4,19 +4,21 @@
 //! a member that came later has a default.
 
 mod container;
+mod existing;
 mod fargate;
 
 pub use container::*;
+pub use existing::*;
 pub use fargate::*;
 
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::template::{Template, Value};
+use super::template::{Scope, Template, Value};
 use crate::domain::name::{
-    AccountId, AgentName, ChannelName, ClusterName, ContainerName, EcsServiceName, EnvironmentName, ImageKey,
-    LifecycleName, PhaseName, ProjectName, Region, ServiceName, Tag, TargetId,
+    AccountId, AgentName, ChannelName, ClusterName, EcsServiceName, EnvironmentName, ImageKey, LifecycleName,
+    PhaseName, ProjectName, Region, ServiceName, Tag, TargetId,
 };
 
 /// What is released together. Maps keep the order of the file.
@@ -52,23 +54,47 @@ pub enum Repository {
 pub struct Service {
     /// Services of the same target that must have ended well before.
     pub after: Vec<ServiceName>,
+    /// Where it is; empty: on every target of every environment.
+    #[serde(default)]
+    pub only_in: Vec<Whereabouts>,
     pub kind: ServiceKind,
 }
 
+/// An environment with all its targets, or one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Whereabouts {
+    Environment(EnvironmentName),
+    Target(TargetId),
+}
+
 impl Service {
-    /// Its name in ECS.
-    pub fn ecs_service(&self) -> &EcsServiceName {
+    /// Its name in ECS; `None` for what is no name on this target.
+    pub fn ecs_service(&self, scope: Scope<'_>) -> Option<EcsServiceName> {
         match &self.kind {
-            ServiceKind::Fargate(fargate) => &fargate.service,
-            ServiceKind::Existing(existing) => &existing.service,
+            ServiceKind::Fargate(fargate) => Some(fargate.service.clone()),
+            ServiceKind::Existing(existing) => existing.service.resolve(scope).ok()?.parse().ok(),
         }
     }
 
-    /// The image keys that it uses, by container, in the file's order.
-    pub fn images(&self) -> Vec<(&ContainerName, &ImageKey)> {
+    /// Whether it is on this target of this environment.
+    pub fn goes_to(&self, environment: &EnvironmentName, target: &Target) -> bool {
+        self.only_in.is_empty()
+            || self.only_in.iter().any(|place| match place {
+                Whereabouts::Environment(name) => name == environment,
+                Whereabouts::Target(id) => *id == target.id(),
+            })
+    }
+
+    /// The image keys that it uses, in the order of its containers.
+    pub fn images(&self) -> Vec<&ImageKey> {
         match &self.kind {
-            ServiceKind::Fargate(fargate) => fargate.containers.iter().map(|c| (&c.name, &c.image)).collect(),
-            ServiceKind::Existing(existing) => existing.containers.iter().collect(),
+            ServiceKind::Fargate(fargate) => fargate.containers.iter().map(|c| &c.image).collect(),
+            ServiceKind::Existing(existing) => existing
+                .containers
+                .iter()
+                .filter_map(|c| c.image.as_ref())
+                .collect(),
         }
     }
 }
@@ -80,14 +106,6 @@ pub enum ServiceKind {
     Fargate(Box<FargateService>),
     /// Someone else owns it; Towline changes its images and nothing else.
     Existing(ExistingService),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExistingService {
-    /// Its name in ECS.
-    pub service: EcsServiceName,
-    /// The containers that get new images; all others stay as they are.
-    pub containers: IndexMap<ContainerName, ImageKey>,
 }
 
 /// An ordered list of targets.
@@ -198,19 +216,23 @@ pub struct Claim {
 
 /// The ECS services that a project holds, each once, sorted.
 pub fn claims(project: &Project) -> Vec<Claim> {
-    let targets = project
-        .environments
-        .values()
-        .flat_map(|environment| &environment.targets);
-    let all: std::collections::BTreeSet<Claim> = targets
-        .flat_map(|target| {
-            project.services.values().map(|service| Claim {
-                account: target.account.clone(),
-                region: target.region.clone(),
-                cluster: target.cluster.clone(),
-                ecs_service: service.ecs_service().clone(),
-            })
-        })
-        .collect();
+    let mut all = std::collections::BTreeSet::new();
+    for (name, environment) in &project.environments {
+        for target in &environment.targets {
+            let scope = Scope {
+                environment: &environment.values,
+                target: &target.values,
+            };
+            let services = project.services.values().filter(|it| it.goes_to(name, target));
+            all.extend(services.filter_map(|service| {
+                Some(Claim {
+                    account: target.account.clone(),
+                    region: target.region.clone(),
+                    cluster: target.cluster.clone(),
+                    ecs_service: service.ecs_service(scope)?,
+                })
+            }));
+        }
+    }
     all.into_iter().collect()
 }

@@ -30,10 +30,7 @@ impl<'a> Reading<'a> {
             Some(node) => word(node, &format!("{what}: waves"), &WAVES, &mut self.report),
             None => Some(Waves::default()),
         };
-        let deadline = match fields.get("deadline") {
-            Some(node) => self.deadline(&what, node),
-            None => Some(Environment::DEFAULT_DEADLINE),
-        };
+        let deadline = self.optional_span(&fields, "deadline", &what, LONGEST);
         let node = fields.need("targets", &mut self.report)?;
         let items = report::list(node, &format!("{what}: targets"), &mut self.report)?;
         if items.is_empty() {
@@ -44,7 +41,7 @@ impl<'a> Reading<'a> {
             values,
             targets,
             waves: waves?,
-            deadline: deadline?,
+            deadline: deadline.unwrap_or(Environment::DEFAULT_DEADLINE),
         })
     }
 
@@ -68,27 +65,6 @@ impl<'a> Reading<'a> {
             cluster: cluster?,
             values,
         })
-    }
-
-    fn deadline(&mut self, what: &str, node: &Node) -> Option<SignedDuration> {
-        let what = format!("{what}: deadline");
-        let text = report::text(node, &what, &mut self.report)?;
-        match text.parse::<SignedDuration>() {
-            Ok(deadline) if deadline > SignedDuration::ZERO && deadline <= LONGEST => Some(deadline),
-            Ok(_) => {
-                self.report.error(
-                    node.at,
-                    format!("{what} must be more than nothing and at most 7 days"),
-                );
-                None
-            }
-            Err(_) => {
-                self.report
-                    .error(node.at, format!("{what}: {text:?} is not a time span"))
-                    .hint("such as 45m or 1h30m");
-                None
-            }
-        }
     }
 
     fn values(&mut self, what: &str, node: Option<&'a Node>) -> IndexMap<String, Value> {

@@ -16,9 +16,10 @@ use crate::domain::project::{
 };
 
 /// What a service of kind `fargate` may say.
-pub(super) const KEYS: [&str; 31] = [
+pub(super) const KEYS: [&str; 32] = [
     "kind",
     "after",
+    "only_in",
     "service",
     "stack",
     "adopt",

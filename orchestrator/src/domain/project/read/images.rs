@@ -2,6 +2,7 @@
 
 use super::Reading;
 use crate::domain::project::{
+    check::Reach,
     definition::{Image, Repository},
     report::{self, Fields},
     yaml::{Kind, Node},
@@ -11,8 +12,10 @@ impl<'a> Reading<'a> {
     pub(super) fn image(&mut self, key: &'a str, node: &'a Node) -> Option<Image> {
         let what = format!("image {key}");
         let fields = Fields::of(node, &what, &["repository", "tag"], &mut self.report)?;
+        let uses = self.uses.len();
         let repository = fields.need("repository", &mut self.report);
         let repository = repository.and_then(|node| self.repository(&what, node));
+        self.reaches(uses, Reach::Image(key.to_owned()));
         let tag = match fields.get("tag") {
             Some(node) => Some(report::parsed(node, &format!("{what}: tag"), &mut self.report)?),
             None => None,

@@ -5,6 +5,7 @@ mod balancing;
 mod container;
 mod containers;
 mod environments;
+mod existing;
 mod fargate;
 mod images;
 mod lifecycles;
@@ -19,7 +20,7 @@ use std::str::FromStr;
 use indexmap::IndexMap;
 
 use super::{
-    check::{self, Use, Wants},
+    check::{self, Reach, Use, Wants},
     definition::Project,
     report::{self, Fields, Report},
     template::{BadTemplate, Template},
@@ -32,6 +33,8 @@ pub struct Reading<'a> {
     pub report: Report,
     known: Known<'a>,
     pub uses: Vec<Use>,
+    /// Where those of them that are not everywhere have to be filled.
+    reaches: Vec<(std::ops::Range<usize>, Reach)>,
 }
 
 /// The keys of the file's own maps, read before anything refers to them.
@@ -64,10 +67,12 @@ pub fn project(root: &Node, report: Report) -> (Option<Project>, Report) {
         report,
         known,
         uses: Vec::new(),
+        reaches: Vec::new(),
     };
     let project = reading.project(root);
     if let Some(project) = &project {
-        check::uses_on_targets(project, &reading.uses, &mut reading.report);
+        reading.check_services_of_targets(project);
+        check::uses_on_targets(project, &reading.uses, &reading.reaches, &mut reading.report);
     }
     (project.filter(|_| !reading.report.has_errors()), reading.report)
 }
@@ -151,6 +156,11 @@ impl<'a> Reading<'a> {
                 None
             }
         }
+    }
+
+    /// The uses since `from` are of this reach.
+    fn reaches(&mut self, from: usize, reach: Reach) {
+        self.reaches.push((from..self.uses.len(), reach));
     }
 
     /// A text with holes, which every target must be able to fill.

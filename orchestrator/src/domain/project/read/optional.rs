@@ -1,6 +1,8 @@
 //! Members that may be left out. One that is wrong is reported and then left
 //! out as well: the file is refused anyway.
 
+use jiff::SignedDuration;
+
 use super::{Reading, word};
 use crate::domain::project::{
     check::{Allowed, Use, Wants},
@@ -96,6 +98,37 @@ impl<'a> Reading<'a> {
     ) -> Option<T> {
         let node = fields.get(key)?;
         word(node, &format!("{what}: {key}"), words, &mut self.report)
+    }
+
+    /// A time span of more than nothing, such as 45m.
+    pub(super) fn optional_span(
+        &mut self,
+        fields: &Fields<'a>,
+        key: &str,
+        what: &str,
+        longest: SignedDuration,
+    ) -> Option<SignedDuration> {
+        let node = fields.get(key)?;
+        let what = format!("{what}: {key}");
+        let text = report::text(node, &what, &mut self.report)?;
+        match text.parse::<SignedDuration>() {
+            Ok(span) if span > SignedDuration::ZERO && span <= longest => Some(span),
+            Ok(_) => {
+                let most = match longest.as_hours() {
+                    hours if hours > 48 => format!("{} days", hours / 24),
+                    hours => format!("{hours} hours"),
+                };
+                let message = format!("{what} must be more than nothing and at most {most}");
+                self.report.error(node.at, message);
+                None
+            }
+            Err(_) => {
+                self.report
+                    .error(node.at, format!("{what}: {text:?} is not a time span"))
+                    .hint("such as 45m or 1h30m");
+                None
+            }
+        }
     }
 
     /// A name that parses, in the file itself.

@@ -1,29 +1,78 @@
 //! What can be seen only over several entries, with the places of the file.
 
+use std::collections::HashMap;
+
 use super::Reading;
-use crate::domain::project::{
-    check,
-    yaml::{Entry, Kind, Node, Place},
+use crate::domain::{
+    name::{EcsServiceName, EnvironmentName, ServiceName},
+    project::{
+        check,
+        definition::Project,
+        template::Scope,
+        yaml::{Entry, Kind, Node, Place},
+    },
 };
 
 impl<'a> Reading<'a> {
-    /// One ECS service is of one service of one target: two services with one
-    /// name in ECS, or one cluster in two targets, would fight over it.
-    pub(super) fn check_claims(&mut self) {
-        let mut names: Vec<(&str, &Entry)> = Vec::new();
-        for entry in self.known.services {
-            let named = field(&entry.value, "service").and_then(scalar);
-            let name = named.unwrap_or(&entry.key);
-            if let Some((_, first)) = names.iter().find(|(other, _)| *other == name) {
-                let at = field(&entry.value, "service").map_or(entry.key_at, |node| node.at);
-                let message = format!(
-                    "service {}: the ECS service {name} is claimed by service {} already",
-                    entry.key, first.key
-                );
-                self.report.error(at, message);
+    /// On each target an ECS service is of one service of the file, and an
+    /// environment has some service.
+    pub(super) fn check_services_of_targets(&mut self, project: &Project) {
+        let mut told: Vec<(&ServiceName, &ServiceName)> = Vec::new();
+        for (environment, definition) in &project.environments {
+            let mut any = false;
+            for target in &definition.targets {
+                let scope = Scope {
+                    environment: &definition.values,
+                    target: &target.values,
+                };
+                let mut names: HashMap<EcsServiceName, &ServiceName> = HashMap::new();
+                let here = project.services.iter();
+                for (key, service) in here.filter(|(_, it)| it.goes_to(environment, target)) {
+                    any = true;
+                    let Some(name) = service.ecs_service(scope) else {
+                        continue;
+                    };
+                    if let Some(first) = names.get(&name).copied()
+                        && !told.contains(&(first, key))
+                    {
+                        told.push((first, key));
+                        self.tell_claimed_twice(key, first, &name);
+                    }
+                    names.entry(name).or_insert(key);
+                }
             }
-            names.push((name, entry));
+            // What has no target or no service at all is told as that.
+            if !any && !definition.targets.is_empty() && !project.services.is_empty() {
+                self.tell_empty_environment(environment);
+            }
         }
+    }
+
+    fn tell_claimed_twice(&mut self, key: &ServiceName, first: &ServiceName, name: &EcsServiceName) {
+        let entry = self.known.services.iter().find(|it| it.key == key.as_str());
+        let at = entry.map_or(Place::START, |entry| {
+            field(&entry.value, "service").map_or(entry.key_at, |node| node.at)
+        });
+        self.report.error(
+            at,
+            format!("service {key}: the ECS service {name} is claimed by service {first} already"),
+        );
+    }
+
+    fn tell_empty_environment(&mut self, environment: &EnvironmentName) {
+        let mut entries = self.known.environments.iter();
+        let entry = entries.find(|it| it.key == environment.as_str());
+        let at = entry.map_or(Place::START, |entry| entry.key_at);
+        self.report
+            .error(
+                at,
+                format!("environment {environment} has no service: all are only_in others"),
+            )
+            .hint("leave the environment out, or name it in a service's only_in");
+    }
+
+    /// One cluster is of one target: else two of the file would fight over its services.
+    pub(super) fn check_claims(&mut self) {
         let mut clusters: Vec<(String, &str, Place)> = Vec::new();
         let mut accounts: Vec<(&str, &str, Place)> = Vec::new();
         for environment in self.known.environments {
