@@ -29,6 +29,8 @@ SERVICES = {
     "iam": "iam",
     "secretsmanager": "secretsmanager",
     "ssm": "ssm",
+    "monitoring": "cloudwatch",
+    "cloudwatch": "cloudwatch",
 }
 
 # Errors that every action may answer.
@@ -76,6 +78,21 @@ def operation_model(service, action):
     return model.operation_model(action) if action in model.operation_names else None
 
 
+def speaks_json(service, body):
+    """Whether an exchange of a service is awsJson; CloudWatch speaks several protocols."""
+    metadata = service_model(service).metadata
+    if metadata["protocol"] == "smithy-rpc-v2-cbor":
+        text = body.decode() if isinstance(body, bytes) else body
+        return text.lstrip().startswith("{")
+    return metadata["protocol"] == "json"
+
+
+def protocol_of(service):
+    """The protocol of what is not JSON."""
+    protocol = service_model(service).metadata["protocol"]
+    return "query" if protocol == "smithy-rpc-v2-cbor" else protocol
+
+
 def check_request(service, action, body):
     """What of a request's body AWS's model does not know or would refuse."""
     operation = operation_model(service, action)
@@ -83,7 +100,7 @@ def check_request(service, action, body):
         return [f"{service} has no action {action}"]
     shape = operation.input_shape
     faults = []
-    if service_model(service).metadata["protocol"] == "json":
+    if speaks_json(service, body):
         value = _parsed_json(body, faults)
         if shape is not None and not faults:
             JsonWalk(service, faults, strict_lengths=True).check(shape, value, action)
@@ -98,9 +115,9 @@ def check_answer(service, action, status, body):
     if operation is None:
         # An answer to something that AWS does not have must be a refusal.
         return [] if status >= 400 else [f"{service} has no action {action}"]
-    protocol = service_model(service).metadata["protocol"]
+    protocol = protocol_of(service)
     faults = []
-    if protocol == "json":
+    if speaks_json(service, body):
         value = _parsed_json(body, faults)
         if faults:
             return faults

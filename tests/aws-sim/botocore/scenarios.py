@@ -83,7 +83,45 @@ def service(simulator):
     newest = ecs.list_service_deployments(cluster="main", service="orders")["serviceDeployments"][0]
     ecs.stop_service_deployment(serviceDeploymentArn=newest["serviceDeploymentArn"], stopType="ROLLBACK")
     simulator.until("orders: stopped", lambda: primary()["taskDefinition"] == good)
+    watched(simulator, ecs, before, primary)
     others(simulator, ecs, logs)
+
+
+def watched(simulator, ecs, before, primary):
+    """An alarm ends a deployment; instances come for tasks that wait for them."""
+    report = simulator.report
+    alarms = {"enable": True, "rollback": True, "alarmNames": ["orders-errors"]}
+    ecs.update_service(cluster="main", service="orders", deploymentConfiguration={"alarms": alarms})
+    good = primary()["taskDefinition"]
+    ecs.update_service(cluster="main", service="orders", taskDefinition=register(ecs, before, "1.4.0"))
+    newest = ecs.list_service_deployments(cluster="main", service="orders")["serviceDeployments"][0]
+    arn = newest["serviceDeploymentArn"]
+
+    def record():
+        return ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+
+    report.expect("its alarms are watched", record()["alarms"]["status"] == "MONITORING", str(record()))
+    simulator.until("orders: an alarm goes back", lambda: record()["status"] == "ROLLBACK_SUCCESSFUL")
+    report.expect("the alarm is named", record()["alarms"]["triggeredAlarmNames"] == ["orders-errors"])
+    report.expect("orders runs what ran before", primary()["taskDefinition"] == good)
+    strategy = [{"capacityProvider": "machines", "weight": 1}]
+    ecs.create_service(
+        cluster="growing",
+        serviceName="grown",
+        taskDefinition=good,
+        desiredCount=1,
+        capacityProviderStrategy=strategy,
+    )
+    simulator.control("clock", {"advance_ms": 2000})
+    waiting = ecs.list_tasks(cluster="growing", serviceName="grown")["taskArns"]
+    ecs.describe_tasks(cluster="growing", tasks=waiting)
+
+    def grown():
+        return ecs.describe_services(cluster="growing", services=["grown"])["services"][0]
+
+    simulator.until("an instance came", lambda: grown()["runningCount"] == 1)
+    instances = ecs.list_container_instances(cluster="growing")["containerInstanceArns"]
+    ecs.describe_container_instances(cluster="growing", containerInstances=instances)
 
 
 def register(ecs, before, tag):
@@ -119,6 +157,10 @@ def others(simulator, ecs, logs):
     ecs.list_task_definitions(familyPrefix="orders", sort="DESC")
     ecs.list_task_definition_families(status="ACTIVE")
     running = ecs.list_tasks(cluster="main", serviceName="orders")["taskArns"]
+    ecs.describe_capacity_providers(capacityProviders=["machines", "FARGATE", "no-such"])
+    ecs.update_task_protection(cluster="main", tasks=running, protectionEnabled=True, expiresInMinutes=5)
+    ecs.get_task_protection(cluster="main", tasks=[*running, "0" * 32])
+    ecs.update_task_protection(cluster="main", tasks=running, protectionEnabled=False)
     ecs.stop_task(cluster="main", task=running[0], reason="checked")
     arn = ecs.describe_services(cluster="main", services=["orders"])["services"][0]["serviceArn"]
     ecs.tag_resource(resourceArn=arn, tags=[{"key": "seen", "value": "yes"}])

@@ -2,7 +2,10 @@
 images, secrets, parameters, roles, subnets, listeners."""
 
 import json
+import urllib.error
 import urllib.request
+
+import models
 
 ACCOUNT = "111111111111"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role"
@@ -24,6 +27,7 @@ def run(simulator):
     roles(simulator)
     network(simulator)
     balancing(simulator)
+    alarms(simulator)
 
 
 def images(simulator):
@@ -141,3 +145,38 @@ def balancing(simulator):
     attributes = elb.describe_target_group_attributes(TargetGroupArn=group)["Attributes"]
     slow_start = [one["Value"] for one in attributes if one["Key"] == "slow_start.duration_seconds"]
     report.expect("a slow start is said", slow_start == ["60"], str(attributes))
+
+
+def alarms(simulator):
+    """CloudWatch in its two older protocols; botocore itself would speak CBOR, which is not simulated."""
+    report = simulator.report
+    described = [
+        ask_cloudwatch(simulator, json.dumps({"AlarmNames": ["orders-errors"], "StateValue": "OK"})),
+        ask_cloudwatch(simulator, "Action=DescribeAlarms&Version=2010-08-01&AlarmNames.member.1=orders-errors"),
+    ]
+    report.expect("an alarm that is OK", all("orders-errors" in answer for answer in described), str(described))
+    ask_cloudwatch(simulator, json.dumps({"NextToken": "nowhere"}), status=400)
+    ask_cloudwatch(simulator, "Action=DescribeAlarms&Version=2010-08-01&NextToken=nowhere", status=400)
+
+
+def ask_cloudwatch(simulator, body, status=200):
+    """Sends one request, and checks its raw answer."""
+    scope = f"{ACCOUNT}/20260101/eu-west-1/monitoring/aws4_request"
+    headers = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+    if body.startswith("{"):
+        headers["content-type"] = "application/x-amz-json-1.0"
+        headers["x-amz-target"] = "GraniteServiceVersion20100801.DescribeAlarms"
+    else:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+    request = urllib.request.Request(simulator.url, data=body.encode(), headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            found, text = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        found, text = error.code, error.read().decode()
+    simulator.report.expect("CloudWatch's status", found == status, f"({found}: {text})")
+    faults = models.check_answer("cloudwatch", "DescribeAlarms", found, text)
+    simulator.report.add(f"cloudwatch.DescribeAlarms answers {found}", faults)
+    if found < 300:
+        simulator.seen.add(("cloudwatch", "DescribeAlarms"))
+    return text

@@ -1,5 +1,7 @@
 //! The server over real connections: the effect log, breakpoints, faults.
 
+mod causes;
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
