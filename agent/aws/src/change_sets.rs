@@ -2,12 +2,12 @@
 //! deduplicates, so the SDK may retry them.
 
 use aws_sdk_cloudformation::types::{self, Capability, ChangeSetType, Parameter, Tag};
-use towline_agent_domain::observed::{ChangeSet, PropertyChange, ResourceChange};
+use towline_agent_domain::observed::{ChangeSet, ListedChangeSet, PropertyChange, ResourceChange};
 use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges, TemplateSource};
 
 use crate::Aws;
 use crate::call::answer;
-use crate::observe::text;
+use crate::observe::{text, time};
 
 impl Aws {
     fn cloudformation(&self, region: &str) -> aws_sdk_cloudformation::Client {
@@ -89,6 +89,17 @@ impl StackChanges for Aws {
         }
     }
 
+    async fn change_sets(&self, region: &str, stack: &str) -> Answer<Vec<ListedChangeSet>> {
+        let call = self.cloudformation(region).list_change_sets().stack_name(stack);
+        let mut pages = call.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = answer(page, &format!("stack {stack}"))?;
+            found.extend(page.summaries().iter().map(listed));
+        }
+        Ok(found)
+    }
+
     async fn execute_change_set(
         &self,
         region: &str,
@@ -146,6 +157,15 @@ impl StackChanges for Aws {
             .stack_name(stack)
             .client_request_token(token);
         answer(call.send().await, &format!("stack {stack}")).map(drop)
+    }
+}
+
+fn listed(summary: &types::ChangeSetSummary) -> ListedChangeSet {
+    ListedChangeSet {
+        name: text(summary.change_set_name()),
+        status: word(summary.status(), |status| status.as_str()),
+        execution_status: word(summary.execution_status(), |status| status.as_str()),
+        created: time(summary.creation_time()),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::Aws;
 use crate::call::{absent_as_none, answer};
 use crate::observe::{self, text};
 
+/// Pages of deleted stacks, of all names, that are looked through.
+const MOST_PAGES: usize = 10;
+
 /// A stack's events are read back to at most this many.
 const MOST_EVENTS: usize = 500;
 
@@ -22,6 +25,29 @@ impl Stacks for Aws {
             .stack_name(stack);
         let described = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
         Ok(described.and_then(|described| described.stacks().first().map(observed)))
+    }
+
+    async fn deleted_stacks(&self, region: &str, name: &str) -> Answer<Vec<String>> {
+        let call = self
+            .inner
+            .clients
+            .cloudformation(region)
+            .list_stacks()
+            .stack_status_filter(types::StackStatus::DeleteComplete);
+        let mut pages = call.into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let Some(page) = pages.next().await else { break };
+            let page = answer(page, "the list of deleted stacks")?;
+            let of_name = page.stack_summaries().iter();
+            let of_name = of_name.filter(|stack| stack.stack_name() == Some(name));
+            found.extend(of_name.map(|stack| {
+                let deleted = observe::time(stack.deletion_time().or(stack.creation_time()));
+                (deleted, text(stack.stack_id()))
+            }));
+        }
+        found.sort_by_key(|(deleted, _)| std::cmp::Reverse(*deleted));
+        Ok(found.into_iter().map(|(_, id)| id).collect())
     }
 
     async fn stack_events(&self, region: &str, stack: &str, until: Option<&str>) -> Answer<Vec<StackEvent>> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 mod stacks;
 pub mod surroundings;
 
-pub use stacks::{ChangeSet, PropertyChange, ResourceChange, Stack, StackEvent, StackResource};
+pub use stacks::{ChangeSet, ListedChangeSet, PropertyChange, ResourceChange, Stack, StackEvent, StackResource};
 
 /// One ECS cluster of the agent's account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

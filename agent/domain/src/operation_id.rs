@@ -8,6 +8,8 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId(Uuid);
 
+const PLAN_CHANGE_SET: &str = "towline-plan-";
+
 impl OperationId {
     pub fn from_uuid(id: Uuid) -> Self {
         Self(id)
@@ -20,6 +22,17 @@ impl OperationId {
     /// The name of the operation's CloudFormation change set.
     pub fn change_set_name(self) -> String {
         format!("towline-{}", self.0)
+    }
+
+    /// The name of the change set of a plan, which nobody executes.
+    pub fn plan_change_set_name(self) -> String {
+        format!("{PLAN_CHANGE_SET}{}", self.0)
+    }
+
+    /// Whether a change set of this name was made for a plan.
+    pub fn made_for_a_plan(change_set: &str) -> bool {
+        let id = change_set.strip_prefix(PLAN_CHANGE_SET);
+        id.is_some_and(|id| id.parse::<Self>().is_ok())
     }
 
     /// Deduplicates the change set (ClientToken) and marks the stack events of

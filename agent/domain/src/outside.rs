@@ -10,8 +10,8 @@ mod surroundings;
 pub use surroundings::{Prerequisites, Surroundings};
 
 use crate::observed::{
-    ChangeSet, ClusterRef, ObservedService, ServiceDeployment, Stack, StackEvent, StackResource, StoppedTask,
-    TargetHealth, TaskDefinition, TaskDefinitionArn,
+    ChangeSet, ClusterRef, ListedChangeSet, ObservedService, ServiceDeployment, Stack, StackEvent,
+    StackResource, StoppedTask, TargetHealth, TaskDefinition, TaskDefinitionArn,
 };
 use crate::rollout::pace::Outlook;
 
@@ -241,6 +241,13 @@ pub trait StackChanges: Send + Sync {
         change_set: &str,
     ) -> impl Future<Output = Answer<ChangeSet>> + Send;
 
+    /// ListChangeSets: all change sets of a stack, nobody's left out.
+    fn change_sets(
+        &self,
+        region: &str,
+        stack: &str,
+    ) -> impl Future<Output = Answer<Vec<ListedChangeSet>>> + Send;
+
     /// ExecuteChangeSet; `token` becomes the ClientRequestToken of the stack's events.
     fn execute_change_set(
         &self,
@@ -286,6 +293,10 @@ pub trait StackChanges: Send + Sync {
 pub trait Stacks: Send + Sync {
     /// DescribeStacks for one name or id; `None` when it does not exist.
     fn stack(&self, region: &str, stack: &str) -> impl Future<Output = Answer<Option<Stack>>> + Send;
+
+    /// ListStacks: the ids of deleted stacks of this name, the last deleted first, as
+    /// far back as a few pages go. CloudFormation keeps them for 90 days.
+    fn deleted_stacks(&self, region: &str, name: &str) -> impl Future<Output = Answer<Vec<String>>> + Send;
 
     /// DescribeStackEvents, newest first, paged until the event with id `until`
     /// (exclusive), the stack's first event, or 500 events.

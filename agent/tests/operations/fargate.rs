@@ -2,6 +2,7 @@
 
 mod drift;
 mod large;
+mod leftovers;
 mod plans;
 mod strangers;
 mod stuck;

@@ -2,6 +2,7 @@
 //! function; the same after a restart as before it. CloudFormation deduplicates
 //! by token, so a repeat is safe wherever our token or our change set shows.
 
+mod leftover;
 mod outcome;
 mod pace;
 mod people;
@@ -10,10 +11,11 @@ mod status;
 mod tests;
 mod trace;
 
+pub use leftover::of_plans;
 pub use outcome::{StackOutcome, outcome};
 pub use pace::{Waiting, until_next_look};
 pub use status::{StackStatus, StatusKind};
-pub use trace::{Continuation, OurTrace, continuation, deleted_by, last_of_stack, trace};
+pub use trace::{Continuation, OurTrace, cancelled_by, continuation, deleted_by, last_of_stack, trace};
 
 use self::people::{busy, is_towlines, not_adoptable, stuck};
 use crate::fargate::template::OUTPUT_TASK_DEFINITION;

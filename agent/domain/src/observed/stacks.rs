@@ -37,6 +37,18 @@ pub struct StackResource {
     pub status: String,
 }
 
+/// A change set as a stack's list of them shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedChangeSet {
+    pub name: String,
+    /// As [`ChangeSet::status`].
+    pub status: String,
+    /// As [`ChangeSet::execution_status`].
+    pub execution_status: String,
+    /// AWS's time.
+    pub created: Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeSet {
     /// CREATE_PENDING, CREATE_IN_PROGRESS, CREATE_COMPLETE, FAILED, DELETE_* ...

@@ -2,7 +2,7 @@
 //! repeat after a lost answer does nothing twice: the next look decides.
 
 use towline_agent_domain::{
-    fargate::stack::{ExpectedStack, StackStatus, StatusKind, Waiting},
+    fargate::stack::Waiting,
     outside::{Account, Answer, CallError, ChangeSetRequest, TemplateSource},
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
@@ -17,6 +17,16 @@ pub(super) enum Written {
 }
 
 impl<A: Account> Deploy<'_, A> {
+    /// A plan's change set is told from a deployment's: nobody executes it.
+    pub(super) fn change_set_name(&self) -> String {
+        let id = self.handle.id();
+        if self.plans {
+            id.plan_change_set_name()
+        } else {
+            id.change_set_name()
+        }
+    }
+
     pub(super) async fn create_change_set(
         &mut self,
         observation: &Observation,
@@ -24,7 +34,7 @@ impl<A: Account> Deploy<'_, A> {
     ) -> Result<Turn, Ending> {
         let wanted = self.wanted_for(observation).await?;
         let order = self.order;
-        let name = self.handle.id().change_set_name();
+        let name = self.change_set_name();
         if !self.progress.change_set_made {
             let kind = if creates_stack { "creates" } else { "changes" };
             let detail = format!("{name} {kind} stack {}", order.stack_name);
@@ -47,6 +57,7 @@ impl<A: Account> Deploy<'_, A> {
         };
         let what = format!("create change set {name} on stack {}", order.stack_name);
         self.progress.change_set_sent = true;
+        self.progress.change_set_open = true;
         match self.surroundings.aws.create_change_set(&request).await {
             // An earlier send made it; it is not shown yet.
             Err(CallError::Refused { code, .. }) if code.starts_with("AlreadyExists") => {}
@@ -84,7 +95,7 @@ impl<A: Account> Deploy<'_, A> {
         self.approve_change_set(observation).await?;
         let (region, stack) = (&self.order.at.region, &self.order.stack_name);
         let id = self.handle.id();
-        let name = id.change_set_name();
+        let name = self.change_set_name();
         if self.handle.interruption().is_some() {
             return Ok(Turn::Again);
         }
@@ -92,9 +103,13 @@ impl<A: Account> Deploy<'_, A> {
         let aws = &self.surroundings.aws;
         let answer = aws.execute_change_set(region, stack, &name, &id.token()).await;
         self.progress.in_doubt |= matches!(answer, Err(CallError::Unknown { .. }));
+        let refused = answer.is_err() && !self.progress.in_doubt;
+        self.progress.change_set_open = refused;
         match answer {
             // It was executed already; the events will show it.
-            Err(CallError::Refused { code, .. }) if code.starts_with("InvalidChangeSetStatus") => {}
+            Err(CallError::Refused { code, .. }) if code.starts_with("InvalidChangeSetStatus") => {
+                self.progress.change_set_open = false;
+            }
             answer => match self.settle(&what, answer) {
                 Ok(Written::Done) => self.progress.executed = true,
                 Ok(Written::InDoubt) => {}
@@ -117,11 +132,11 @@ impl<A: Account> Deploy<'_, A> {
         }
         let plan = self.plan_of_change_set(observation).await?;
         if let Err(refused) = self.approve(&plan) {
-            self.discard_change_set(observation).await?;
+            self.discard_change_set().await?;
             return Err(refused);
         }
         self.progress.approved = true;
-        let name = self.handle.id().change_set_name();
+        let name = self.change_set_name();
         let detail = format!("{name} {}", plan.summary);
         self.handle.step(Step::ChangeSet, StepState::Done, detail);
         Ok(())
@@ -193,50 +208,6 @@ impl<A: Account> Deploy<'_, A> {
         self.progress.deleting = true;
         self.wrote();
         Ok(())
-    }
-
-    /// Removes our change set, and the empty stack that it made.
-    pub(super) async fn discard_change_set(&mut self, observation: &Observation) -> Result<(), Ending> {
-        self.delete_change_set().await?;
-        let Some(stack) = &observation.stack else {
-            return Ok(());
-        };
-        let empty = StackStatus::parse(&stack.status).kind() == StatusKind::Empty;
-        let ours = self.progress.stack_made || self.order.expected == Some(ExpectedStack::Absent);
-        if empty && ours {
-            let token = self.handle.id().delete_token();
-            self.delete_stack(&stack.id.clone(), &token).await?;
-            self.until_gone().await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the empty stack is gone: who deploys next would find it being deleted.
-    async fn until_gone(&self) -> Result<(), Ending> {
-        loop {
-            let observation = Observation {
-                stack: self.read_stack().await?,
-                ..Observation::default()
-            };
-            if observation.is_gone() || self.handle.pause(self.pause(Waiting::Answer)).await.is_some() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Removes our change set; that it is gone already is as good.
-    pub(super) async fn delete_change_set(&mut self) -> Result<(), Ending> {
-        let (region, stack) = (&self.order.at.region, &self.order.stack_name);
-        let name = self.handle.id().change_set_name();
-        let aws = &self.surroundings.aws;
-        let what = format!("delete change set {name} of stack {stack}");
-        match aws.delete_change_set(region, stack, &name).await {
-            Err(CallError::Missing { .. }) => Ok(()),
-            answer => match self.settle(&what, answer) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(Ending::call(&what, &error)),
-            },
-        }
     }
 
     /// Sorts an answer: CloudFormation deduplicates, so doubt is for the next look.

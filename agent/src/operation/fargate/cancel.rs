@@ -41,9 +41,6 @@ impl<A: Account> Deploy<'_, A> {
                 return Ok(None);
             }
             _ => {
-                if observation.change_set.is_some() || self.progress.change_set_made {
-                    self.discard_change_set(&observation).await?;
-                }
                 if self.progress.in_doubt {
                     return Ok(Some(self.execution_unknown()));
                 }

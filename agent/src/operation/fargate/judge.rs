@@ -2,7 +2,7 @@
 //! because a stack can be complete while its service runs something else.
 
 use towline_agent_domain::{
-    fargate::stack::{StackOutcome, StackStatus, outcome, task_definition_of},
+    fargate::stack::{StackOutcome, StackStatus, cancelled_by, outcome, task_definition_of},
     observed::{Stack, TaskDefinitionArn},
     outside::{Account, CallError},
     rollout::{
@@ -80,7 +80,8 @@ impl<A: Account> Deploy<'_, A> {
 
     /// A person stopped the creation, and the stack is gone. Its log group is not:
     /// CloudFormation keeps it on a deletion, and the next creation would find its name taken.
-    pub(super) async fn cancelled_creation(&self) -> Result<Ending, Ending> {
+    pub(super) async fn cancelled_creation(&mut self) -> Result<Ending, Ending> {
+        self.tell_events();
         let (name, region) = (&self.order.stack_name, &self.order.at.region);
         if let Some(group) = &self.progress.log_group {
             let aws = &self.surroundings.aws;
@@ -126,13 +127,9 @@ impl<A: Account> Deploy<'_, A> {
         Ending::new(Reason::Unknown, summary).hint("look at the stack's outputs; was its template replaced?")
     }
 
-    pub(super) async fn change_set_failed(
-        &mut self,
-        observation: &Observation,
-        reason: &str,
-    ) -> Result<Turn, Ending> {
+    pub(super) async fn change_set_failed(&mut self, reason: &str) -> Result<Turn, Ending> {
         self.handle.step(Step::ChangeSet, StepState::Failed, reason);
-        self.discard_change_set(observation).await?;
+        self.discard_change_set().await?;
         let summary = format!(
             "CloudFormation cannot change stack {}: {reason}",
             self.order.stack_name
@@ -235,13 +232,8 @@ impl<A: Account> Deploy<'_, A> {
     }
 
     /// The stack was taken back because a person said so.
-    fn was_cancelled(&self) -> bool {
-        let token = self.handle.id().cancel_token();
-        self.progress.undoing
-            || self
-                .events
-                .iter()
-                .any(|event| event.token.as_deref() == Some(&token))
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.progress.undoing || cancelled_by(&self.events, self.handle.id())
     }
 
     pub(super) fn with_outputs(&self, ending: Ending, observation: &Observation) -> Ending {

@@ -25,7 +25,10 @@ pub(crate) async fn plan<A: Account>(
     order: &FargateOrder,
 ) -> Result<Plan, Ending> {
     let mut driver = Deploy::new(surroundings, handle, order);
-    Box::pin(driver.plan()).await
+    driver.plans = true;
+    let plan = Box::pin(driver.plan()).await;
+    driver.leave_nothing_behind().await;
+    plan
 }
 
 /// The template that a deployment would use.
@@ -53,9 +56,6 @@ impl<A: Account> Deploy<'_, A> {
                 return Ok(plan);
             }
             if let Some(by) = self.handle.pause(self.pause(Waiting::Answer)).await {
-                if self.progress.change_set_made {
-                    self.discard_change_set(&observation).await?;
-                }
                 return Err(interruption::before_the_write(by, "nothing is planned"));
             }
         }
@@ -87,17 +87,17 @@ impl<A: Account> Deploy<'_, A> {
             StackDecision::AwaitChangeSet | StackDecision::KeepObserving { .. } => return Ok(None),
             StackDecision::ExecuteChangeSet => {
                 let plan = self.plan_of_change_set(observation).await;
-                self.discard_change_set(observation).await?;
+                self.discard_change_set().await?;
                 plan?
             }
             StackDecision::NoChanges => {
-                self.discard_change_set(observation).await?;
+                self.discard_change_set().await?;
                 let said = observation.stack.as_ref().and_then(task_definition_of);
                 let revision = said.ok_or_else(|| self.no_revision_said())?;
                 self.plan_to_put_right(observation, revision, None).await?
             }
             StackDecision::ChangeSetFailed { reason } => {
-                self.discard_change_set(observation).await?;
+                self.discard_change_set().await?;
                 let name = &self.order.stack_name;
                 self.plan_of_refusal(Finding {
                     severity: Severity::Error,

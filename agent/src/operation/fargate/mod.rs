@@ -4,7 +4,7 @@
 //! [`Deploy::run`]; [`observe`] reads the account, [`wanted`] makes the template,
 //! [`preflight`] looks before anything is written, [`act`] changes the stack,
 //! [`watch`] follows it, [`redeploy`] changes its service, [`cancel`] takes back,
-//! [`judge`] ends it.
+//! [`discard`] clears away, [`judge`] ends it.
 //!
 //! What always holds: every write to CloudFormation carries a token made of the
 //! operation's id, so nothing is done twice; a stack is changed by a change set
@@ -19,6 +19,7 @@
 
 mod act;
 mod cancel;
+mod discard;
 mod judge;
 mod look;
 mod observe;
@@ -87,6 +88,7 @@ pub(crate) async fn deploy<A: Account>(
 ) -> Ending {
     let mut driver = Deploy::new(surroundings, handle, order);
     let ending = Box::pin(driver.run()).await.unwrap_or_else(|ending| ending);
+    driver.leave_nothing_behind().await;
     driver.told_apart(ending)
 }
 
@@ -94,6 +96,8 @@ struct Deploy<'a, A> {
     surroundings: &'a Surroundings<A>,
     handle: &'a Handle,
     order: &'a FargateOrder,
+    /// Only a plan is asked for.
+    plans: bool,
     /// The template, once it was needed.
     wanted: Option<Wanted>,
     /// The stack's events as far as they were read, newest first.
@@ -128,6 +132,8 @@ struct Progress {
     /// Asked for, whatever came of it.
     change_set_sent: bool,
     change_set_made: bool,
+    /// It is there, perhaps, and nobody has asked for its execution.
+    change_set_open: bool,
     /// Our change set made the stack, which is empty until it is executed.
     stack_made: bool,
     executed: bool,
@@ -144,6 +150,8 @@ struct Progress {
     continuing: bool,
     /// A person said stop, and the stack is being taken back.
     undoing: bool,
+    /// An earlier send's stack was looked for among the deleted ones.
+    looked_for_deleted: bool,
     /// What the service's rollout came to, while CloudFormation still waits for it.
     hopeless: Option<(Reason, String)>,
     /// The log group that this operation's creation made.
@@ -166,6 +174,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             surroundings,
             handle,
             order,
+            plans: false,
             wanted: None,
             events: Vec::new(),
             told_events: HashSet::new(),
@@ -235,7 +244,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             }
             StackDecision::ExecuteChangeSet => self.execute_change_set(observation).await,
             StackDecision::NoChanges => Box::pin(self.no_changes(observation)).await,
-            StackDecision::ChangeSetFailed { reason } => self.change_set_failed(observation, &reason).await,
+            StackDecision::ChangeSetFailed { reason } => self.change_set_failed(&reason).await,
             StackDecision::DeleteNeverHealthy { stack_id } => {
                 self.preflight(observation).await?;
                 self.delete_never_healthy(observation, &stack_id).await
@@ -244,6 +253,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             StackDecision::Follow => {
                 self.progress.followed = true;
                 self.progress.in_doubt = false;
+                self.progress.change_set_open = false;
                 match &observation.stack {
                     Some(stack) => self.watch(stack).await,
                     None => Ok(Turn::Pause(Waiting::Answer)),

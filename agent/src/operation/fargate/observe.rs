@@ -5,7 +5,7 @@ use towline_agent_domain::{
     fargate::{
         stack::{
             Continuation, ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind,
-            continuation, deleted_by, trace,
+            cancelled_by, continuation, deleted_by, trace,
         },
         template::{SERVICE_TAG, found_fingerprint},
     },
@@ -16,6 +16,9 @@ use towline_proto::agent::v1::{Step, StepState, operation_event::Event};
 
 use super::{Deploy, Ending};
 use crate::wire;
+
+/// Deleted stacks of one name whose events are looked into.
+const MOST_DELETED: usize = 5;
 
 /// One look at the account.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +48,11 @@ impl Observation {
 /// A stack is Towline's by its tag.
 pub(super) fn is_towlines(stack: &Stack) -> bool {
     stack.tags.iter().any(|(key, _)| key == SERVICE_TAG)
+}
+
+/// Nobody has asked for its execution.
+fn is_open(change_set: &ChangeSet) -> bool {
+    !change_set.execution_status.starts_with("EXECUTE")
 }
 
 impl<A: Account> Deploy<'_, A> {
@@ -86,6 +94,8 @@ impl<A: Account> Deploy<'_, A> {
         }
         if !self.is_untouched() {
             observation.change_set = self.read_change_set(&stack.name).await?;
+            let asked = self.progress.executed || self.progress.in_doubt;
+            self.progress.change_set_open |= !asked && observation.change_set.as_ref().is_some_and(is_open);
         }
         match kind {
             StatusKind::Good if observation.change_set.is_none() => {
@@ -177,26 +187,55 @@ impl<A: Account> Deploy<'_, A> {
         // A stack that is made anew starts its events anew.
         self.events.clear();
         let Some(ExpectedStack::Id(id)) = &self.order.expected else {
+            self.look_for_cancelled_creation().await?;
             return Ok(self.progress.deleting);
         };
+        let events = self.read_events_of_deleted(id).await?;
+        Ok(deleted_by(&events, self.handle.id()))
+    }
+
+    /// A first creation that an earlier send made, and that a person cancelled: its
+    /// stack shows in the list of deleted ones alone. It is not to be made anew.
+    async fn look_for_cancelled_creation(&mut self) -> Result<(), Ending> {
+        let looked = std::mem::replace(&mut self.progress.looked_for_deleted, true);
+        if !self.order.repeated_send || looked || self.progress.undoing {
+            return Ok(());
+        }
+        let (region, name) = (&self.order.at.region, &self.order.stack_name);
+        // Best effort: an agent may not be allowed to list stacks.
+        let deleted = self.surroundings.aws.deleted_stacks(region, name).await;
+        let deleted = deleted.unwrap_or_else(|error| {
+            tracing::warn!(operation = %self.handle.id(), "deleted stacks cannot be listed: {error}");
+            Vec::new()
+        });
+        for id in deleted.iter().take(MOST_DELETED) {
+            let events = self.read_events_of_deleted(id).await?;
+            if cancelled_by(&events, self.handle.id()) {
+                self.events = events;
+                self.progress.undoing = true;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_events_of_deleted(&self, id: &str) -> Result<Vec<StackEvent>, Ending> {
         let region = &self.order.at.region;
         let aws = &self.surroundings.aws;
         let what = format!("read the events of stack {id}");
-        let events = self
-            .handle
+        self.handle
             .read(&what, || async {
                 match aws.stack_events(region, id, None).await {
                     Err(CallError::Missing { .. }) => Ok(Vec::new()),
                     answer => answer,
                 }
             })
-            .await?;
-        Ok(deleted_by(&events, self.handle.id()))
+            .await
     }
 
     pub(super) async fn read_change_set(&self, stack: &str) -> Result<Option<ChangeSet>, Ending> {
         let region = &self.order.at.region;
-        let name = self.handle.id().change_set_name();
+        let name = self.change_set_name();
         let aws = &self.surroundings.aws;
         let what = format!("describe change set {name} of stack {stack}");
         self.handle
@@ -280,18 +319,7 @@ impl<A: Account> Deploy<'_, A> {
     pub(super) fn tell(&mut self, observation: &Observation, decision: &StackDecision) {
         self.handle
             .started(observation.trace != OurTrace::None || observation.change_set.is_some());
-        let new: Vec<StackEvent> = self
-            .our_events()
-            .filter(|event| !self.told_events.contains(&event.id))
-            .cloned()
-            .collect();
-        for event in new.into_iter().rev() {
-            if event.resource_type == "AWS::Logs::LogGroup" && event.status == "CREATE_COMPLETE" {
-                self.progress.log_group = Some(event.physical_id.clone());
-            }
-            self.handle.emit(Event::StackResource(wire::stack_event(&event)));
-            self.told_events.insert(event.id);
-        }
+        self.tell_events();
         let Some(stack) = &observation.stack else { return };
         let follows = matches!(decision, StackDecision::Follow | StackDecision::Conclude(_));
         if follows && self.told_status != stack.status {
@@ -310,6 +338,22 @@ impl<A: Account> Deploy<'_, A> {
                 format!("stack {}: {}", stack.name, stack.status),
             );
             self.told_status.clone_from(&stack.status);
+        }
+    }
+
+    /// Tells what is new of the stack, each event once.
+    pub(super) fn tell_events(&mut self) {
+        let new: Vec<StackEvent> = self
+            .our_events()
+            .filter(|event| !self.told_events.contains(&event.id))
+            .cloned()
+            .collect();
+        for event in new.into_iter().rev() {
+            if event.resource_type == "AWS::Logs::LogGroup" && event.status == "CREATE_COMPLETE" {
+                self.progress.log_group = Some(event.physical_id.clone());
+            }
+            self.handle.emit(Event::StackResource(wire::stack_event(&event)));
+            self.told_events.insert(event.id);
         }
     }
 }

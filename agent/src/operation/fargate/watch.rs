@@ -110,6 +110,8 @@ impl<'a, A: Account> Deploy<'a, A> {
     /// are told as they happen; the verdict waits for the stack.
     pub(super) async fn watch(&mut self, stack: &Stack) -> Result<Turn, Ending> {
         let forward = goes_forward(&stack.status);
+        // Also when it was an earlier incarnation that carried the cancel out.
+        self.progress.undoing |= self.was_cancelled();
         let clock = self.handle.clock();
         if let Some(revision) = self.our_revision() {
             self.follower_of(revision);

@@ -55,6 +55,12 @@ pub fn deleted_by(events: &[StackEvent], id: OperationId) -> bool {
     events.iter().any(|event| event.token.as_deref() == Some(&token))
 }
 
+/// Whether the events say that a person cancelled this operation.
+pub fn cancelled_by(events: &[StackEvent], id: OperationId) -> bool {
+    let token = id.cancel_token();
+    events.iter().any(|event| event.token.as_deref() == Some(&token))
+}
+
 /// What came of continuing a stuck roll-back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Continuation {
