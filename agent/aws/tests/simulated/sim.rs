@@ -37,8 +37,14 @@ pub fn main_cluster() -> ClusterRef {
 impl Sim {
     /// The demo's world, and the agent's way into its dev account.
     pub async fn start() -> Self {
-        let seed = Seed::read(include_str!("../../../../tests/aws-sim/seeds/shop.toml")).unwrap();
-        let handle = Simulator::start(seed, "127.0.0.1:0".parse().unwrap(), SPEED)
+        let seed = include_str!("../../../../tests/aws-sim/seeds/shop.toml");
+        Self::of(seed, SPEED, Duration::from_millis(50)).await
+    }
+
+    /// The world of a seed's text, at so many times the machine's speed.
+    pub async fn of(seed: &str, speed: f64, poll_interval: Duration) -> Self {
+        let seed = Seed::read(seed).unwrap();
+        let handle = Simulator::start(seed, "127.0.0.1:0".parse().unwrap(), speed)
             .await
             .unwrap();
         let recorded = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire"));
@@ -46,7 +52,7 @@ impl Sim {
         let settings = AwsSettings {
             endpoint_url: Some(handle.url()),
             region: REGION.to_owned(),
-            poll_interval: Duration::from_millis(50),
+            poll_interval,
             attempt_timeout: Duration::from_secs(5),
             access_key: Some(AccessKey {
                 id: ACCOUNT.to_owned(),
