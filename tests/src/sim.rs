@@ -27,6 +27,8 @@ pub struct Effect {
     pub applied: bool,
     pub subject: String,
     pub operation: Option<String>,
+    /// AWS's word for a refusal.
+    pub code: Option<String>,
     /// RFC 3339, wall clock of the simulator's machine.
     pub at: String,
 }
@@ -179,6 +181,7 @@ fn effect(value: &Value) -> Effect {
         applied: value["disposition"] == "applied",
         subject: text("subject"),
         operation: value["operation"].as_str().map(str::to_owned),
+        code: value["code"].as_str().map(str::to_owned),
         at: text("at"),
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             applied: true,
             subject: String::new(),
             operation: None,
+            code: None,
             at: String::new(),
         }
     }

@@ -64,6 +64,8 @@ pub struct Options {
     pub serve_arguments: Vec<String>,
     /// Names of agents that are joined; all by default.
     pub agents: Vec<&'static str>,
+    /// Another world than the shop's.
+    pub seed: Option<PathBuf>,
     /// Names of agents whose link goes through a proxy that the test can cut.
     pub proxied: Vec<&'static str>,
 }
@@ -76,6 +78,7 @@ impl Default for Options {
             agent_extra: String::new(),
             serve_arguments: Vec::new(),
             agents: AGENTS.iter().map(|agent| agent.name).collect(),
+            seed: None,
             proxied: Vec::new(),
         }
     }
@@ -167,7 +170,8 @@ impl World {
     }
 
     fn start_in(directory: Directory, options: Options) -> Self {
-        let seed = repository().join("tests/aws-sim/seeds/shop.toml");
+        let shop = repository().join("tests/aws-sim/seeds/shop.toml");
+        let seed = options.seed.clone().unwrap_or(shop);
         if options.narrate {
             println!(
                 "$ aws-sim --seed tests/aws-sim/seeds/shop.toml --speed {} &",

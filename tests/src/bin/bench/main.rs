@@ -1,11 +1,14 @@
-//! What is measured: how fast a promotion reaches AWS, and what a Fargate
-//! service's create, update and no-op cost and when their verdict is known.
+//! What is measured: how fast a promotion reaches AWS, what a Fargate service's
+//! create, update and no-op cost and when their verdict is known, and the race
+//! of updates against other tools.
 //!
-//! `bench` runs both, `bench promote` and `bench stacks` one of them.
+//! `bench` runs all of it, `bench promote`, `bench stacks` and `bench updates` one.
 
+mod contenders;
 mod promote;
 mod report;
 mod stacks;
+mod updates;
 
 fn main() {
     let wanted = std::env::args().nth(1);
@@ -14,11 +17,14 @@ fn main() {
             promote::run();
             println!();
             stacks::run();
+            println!();
+            updates::run();
         }
         Some("promote") => promote::run(),
         Some("stacks") => stacks::run(),
+        Some("updates") => updates::run(),
         Some(other) => {
-            eprintln!("bench: {other:?} is nothing that is measured\nhint: bench [promote|stacks]");
+            eprintln!("bench: {other:?} is nothing that is measured\nhint: bench [promote|stacks|updates]");
             std::process::exit(1);
         }
     }

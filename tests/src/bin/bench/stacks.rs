@@ -73,7 +73,7 @@ pub fn run() {
 }
 
 /// Takes the tests' own pace out of the agent's file.
-fn poll_by_default(world: &mut World) {
+pub fn poll_by_default(world: &mut World) {
     let file = world.agent_directory(AGENT).join("agent.toml");
     let text = fs::read_to_string(&file).expect("agent.toml");
     let fast = "\n[timing]\npoll = \"100ms\"\nsettle = \"500ms\"\n";
