@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     model::{Cluster, ContainerInstance, Provider, ServiceStatus},
     references::{cluster_name, last_part, page},
-    task::{Place, Stage},
+    task::Stage,
 };
 use crate::{
     AwsError,
@@ -97,8 +97,27 @@ pub fn list(region: &Region, input: &Value) -> Result<Value, AwsError> {
 pub fn list_instances(region: &Region, input: &Value) -> Result<Value, AwsError> {
     let name = cluster_name(region, input)?;
     let instances = region.ecs.clusters.get(&name).map(|cluster| &cluster.instances);
-    let arns: Vec<&String> = instances.into_iter().flatten().map(|one| &one.arn).collect();
-    Ok(json!({ "containerInstanceArns": arns }))
+    let wanted = text(input, "status");
+    let arns: Vec<String> = instances
+        .into_iter()
+        .flatten()
+        .filter(|one| wanted.is_none_or(|wanted| status_of(one) == wanted))
+        .map(|one| one.arn.clone())
+        .collect();
+    let (arns, next) = page(input, &arns, 100);
+    let mut answer = json!({ "containerInstanceArns": arns });
+    if let Some(next) = next {
+        answer["nextToken"] = json!(next);
+    }
+    Ok(answer)
+}
+
+fn status_of(instance: &ContainerInstance) -> &'static str {
+    if instance.is_draining {
+        "DRAINING"
+    } else {
+        "ACTIVE"
+    }
 }
 
 pub fn describe_instances(region: &Region, input: &Value) -> Result<Value, AwsError> {
@@ -127,7 +146,7 @@ fn instance_view(region: &Region, instance: &ContainerInstance) -> Value {
             .ecs
             .tasks
             .values()
-            .filter(|task| matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn))
+            .filter(|task| task.host() == Some(instance.arn.as_str()))
     };
     let mut view = json!({
         "containerInstanceArn": instance.arn,
@@ -136,7 +155,7 @@ fn instance_view(region: &Region, instance: &ContainerInstance) -> Value {
         "versionInfo": {"agentVersion": "1.98.0", "agentHash": "aws-sim", "dockerVersion": "DockerVersion: 25.0.8"},
         "remainingResources": resources(cpu, memory, &used_ports(region, instance)),
         "registeredResources": resources(instance.cpu, instance.memory, &AGENT_PORTS),
-        "status": if instance.is_draining { "DRAINING" } else { "ACTIVE" },
+        "status": status_of(instance),
         "agentConnected": true,
         "runningTasksCount": here().filter(|task| task.is_running()).count(),
         "pendingTasksCount": here().filter(|task| task.stage < Stage::Running).count(),
@@ -162,12 +181,8 @@ const AGENT_PORTS: [i64; 5] = [22, 2375, 2376, 51_678, 51_679];
 /// Host ports of an instance that are in use.
 fn used_ports(region: &Region, instance: &ContainerInstance) -> Vec<i64> {
     let tasks = region.ecs.tasks.values().filter(|task| !task.is_over());
-    let here =
-        tasks.filter(|task| matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn));
-    let bound = here
-        .flat_map(|task| &task.containers)
-        .flat_map(|one| &one.bindings);
-    let mut ports: Vec<i64> = bound.map(|(_, host_port, _)| *host_port).collect();
+    let here = tasks.filter(|task| task.host() == Some(instance.arn.as_str()));
+    let mut ports: Vec<i64> = here.flat_map(super::task::Task::host_ports).collect();
     ports.extend(AGENT_PORTS);
     ports.extend(&instance.taken_ports);
     ports.sort_unstable();
@@ -193,7 +208,7 @@ fn resources(cpu: i64, memory: i64, ports: &[i64]) -> Value {
 pub fn free_resources(region: &Region, instance: &ContainerInstance) -> (i64, i64) {
     let mut free = (instance.cpu, instance.memory);
     for task in region.ecs.tasks.values() {
-        let here = matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn);
+        let here = task.host() == Some(instance.arn.as_str());
         if here && !task.is_over() {
             for container in &task.containers {
                 free.0 -= container.cpu;

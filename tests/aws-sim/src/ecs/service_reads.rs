@@ -109,6 +109,15 @@ pub fn view(region: &Region, service: &Service, with_tags: bool) -> Value {
             view[member] = value.clone();
         }
     }
+    if !controlled {
+        // Its task sets are somebody else's to make and shift.
+        view["taskSets"] = service
+            .primary()
+            .map(|one| task_set(region, service, one))
+            .into_iter()
+            .collect();
+        view["deployments"] = json!([]);
+    }
     if with_tags {
         view["tags"] = Value::from(service.tags.clone());
     }
@@ -131,6 +140,32 @@ pub fn view(region: &Region, service: &Service, with_tags: bool) -> Value {
             .collect();
     }
     view
+}
+
+/// The only task set that a service of another controller has here.
+fn task_set(region: &Region, service: &Service, deployment: &Deployment) -> Value {
+    let counts = count(region, service, |task| task.deployment == deployment.id);
+    let id = deployment.id.replace('/', "/0");
+    let path = format!("task-set/{}/{}/{id}", service.cluster, service.name);
+    json!({
+        "id": id,
+        "taskSetArn": region.arn("ecs", &path),
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "status": "PRIMARY",
+        "taskDefinition": deployment.task_definition,
+        "computedDesiredCount": service.desired,
+        "pendingCount": counts.pending,
+        "runningCount": counts.running,
+        "createdAt": deployment.created.epoch_seconds(),
+        "updatedAt": deployment.updated.epoch_seconds(),
+        "loadBalancers": service.load_balancers(),
+        "serviceRegistries": [],
+        "scale": {"value": 100.0, "unit": "PERCENT"},
+        "stabilityStatus": if service.steady { "STEADY_STATE" } else { "STABILIZING" },
+        "stabilityStatusAt": deployment.updated.epoch_seconds(),
+        "tags": [],
+    })
 }
 
 /// How many tasks a deployment is meant to have.

@@ -84,12 +84,13 @@ impl Health {
 /// Where a task is on the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Its own interface in a subnet.
+    /// Its own interface in a subnet; on EC2 that of an instance, by its ARN.
     Interface {
         eni: String,
         ip: String,
         subnet: String,
         zone: String,
+        host: Option<String>,
     },
     /// Ports of a container instance, by its ARN.
     Instance {
@@ -269,6 +270,22 @@ impl Task {
 
     pub fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Running | Stage::Deactivating)
+    }
+
+    /// The ARN of the container instance that it runs on.
+    pub fn host(&self) -> Option<&str> {
+        match &self.place {
+            Place::Instance { arn, .. } => Some(arn),
+            Place::Interface { host, .. } => host.as_deref(),
+            Place::Waiting { .. } => None,
+        }
+    }
+
+    /// Host ports that it takes of its instance.
+    pub fn host_ports(&self) -> impl Iterator<Item = i64> {
+        let on_host = matches!(self.place, Place::Instance { .. });
+        let containers = self.containers.iter().filter(move |_| on_host);
+        containers.flat_map(|one| one.bindings.iter().map(|(_, host_port, _)| *host_port))
     }
 
     /// What target groups of type `ip` know it by.

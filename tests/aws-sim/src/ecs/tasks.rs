@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     engine::lifecycle,
     references::{cluster_name, last_part, page},
-    task::{Place, Stage, StopCode, Task},
+    task::{Stage, StopCode, Task},
 };
 use crate::{
     AwsError,
@@ -29,10 +29,9 @@ pub fn list(region: &Region, input: &Value) -> Result<Value, AwsError> {
     let launch_type = text(input, "launchType");
     let instance = text(input, "containerInstance").map(last_part);
     let stopped = text(input, "desiredStatus") == Some("STOPPED");
-    let on_instance = |task: &Task| match (&task.place, instance) {
-        (_, None) => true,
-        (Place::Instance { arn, .. }, Some(wanted)) => last_part(arn) == wanted,
-        (Place::Interface { .. } | Place::Waiting { .. }, Some(_)) => false,
+    let on_instance = |task: &Task| match instance {
+        None => true,
+        Some(wanted) => task.host().is_some_and(|host| last_part(host) == wanted),
     };
     let mut tasks: Vec<&Task> = region
         .ecs

@@ -67,12 +67,15 @@ fn launched(region: &mut Region, cluster: &str, provider: &Provider, now: SimTim
 /// Instances, by EC2 id, that are terminated with all that runs on them.
 pub fn lose_instances(region: &mut Region, cluster: &str, ids: &[String], now: SimTime) {
     for id in ids {
-        if let Some(cluster) = region.ecs.clusters.get_mut(cluster) {
-            cluster.instances.retain(|instance| instance.ec2_id != *id);
-        }
+        let Some(cluster) = region.ecs.clusters.get_mut(cluster) else {
+            return;
+        };
+        let Some(index) = cluster.instances.iter().position(|one| one.ec2_id == *id) else {
+            continue;
+        };
+        let instance = cluster.instances.remove(index);
         let tasks = region.ecs.tasks.values();
-        let on_it =
-            tasks.filter(|task| matches!(&task.place, Place::Instance { ec2_id, .. } if ec2_id == id));
+        let on_it = tasks.filter(|task| task.host() == Some(instance.arn.as_str()));
         let lost: Vec<String> = on_it.map(|task| task.id.clone()).collect();
         for task in lost {
             let reason = format!("Host EC2 (instance {id}) terminated.");

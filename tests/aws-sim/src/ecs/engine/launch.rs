@@ -36,6 +36,7 @@ pub fn start(
     let id = region.ids.hex("task", 32);
     let mut task = new_task(region, service, deployment, &definition, place, id.clone(), now);
     task.capacity_provider = provider;
+    task.architecture = architecture(region, task.host(), &definition);
     if task.stage == Stage::Pulling {
         task.next = now.plus_s(pull_s(region, &task));
     }
@@ -83,7 +84,7 @@ fn new_task(
             .get("ephemeralStorage")
             .and_then(|storage| number(storage, "sizeInGiB"))
             .unwrap_or(20),
-        architecture: architecture(region, &place, definition),
+        architecture: "x86_64",
         has_exec: service.setting("enableExecuteCommand") == Some(&Value::Bool(true)),
         cpu: text(&body, "cpu").map(str::to_owned),
         memory: text(&body, "memory").map(str::to_owned),
@@ -125,10 +126,10 @@ fn new_task(
 }
 
 /// The CPU that a task finds: that of its instance, or the one that it asks Fargate for.
-pub(super) fn architecture(region: &Region, place: &Place, definition: &TaskDefinition) -> &'static str {
+pub(super) fn architecture(region: &Region, host: Option<&str>, definition: &TaskDefinition) -> &'static str {
     let instances = region.ecs.clusters.values().flat_map(|one| &one.instances);
     let here = instances
-        .filter(|one| matches!(place, Place::Instance { arn, .. } if *arn == one.arn))
+        .filter(|one| host == Some(one.arn.as_str()))
         .map(|one| one.architecture.as_str())
         .next();
     let asked = definition.body.get("runtimePlatform");

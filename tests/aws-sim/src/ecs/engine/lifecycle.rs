@@ -116,9 +116,13 @@ fn await_instance(region: &mut Region, task: &mut Task, now: SimTime) {
     match placement::look_again(region, task, &definition) {
         Ok(place) => {
             task.place = place;
-            task.architecture = launch::architecture(region, &task.place, &definition);
-            task.pull_started = Some(now);
-            enter(task, Stage::Pulling, now.plus_s(launch::pull_s(region, task)));
+            task.architecture = launch::architecture(region, task.host(), &definition);
+            if matches!(task.place, Place::Interface { .. }) {
+                enter(task, Stage::Provisioning, now.plus_s(region.timing.provision_s));
+            } else {
+                task.pull_started = Some(now);
+                enter(task, Stage::Pulling, now.plus_s(launch::pull_s(region, task)));
+            }
         }
         Err(reason) if now >= task.next => fail_to_start(task, now, None, reason),
         Err(_) => {}

@@ -20,10 +20,25 @@ pub fn place(
     definition: &TaskDefinition,
     provider: Option<&str>,
 ) -> Result<Place, String> {
-    if definition.network_mode() == "awsvpc" {
-        interface(region, service)
-    } else {
-        instance(region, service, definition, provider)
+    if service.uses_fargate() {
+        return interface(region, service, None);
+    }
+    let found = instance(region, service, definition, provider)?;
+    settled(region, service, definition, found)
+}
+
+/// On an instance an `awsvpc` task has an interface of its own, too.
+fn settled(
+    region: &mut Region,
+    service: &Service,
+    definition: &TaskDefinition,
+    found: Place,
+) -> Result<Place, String> {
+    match found {
+        Place::Instance { arn, .. } if definition.network_mode() == "awsvpc" => {
+            interface(region, service, Some(arn))
+        }
+        other => Ok(other),
     }
 }
 
@@ -40,7 +55,7 @@ fn has_fargate_room(region: &Region, zone: &str) -> bool {
 
 /// An interface in the subnet with the most free addresses. Without any it has
 /// no address, and the task fails when it is provisioned, as with AWS.
-fn interface(region: &mut Region, service: &Service) -> Result<Place, String> {
+fn interface(region: &mut Region, service: &Service, host: Option<String>) -> Result<Place, String> {
     let subnets = service.subnets();
     let eni = format!("eni-0{}", region.ids.hex("eni", 16));
     let named = |id: &String| subnets.contains(id);
@@ -70,12 +85,14 @@ fn interface(region: &mut Region, service: &Service) -> Result<Place, String> {
             ip: subnet.take().unwrap_or_default(),
             subnet: subnet.id.clone(),
             zone: subnet.zone.clone(),
+            host,
         },
         None => Place::Interface {
             eni,
             ip: String::new(),
             subnet: subnets.first().cloned().unwrap_or_default(),
             zone: String::new(),
+            host,
         },
     })
 }
@@ -87,8 +104,11 @@ pub fn reservation(container: &Value) -> (i64, i64) {
     (cpu, memory.unwrap_or(0))
 }
 
-/// Host ports that a task definition fixes.
+/// Host ports that a task definition fixes; none where each task has its own address.
 fn fixed_ports(definition: &TaskDefinition) -> Vec<i64> {
+    if definition.network_mode() == "awsvpc" {
+        return Vec::new();
+    }
     definition
         .containers()
         .flat_map(|container| {
@@ -103,9 +123,11 @@ fn fixed_ports(definition: &TaskDefinition) -> Vec<i64> {
 }
 
 fn tasks_on<'a>(region: &'a Region, instance: &'a ContainerInstance) -> impl Iterator<Item = &'a Task> {
-    region.ecs.tasks.values().filter(|task| {
-        !task.is_over() && matches!(&task.place, Place::Instance { arn, .. } if *arn == instance.arn)
-    })
+    region
+        .ecs
+        .tasks
+        .values()
+        .filter(|task| !task.is_over() && task.host() == Some(instance.arn.as_str()))
 }
 
 /// What keeps a task off an instance.
@@ -198,9 +220,8 @@ impl<'a> Need<'a> {
     fn lack(&self, region: &Region, instance: &ContainerInstance) -> Option<Lack> {
         let (cpu, memory) = free_resources(region, instance);
         let used = tasks_on(region, instance)
-            .flat_map(|task| &task.containers)
-            .flat_map(|container| &container.bindings)
-            .any(|(_, host_port, _)| self.ports.contains(host_port));
+            .flat_map(Task::host_ports)
+            .any(|host_port| self.ports.contains(&host_port));
         if self
             .architecture
             .is_some_and(|wanted| wanted != instance.architecture)
@@ -302,11 +323,16 @@ fn scales(region: &Region, cluster: &str, provider: &str) -> bool {
 
 /// Looks again for a task that waits for an instance: its place, or the reason
 /// that it ends with when it has waited too long.
-pub fn look_again(region: &Region, task: &Task, definition: &TaskDefinition) -> Result<Place, String> {
+pub fn look_again(region: &mut Region, task: &Task, definition: &TaskDefinition) -> Result<Place, String> {
     let provider = task.capacity_provider.as_deref();
     let need = Need::of(&task.cluster, &task.service, false, provider, definition);
-    need.find(region).map_err(|closest| {
+    let found = need.find(region).map_err(|closest| {
         let why = closest.map_or("EMPTY CAPACITY PROVIDER", |(_, lack)| lack.code());
         format!("TaskFailedToStart: {why}")
-    })
+    })?;
+    let key = (task.cluster.clone(), task.service.clone());
+    match region.ecs.services.get(&key).cloned() {
+        Some(service) => settled(region, &service, definition, found),
+        None => Ok(found),
+    }
 }

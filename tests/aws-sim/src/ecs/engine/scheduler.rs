@@ -6,7 +6,7 @@ use crate::{
     ecs::{
         deployments,
         model::{DeploymentStatus, Rollout, Service, ServiceStatus},
-        task::StopCode,
+        task::{StopCode, Task},
     },
     world::{Region, SimTime},
 };
@@ -67,7 +67,7 @@ fn tally(region: &Region, service: &Service, primary: &str) -> Tally {
     let mut new: Vec<(bool, std::cmp::Reverse<SimTime>, String)> = Vec::new();
     for task in health::ours(region, service).filter(|task| task.is_wanted()) {
         let healthy = health::is_healthy(region, service, task);
-        if task.deployment == primary {
+        if task.deployment == primary && !is_drained(region, task) {
             tally.new += 1;
             tally.healthy_new += i64::from(healthy);
             new.push((healthy, std::cmp::Reverse(task.created), task.id.clone()));
@@ -80,6 +80,16 @@ fn tally(region: &Region, service: &Service, primary: &str) -> Tally {
     new.sort();
     tally.new_ids = new.into_iter().map(|(_, _, id)| id).collect();
     tally
+}
+
+/// A task on an instance that is drained is replaced as one of an older deployment is.
+fn is_drained(region: &Region, task: &Task) -> bool {
+    let Some(host) = task.host() else {
+        return false;
+    };
+    let cluster = region.ecs.clusters.get(&task.cluster);
+    let mut instances = cluster.into_iter().flat_map(|one| &one.instances);
+    instances.any(|one| one.is_draining && one.arn == host)
 }
 
 fn length(ids: &[String]) -> i64 {

@@ -71,6 +71,7 @@ impl Task {
                 ip,
                 subnet,
                 zone,
+                host,
             } => {
                 let attached = match self.stage {
                     Stage::Provisioning => "PRECREATED",
@@ -78,6 +79,9 @@ impl Task {
                     _ => "ATTACHED",
                 };
                 task["availabilityZone"] = json!(zone);
+                if let Some(host) = host {
+                    task["containerInstanceArn"] = json!(host);
+                }
                 task["attachments"] = json!([{
                     "id": format!("{}-eni", self.id),
                     "type": "ElasticNetworkInterface",

@@ -71,3 +71,16 @@ fn a_moved_tag_does_not_change_what_a_deployment_was_pinned_to() {
         "ROLLBACK_SUCCESSFUL"
     );
 }
+
+#[test]
+fn the_fleet_is_two_hundred_services_in_ten_accounts() {
+    let seed = Seed::read(include_str!("../../../seeds/fleet.toml")).unwrap();
+    let world = seed::build(&seed, 0.0).unwrap();
+    let services: Vec<_> = world
+        .regions
+        .values()
+        .flat_map(|region| region.ecs.services.values())
+        .collect();
+    assert_eq!((world.regions.len(), services.len()), (10, 200));
+    assert!(services.iter().all(|service| service.steady));
+}

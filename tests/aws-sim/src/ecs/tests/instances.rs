@@ -189,6 +189,46 @@ fn a_daemon_has_a_task_on_each_instance_and_follows_them() {
 }
 
 #[test]
+fn tasks_with_interfaces_of_their_own_need_room_on_an_instance_too() {
+    let mut shop = Shop::open();
+    let definition = json!({
+        "family": "inner", "networkMode": "awsvpc",
+        "containerDefinitions": [{"name": "a", "image": Shop::image("shop/web", "1.0.0"), "memory": 300,
+            "portMappings": [{"containerPort": 8080}]}],
+    });
+    shop.call("RegisterTaskDefinition", definition);
+    shop.call("CreateService", json!({
+        "cluster": "tight", "serviceName": "app", "taskDefinition": "inner", "desiredCount": 2, "launchType": "EC2",
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": [super::SUBNET]}},
+    }));
+    shop.pass(30.0);
+    assert_eq!(shop.described("tight", "app")["runningCount"], 1);
+    assert!(
+        shop.complaint("tight")
+            .contains("has insufficient memory available")
+    );
+}
+
+#[test]
+fn what_runs_on_a_drained_instance_is_replaced() {
+    let mut shop = Shop::open();
+    let region = shop.0.region(ACCOUNT, REGION);
+    engine::drain_instances(region, "main", &["i-0d10000000000000a".to_owned()]);
+    region.ecs.at_rest_until = Default::default();
+    shop.pass(60.0);
+    let service = shop.service("orders");
+    assert_eq!(service["runningCount"], 2);
+    assert_eq!(service["deployments"].as_array().unwrap().len(), 1);
+    let listed = shop.call(
+        "ListContainerInstances",
+        json!({"cluster": "main", "status": "DRAINING"}),
+    );
+    let drained = &listed["containerInstanceArns"][0];
+    let input = json!({"cluster": "main", "containerInstance": drained});
+    assert_eq!(shop.call("ListTasks", input)["taskArns"], json!([]));
+}
+
+#[test]
 fn a_zone_in_which_fargate_has_no_room_takes_no_task() {
     let mut shop = Shop::open();
     let room = &mut shop.0.region(ACCOUNT, REGION).network.fargate_room;

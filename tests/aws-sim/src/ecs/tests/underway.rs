@@ -116,3 +116,26 @@ fn a_service_revision_says_which_digests_its_containers_run() {
     let has_digest = |image: &Value| image["imageDigest"].as_str().unwrap().starts_with("sha256:");
     assert!(images.len() == 2 && images.iter().all(has_digest));
 }
+
+#[test]
+fn a_service_of_another_controller_has_task_sets_and_no_deployments() {
+    for controller in ["CODE_DEPLOY", "EXTERNAL"] {
+        let mut shop = Shop::open();
+        shop.call(
+            "CreateService",
+            json!({
+                "cluster": "main", "launchType": "EC2", "serviceName": "blue", "taskDefinition": "orders",
+                "desiredCount": 1, "deploymentController": {"type": controller},
+            }),
+        );
+        shop.pass(30.0);
+        let service = shop.service("blue");
+        assert_eq!(service["deployments"], json!([]));
+        assert_eq!(service["taskSets"][0]["stabilityStatus"], "STEADY_STATE");
+        let update = json!({"cluster": "main", "service": "blue", "taskDefinition": "orders"});
+        assert_eq!(
+            shop.try_call("UpdateService", &update).unwrap_err().code,
+            "InvalidParameterException"
+        );
+    }
+}
