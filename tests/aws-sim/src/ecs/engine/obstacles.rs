@@ -32,8 +32,9 @@ pub fn obstacle(
         reason,
     };
     for member in ["executionRoleArn", "taskRoleArn"] {
+        // ecs-deploy, for one, sends an empty name where there is none.
         let role = definition.body.get(member).and_then(Value::as_str);
-        if let Some(role) = role
+        if let Some(role) = role.filter(|role| !role.is_empty())
             && !crate::iam::is_assumable(region, role, "ecs-tasks.amazonaws.com")
         {
             return Some(of_task(format!(
@@ -43,6 +44,7 @@ pub fn obstacle(
     }
     let containers: Vec<Value> = definition.containers().cloned().collect();
     let role = definition.body.get("executionRoleArn").and_then(Value::as_str);
+    let role = role.filter(|role| !role.is_empty());
     for container in &containers {
         let denied = role.and_then(|role| denied(region, role, container));
         let trouble = denied
