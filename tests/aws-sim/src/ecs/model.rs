@@ -1,6 +1,6 @@
 //! What ECS keeps: clusters, task definitions, services and their history.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -352,10 +352,38 @@ pub struct Ecs {
     pub services: BTreeMap<(String, String), Service>,
     /// By id.
     pub tasks: BTreeMap<String, super::task::Task>,
+    /// Ids by cluster and service.
+    of_service: BTreeMap<(String, String), BTreeSet<String>>,
     /// Nothing moves by itself before; every write sets it back.
     pub at_rest_until: SimTime,
     /// Tags of resources that keep none of their own, by ARN.
     pub tags: BTreeMap<String, Vec<Value>>,
+}
+
+impl Ecs {
+    /// Adds a task that begins.
+    pub fn add_task(&mut self, task: super::task::Task) {
+        let key = (task.cluster.clone(), task.service.clone());
+        self.of_service.entry(key).or_default().insert(task.id.clone());
+        self.tasks.insert(task.id.clone(), task);
+    }
+
+    /// Takes away what is left of a task that nobody is shown any more.
+    pub fn forget_task(&mut self, id: &str) {
+        let Some(task) = self.tasks.remove(id) else {
+            return;
+        };
+        let key = (task.cluster, task.service);
+        if let Some(ids) = self.of_service.get_mut(&key) {
+            ids.remove(id);
+        }
+    }
+
+    /// The tasks of a service.
+    pub fn tasks_of<'a>(&'a self, service: &Service) -> impl Iterator<Item = &'a super::task::Task> {
+        let ids = self.of_service.get(&service.key()).into_iter().flatten();
+        ids.filter_map(|id| self.tasks.get(id))
+    }
 }
 
 /// `[{"key": …, "value": …}]` changed by `more`: equal keys are replaced.

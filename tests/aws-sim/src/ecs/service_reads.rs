@@ -25,10 +25,7 @@ pub struct Counts {
 /// Counts the tasks of a service that `which` accepts.
 pub fn count(region: &Region, service: &Service, which: impl Fn(&Task) -> bool) -> Counts {
     let mut counts = Counts::default();
-    for task in region.ecs.tasks.values() {
-        if task.service != service.name || task.cluster != service.cluster || !which(task) {
-            continue;
-        }
+    for task in region.ecs.tasks_of(service).filter(|task| which(task)) {
         if task.is_running() {
             counts.running += 1;
         } else if task.stage < Stage::Running && !task.stopping {

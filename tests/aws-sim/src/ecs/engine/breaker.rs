@@ -8,6 +8,7 @@
 use super::{
     events,
     failure::{self, Failure},
+    health,
 };
 use crate::{
     ecs::{
@@ -23,11 +24,12 @@ const PATIENCE: u32 = 3;
 /// Counts the failures that nobody has counted yet.
 pub fn judge(region: &mut Region, service: &mut Service, now: SimTime) {
     let mut failed: Vec<FailedTask> = Vec::new();
-    for task in region.ecs.tasks.values_mut() {
-        let ours = task.service == service.name && task.cluster == service.cluster;
-        if !ours || task.judged || !task.stopping {
+    let unjudged = health::ours(region, service).filter(|task| task.stopping && !task.judged);
+    let ids: Vec<String> = unjudged.map(|task| task.id.clone()).collect();
+    for id in ids {
+        let Some(task) = region.ecs.tasks.get_mut(&id) else {
             continue;
-        }
+        };
         task.judged = true;
         let ended = matches!(
             task.stop_code,

@@ -44,12 +44,8 @@ pub fn observe(region: &mut Region, service: &mut Service) {
 }
 
 /// The service's tasks.
-pub fn ours<'a>(region: &'a Region, service: &'a Service) -> impl Iterator<Item = &'a Task> {
-    region
-        .ecs
-        .tasks
-        .values()
-        .filter(|task| task.service == service.name && task.cluster == service.cluster)
+pub fn ours<'a>(region: &'a Region, service: &Service) -> impl Iterator<Item = &'a Task> {
+    region.ecs.tasks_of(service)
 }
 
 /// Stops running tasks whose checks fail past the service's grace period.

@@ -40,7 +40,7 @@ pub fn start(
     if task.stage == Stage::Pulling {
         task.next = now.plus_s(pull_s(region, &task));
     }
-    region.ecs.tasks.insert(id.clone(), task);
+    region.ecs.add_task(task);
     Ok(id)
 }
 

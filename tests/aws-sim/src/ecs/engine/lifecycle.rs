@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{containers, events, launch, obstacles, placement};
+use super::{containers, events, launch, obstacles, placement, task_is_at_rest};
 use crate::{
     ecs::{
         model::Service,
@@ -18,15 +18,25 @@ use crate::{
 
 /// Moves every task on to `now`.
 pub fn step(region: &mut Region, now: SimTime) {
-    let ids: Vec<String> = region.ecs.tasks.keys().cloned().collect();
+    let tasks = region.ecs.tasks.values();
+    let over: Vec<String> = tasks
+        .clone()
+        .filter(|task| forgotten(region, task, now))
+        .map(|task| task.id.clone())
+        .collect();
+    // Most tasks run and run.
+    let ids: Vec<String> = tasks
+        .filter(|task| !task_is_at_rest(task, now))
+        .map(|task| task.id.clone())
+        .collect();
+    for id in over {
+        region.ecs.forget_task(&id);
+    }
     let mut registered: BTreeMap<((String, String), String), usize> = BTreeMap::new();
     for id in ids {
         let Some(mut task) = region.ecs.tasks.remove(&id) else {
             continue;
         };
-        if forgotten(region, &task, now) {
-            continue;
-        }
         for group in advance(region, &mut task, now) {
             let service = (task.cluster.clone(), task.service.clone());
             *registered.entry((service, group)).or_default() += 1;
