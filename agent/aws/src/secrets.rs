@@ -1,7 +1,9 @@
 //! Secrets Manager and Systems Manager: whether what a container is given as a
-//! secret exists. Only names are asked for; no value is ever read.
+//! secret exists, and the key that it is encrypted with. Only names are asked for;
+//! no value is ever read.
 
 use serde_json::json;
+use towline_agent_domain::observed::surroundings::ObservedSecret;
 use towline_agent_domain::outside::{Answer, CallError};
 
 use crate::Aws;
@@ -20,10 +22,13 @@ enum Source {
     },
 }
 
+/// The keys that Secrets Manager and Systems Manager use where nobody chose one.
+const KEYS_OF_AWS: [&str; 2] = ["alias/aws/secretsmanager", "alias/aws/ssm"];
+
 impl Aws {
-    pub(crate) async fn has_secret(&self, region: &str, from: &str) -> Answer<bool> {
+    pub(crate) async fn observed_secret(&self, region: &str, from: &str) -> Answer<Option<ObservedSecret>> {
         match source(region, from) {
-            Source::Secret { region, arn } => self.has_managed_secret(&region, &arn).await,
+            Source::Secret { region, arn } => self.managed_secret(&region, &arn).await,
             Source::Parameter {
                 account: Some(account),
                 ..
@@ -31,11 +36,11 @@ impl Aws {
                 code: "OtherAccount".to_owned(),
                 message: format!("the parameter {from} is in another account"),
             }),
-            Source::Parameter { region, names, .. } => self.has_parameter(&region, &names).await,
+            Source::Parameter { region, names, .. } => self.parameter(&region, &names).await,
         }
     }
 
-    async fn has_managed_secret(&self, region: &str, arn: &str) -> Answer<bool> {
+    async fn managed_secret(&self, region: &str, arn: &str) -> Answer<Option<ObservedSecret>> {
         let call = self
             .inner
             .clients
@@ -44,12 +49,15 @@ impl Aws {
             .secret_id(arn);
         let found = absent_as_none(answer(call.send().await, &format!("secret {arn}")))?;
         // One that waits for its deletion can be described, and not be read.
-        Ok(found.is_some_and(|secret| secret.deleted_date().is_none()))
+        let found = found.filter(|secret| secret.deleted_date().is_none());
+        Ok(found.map(|secret| ObservedSecret {
+            key: own_key(secret.kms_key_id()),
+        }))
     }
 
     /// DescribeParameters says that a parameter exists; GetParameters would hand
     /// out its value as well.
-    async fn has_parameter(&self, region: &str, names: &[String]) -> Answer<bool> {
+    async fn parameter(&self, region: &str, names: &[String]) -> Answer<Option<ObservedSecret>> {
         let filter = json!([{ "Key": "Name", "Option": "Equals", "Values": names }]);
         let ssm = self.inner.clients.ssm(region);
         let mut members = json!({ "ParameterFilters": filter });
@@ -59,15 +67,23 @@ impl Aws {
                 .json("AmazonSSM.DescribeParameters", &members, "the parameter")
                 .await?;
             let found = page.get("Parameters").and_then(|list| list.as_array());
-            if found.is_some_and(|found| !found.is_empty()) {
-                return Ok(true);
+            if let Some(parameter) = found.and_then(|found| found.first()) {
+                let key = parameter.get("KeyId").and_then(|key| key.as_str());
+                return Ok(Some(ObservedSecret { key: own_key(key) }));
             }
             match page.get("NextToken").and_then(|token| token.as_str()) {
                 Some(next) if !next.is_empty() => members["NextToken"] = json!(next),
-                _ => return Ok(false),
+                _ => return Ok(None),
             }
         }
     }
+}
+
+/// A key of the account's own.
+fn own_key(key: Option<&str>) -> Option<String> {
+    let of_aws = |key: &str| KEYS_OF_AWS.iter().any(|alias| key.ends_with(alias));
+    key.filter(|key| !key.is_empty() && !of_aws(key))
+        .map(str::to_owned)
 }
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html>
@@ -112,6 +128,15 @@ mod tests {
             Source::Parameter { names, .. } => names,
             Source::Secret { arn, .. } => vec![arn],
         }
+    }
+
+    #[test]
+    fn keys_of_aws_are_nobodys_business() {
+        let arn = "arn:aws:kms:eu-west-1:111111111111:alias/aws/ssm";
+        for key in [None, Some(""), Some("alias/aws/secretsmanager"), Some(arn)] {
+            assert_eq!(own_key(key), None, "{key:?}");
+        }
+        assert_eq!(own_key(Some("alias/shop")).as_deref(), Some("alias/shop"));
     }
 
     #[test]

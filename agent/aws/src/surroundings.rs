@@ -6,8 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types;
 use towline_agent_domain::image_reference::ImageReference;
 use towline_agent_domain::observed::ClusterRef;
 use towline_agent_domain::observed::surroundings::{
-    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedRule, Permission, Role,
-    SecurityGroup, Subnet, TargetGroup,
+    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedRule, ObservedSecret, Permission,
+    Role, SecurityGroup, Subnet, TargetGroup,
 };
 use towline_agent_domain::outside::{Answer, CallError, Prerequisites, Surroundings};
 use towline_agent_domain::rollout::budget::{Group, Purpose};
@@ -155,8 +155,8 @@ impl Prerequisites for Aws {
         self.observed_image(image).await
     }
 
-    async fn secret_exists(&self, region: &str, arn: &str) -> Answer<bool> {
-        self.has_secret(region, arn).await
+    async fn secret(&self, region: &str, arn: &str) -> Answer<Option<ObservedSecret>> {
+        self.observed_secret(region, arn).await
     }
 }
 

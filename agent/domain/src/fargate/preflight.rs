@@ -3,6 +3,7 @@
 //! with what to do. What AWS would not say is a finding too, and stops nothing.
 
 mod facts;
+mod keys;
 mod needs;
 mod network;
 mod said;
@@ -10,7 +11,7 @@ mod said;
 mod tests;
 mod traffic;
 
-pub use facts::{Facts, ImageFact, LogGroupFact, OwnResources, Questions, RoleFact, questions};
+pub use facts::{Facts, ImageFact, LogGroupFact, OwnResources, Questions, RoleFact, SecretFact, questions};
 
 use crate::fargate::ValidService;
 

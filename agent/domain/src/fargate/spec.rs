@@ -34,6 +34,8 @@ pub struct FargateService {
     /// ARN of the role that ECS pulls images and reads secrets with; made in the
     /// stack when absent.
     pub execution_role: Option<String>,
+    /// ARNs of the KMS keys that the role made in the stack may decrypt with.
+    pub kms_keys: Vec<String>,
     pub rollout: Rollout,
     pub tags: BTreeMap<String, String>,
     pub volumes: Vec<Volume>,

@@ -93,6 +93,15 @@ pub struct ObservedImage {
     pub architectures: Vec<String>,
 }
 
+/// A secret of Secrets Manager, or a parameter of Systems Manager. No value of one is
+/// ever read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedSecret {
+    /// The KMS key of the account's own that it is encrypted with, as AWS names it: id,
+    /// ARN or alias. `None` for AWS's keys, and for none.
+    pub key: Option<String>,
+}
+
 /// A log group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedLogGroup {

@@ -7,8 +7,8 @@ use super::Answer;
 use crate::image_reference::ImageReference;
 use crate::observed::ClusterRef;
 use crate::observed::surroundings::{
-    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, Permission, Role, SecurityGroup, Subnet,
-    TargetGroup,
+    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedSecret, Permission, Role,
+    SecurityGroup, Subnet, TargetGroup,
 };
 
 /// What a service stands in: ECS, EC2, Elastic Load Balancing and CloudWatch Logs.
@@ -65,6 +65,12 @@ pub trait Prerequisites: Send + Sync {
         image: &ImageReference,
     ) -> impl Future<Output = Answer<Option<ObservedImage>>> + Send;
 
-    /// Whether a secret (Secrets Manager) or parameter (SSM) of this ARN exists.
-    fn secret_exists(&self, region: &str, arn: &str) -> impl Future<Output = Answer<bool>> + Send;
+    /// A secret (Secrets Manager) or parameter (SSM), by its ARN.
+    fn secret(&self, region: &str, arn: &str) -> impl Future<Output = Answer<Option<ObservedSecret>>> + Send;
+
+    /// Whether there is one of this ARN.
+    fn secret_exists(&self, region: &str, arn: &str) -> impl Future<Output = Answer<bool>> + Send {
+        let secret = self.secret(region, arn);
+        async move { Ok(secret.await?.is_some()) }
+    }
 }

@@ -166,6 +166,7 @@ pub fn odd_service() -> impl Strategy<Value = FargateService> {
                 desired_count: numbers[9],
                 task_role: Some(word.clone()),
                 execution_role: flag.then(|| word.clone()),
+                kms_keys: vec![word.clone()],
                 rollout: Rollout {
                     minimum_healthy_percent: numbers[10],
                     maximum_percent: numbers[11],

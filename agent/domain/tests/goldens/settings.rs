@@ -20,6 +20,9 @@ pub const SETTINGS: &[Setting] = &[
     ("execution_role", |s| {
         s.execution_role = Some(text("arn:aws:iam::111122223333:role/execution"))
     }),
+    ("kms_keys", |s| {
+        s.kms_keys = texts(&["arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"])
+    }),
     ("percentages", |s| {
         (s.rollout.minimum_healthy_percent, s.rollout.maximum_percent) = (Some(50), Some(150));
         s.desired_count = Some(2);
@@ -291,9 +294,10 @@ pub const SETTINGS: &[Setting] = &[
 /// Settings that exclude each other: they speak of the same thing, or one takes away
 /// what the other is about.
 pub fn conflicts(one: &str, other: &str) -> bool {
-    const GROUPS: [&[&str]; 6] = [
+    const GROUPS: [&[&str]; 7] = [
         &["log_group", "log_retention", "overrides"],
         &["execution_role", "overrides"],
+        &["execution_role", "kms_keys"],
         &[
             "logging_awslogs",
             "logging_awslogs_elsewhere",

@@ -46,9 +46,7 @@ pub(super) async fn ask<A: Account>(
             .iter()
             .map(|image| async move { (image.to_string(), soon(clock, aws.image(region, image)).await) }),
     );
-    let secrets = each(&questions.secrets, |arn| {
-        soon(clock, aws.secret_exists(region, arn))
-    });
+    let secrets = each(&questions.secrets, |arn| soon(clock, aws.secret(region, arn)));
     let log_group = async {
         let name = questions.log_group.as_deref()?;
         Some(soon(clock, aws.log_group(region, name)).await)

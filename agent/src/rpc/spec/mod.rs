@@ -48,6 +48,7 @@ pub(super) fn fargate_service(
         log_retention,
         log_group,
         overrides,
+        kms_keys,
     } = wire;
     let each_container = containers.iter().enumerate();
     let each_link = load_balancers.iter().enumerate();
@@ -69,6 +70,7 @@ pub(super) fn fargate_service(
         desired_count: *desired_count,
         task_role: given(task_role),
         execution_role: given(execution_role),
+        kms_keys: kms_keys.clone(),
         rollout: wire_rollout.as_ref().map(rollout).unwrap_or_default(),
         tags: tags.clone().into_iter().collect(),
         volumes: volumes.iter().map(volume).collect(),

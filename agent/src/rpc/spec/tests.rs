@@ -68,6 +68,7 @@ fn everything() -> (proto::FargateServiceSpec, Vec<String>) {
             resource: marks.text(),
             merge_patch: marks.text(),
         }],
+        kms_keys: vec![marks.text()],
     };
     (spec, marks.0)
 }

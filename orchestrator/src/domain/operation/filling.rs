@@ -132,6 +132,7 @@ impl Filling<'_> {
             desired_count: self.number(service.desired_count.as_ref())?,
             task_role: self.text(service.task_role.as_ref())?,
             execution_role: self.text(service.execution_role.as_ref())?,
+            kms_keys: self.list(service.kms_keys.as_ref())?,
             rollout: self.rollout(&service.rollout)?,
             tags,
             volumes: service

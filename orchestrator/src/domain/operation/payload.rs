@@ -67,6 +67,9 @@ pub struct FargatePayload {
     pub log_group: String,
     #[serde(default)]
     pub overrides: IndexMap<OverriddenResource, serde_json::Value>,
+    /// ARNs of keys that the role made in the stack may decrypt with.
+    #[serde(default)]
+    pub kms_keys: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

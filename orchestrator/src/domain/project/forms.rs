@@ -14,6 +14,8 @@ pub enum Form {
     /// Of an application load balancer.
     Listener,
     Role,
+    /// A key itself; policies take no alias in its place.
+    KmsKey,
     Vpc,
     Subnet,
     SecurityGroup,
@@ -44,6 +46,7 @@ impl Form {
             Self::TargetGroup => is_arn(text, "elasticloadbalancing", "targetgroup/"),
             Self::Listener => is_arn(text, "elasticloadbalancing", "listener/app/"),
             Self::Role => is_arn(text, "iam", "role/"),
+            Self::KmsKey => is_arn(text, "kms", "key/"),
             Self::Vpc => is_id(text, "vpc-"),
             Self::Subnet => is_id(text, "subnet-"),
             Self::SecurityGroup => is_id(text, "sg-"),
@@ -74,6 +77,7 @@ impl Form {
             Self::TargetGroup => "ARN of a target group",
             Self::Listener => "ARN of an application load balancer's listener",
             Self::Role => "ARN of a role",
+            Self::KmsKey => "ARN of a KMS key",
             Self::Vpc => "id of a VPC",
             Self::Subnet => "id of a subnet",
             Self::SecurityGroup => "id of a security group",
@@ -100,6 +104,9 @@ impl Form {
                 "arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID; only those have rules"
             }
             Self::Role => "arn:aws:iam::ACCOUNT:role/NAME",
+            Self::KmsKey => {
+                "arn:aws:kms:REGION:ACCOUNT:key/ID; for an alias: aws kms describe-key --key-id alias/NAME"
+            }
             Self::Vpc => "vpc-...",
             Self::Subnet => "subnet-...",
             Self::SecurityGroup => "sg-...",

@@ -29,6 +29,7 @@ pub(super) fn spec(payload: &FargatePayload) -> agent::FargateServiceSpec {
         desired_count: payload.desired_count,
         task_role: payload.task_role.clone(),
         execution_role: payload.execution_role.clone(),
+        kms_keys: payload.kms_keys.clone(),
         rollout: Some(rollout(&payload.rollout)),
         tags: payload.tags.clone().into_iter().collect(),
         volumes: payload.volumes.iter().map(volume).collect(),

@@ -79,8 +79,24 @@ fn every_member_of_the_specification_has_a_spelling_in_the_project_file() {
         missing,
         [
             "towline.agent.v1.CircuitBreakerSpec.threshold_count",
+            "towline.agent.v1.FargateServiceSpec.kms_keys",
             "towline.agent.v1.FargateServiceSpec.log_group"
         ]
+    );
+}
+
+#[test]
+fn keys_come_in_place_of_an_execution_role() {
+    let role = "execution_role: \"arn:aws:iam::${target.account}:role/execution\"";
+    let keys = "kms_keys: [\"arn:aws:kms:eu-west-1:${target.account}:key/k\"]";
+    assert!(WHOLE.contains(role));
+    let (_, payload) = payload(&WHOLE.replace(role, keys));
+    let spec = service::spec(&payload);
+    assert_eq!(spec.kms_keys.len(), 1);
+    assert!(
+        spec.kms_keys[0].ends_with(":key/k") && !spec.kms_keys[0].contains("${"),
+        "{:?}",
+        spec.kms_keys
     );
 }
 

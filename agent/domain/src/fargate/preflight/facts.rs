@@ -8,8 +8,8 @@ use crate::fargate::spec::LoadBalancer;
 use crate::fargate::template::AccountFacts;
 use crate::image_reference::ImageReference;
 use crate::observed::surroundings::{
-    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, Permission, Role, SecurityGroup, Subnet,
-    TargetGroup,
+    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedSecret, Permission, Role,
+    SecurityGroup, Subnet, TargetGroup,
 };
 use crate::outside::Answer;
 
@@ -41,6 +41,9 @@ pub struct RoleFact {
 /// One image.
 pub type ImageFact = Answer<Option<ObservedImage>>;
 
+/// One secret or parameter.
+pub type SecretFact = Answer<Option<ObservedSecret>>;
+
 /// One log group.
 pub type LogGroupFact = Answer<Option<ObservedLogGroup>>;
 
@@ -55,7 +58,7 @@ pub struct Facts {
     pub roles: BTreeMap<String, RoleFact>,
     /// By the image's whole reference.
     pub images: BTreeMap<String, ImageFact>,
-    pub secrets: BTreeMap<String, Answer<bool>>,
+    pub secrets: BTreeMap<String, SecretFact>,
     pub log_group: Option<LogGroupFact>,
     pub own: OwnResources,
 }
@@ -109,7 +112,7 @@ fn each_once<'a>(things: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// A secret's ARN without the key, stage and version that may follow.
-fn thing_itself(arn: &str) -> &str {
+pub(crate) fn thing_itself(arn: &str) -> &str {
     if !arn.contains(":secretsmanager:") {
         return arn;
     }

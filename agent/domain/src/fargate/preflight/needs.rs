@@ -1,7 +1,7 @@
 //! Roles, images, secrets and the log group.
 
 use super::said::said;
-use super::{Facts, Findings, Severity};
+use super::{Facts, Findings, Severity, keys};
 use crate::fargate::ValidService;
 use crate::fargate::spec::Architecture;
 use crate::fargate::validate::is_stuck;
@@ -35,13 +35,15 @@ pub(super) fn judge(service: &ValidService, facts: &Facts, found: &mut Findings)
         }
     }
     images(service, facts, found);
-    for (arn, exists) in &facts.secrets {
-        if let Some(false) = said(exists, &format!("secret {arn}"), found) {
-            found.error(
+    for (arn, fact) in &facts.secrets {
+        match said(fact, &format!("secret {arn}"), found) {
+            Some(Some(secret)) => keys::judge(service.spec(), arn, secret, found),
+            Some(None) => found.error(
                 "secret_missing",
                 format!("secret or parameter {arn} does not exist"),
                 "make it, or correct the ARN; no task starts without it",
-            );
+            ),
+            None => {}
         }
     }
     log_group(service, facts, found);

@@ -181,9 +181,54 @@ fn what_will_not_work_is_an_error() {
     assert_eq!(
         after(|f| {
             f.secrets
-                .insert("arn:aws:ssm:eu-west-1:1:parameter/x".to_owned(), Ok(false));
+                .insert("arn:aws:ssm:eu-west-1:1:parameter/x".to_owned(), Ok(None));
         }),
         [(Error, "secret_missing")]
+    );
+}
+
+#[test]
+fn a_secret_under_a_key_of_ones_own_needs_leave_to_use_that_key() {
+    const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    let own = format!("arn:aws:kms:eu-west-1:111122223333:key/{ID}");
+    let found = |keys: &[&str], execution_role: Option<&str>, key: Option<&str>| {
+        let mut service = web();
+        service.kms_keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        service.execution_role = execution_role.map(str::to_owned);
+        let secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf";
+        let key = key.map(str::to_owned);
+        let mut facts = good();
+        facts
+            .secrets
+            .insert(secret.to_owned(), Ok(Some(ObservedSecret { key })));
+        judge(&validate(&service).unwrap(), &facts)
+    };
+    let alone = |keys: &[&str], key: &str| {
+        let mut found = found(keys, None, Some(key));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    };
+    assert_eq!(found(&[], None, None), []);
+    assert_eq!(found(&[], Some(ROLE), Some(ID)), []);
+    assert_eq!(found(&[&own], None, Some(ID)), []);
+    assert_eq!(found(&[&own], None, Some(&own)), []);
+    for named in [ID, &own] {
+        let warned = alone(&[], named);
+        assert_eq!(
+            (warned.severity, warned.reason),
+            (Severity::Warning, "secret_key_not_allowed")
+        );
+        assert_eq!(warned.hint, format!("add {own} to kms_keys"));
+    }
+    let other = own.replace("1234abcd", "ffffffff");
+    assert_eq!(alone(&[&other], ID).reason, "secret_key_not_allowed");
+    let alias = alone(&[], "alias/shop");
+    assert_eq!(alias.reason, "secret_key_not_allowed");
+    assert!(alias.hint.contains("describe-key --key-id alias/shop"), "{}", alias.hint);
+    let unknown = alone(&[&own], "alias/shop");
+    assert_eq!(
+        (unknown.severity, unknown.reason),
+        (Severity::Unknown, "secret_key_unknown")
     );
 }
 

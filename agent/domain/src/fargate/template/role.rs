@@ -1,5 +1,5 @@
 //! The execution role: pull images, write logs, and read exactly the secrets and
-//! files that the containers name.
+//! files that the containers name, with exactly the keys that the service names.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -56,6 +56,7 @@ impl Making<'_> {
                 policies: policy("secrets", secret_statements(self.service))
                     .into_iter()
                     .chain(policy("environment-files", file_statements(self.service)))
+                    .chain(policy("keys", key_statements(self.service)))
                     .chain(policy("log-groups", log_group_statements(self.service)))
                     .collect(),
             },
@@ -126,6 +127,13 @@ fn file_statements(service: &ValidService) -> Vec<Value> {
         .map(|(bucket, _)| bucket.to_owned());
     let buckets = allow("s3:GetBucketLocation", buckets.collect());
     allow("s3:GetObject", files).into_iter().chain(buckets).collect()
+}
+
+/// Leave to use the keys of the account's own; those of AWS need none.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html>
+fn key_statements(service: &ValidService) -> Vec<Value> {
+    let keys = service.spec().kms_keys.clone();
+    allow("kms:Decrypt", keys).into_iter().collect()
 }
 
 /// `awslogs-create-group` makes the group with the execution role.

@@ -142,6 +142,7 @@ pub(super) fn roles(service: &FargateService, faults: &mut Faults) {
             );
         }
     }
+    keys(service, faults);
     if service.execute_command && service.task_role.is_none() {
         faults.add(
             "execute_command",
@@ -149,6 +150,28 @@ pub(super) fn roles(service: &FargateService, faults: &mut Faults) {
             "give a task_role that may ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel \
              and OpenDataChannel",
         );
+    }
+}
+
+/// A policy names a key by its ARN; an alias in its place allows nothing.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html>
+fn keys(service: &FargateService, faults: &mut Faults) {
+    let keys = &service.kms_keys;
+    if service.execution_role.is_some() && !keys.is_empty() {
+        faults.add(
+            "kms_keys",
+            "they are for the role that the stack makes, and execution_role names another",
+            "allow that role kms:Decrypt on the keys, and leave kms_keys out",
+        );
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let field = format!("kms_keys[{at}]");
+        if !is_arn(key, "kms", "key/") || key.contains(['*', '?']) {
+            let hint = "arn:aws:kms:REGION:ACCOUNT:key/ID; for an alias: aws kms describe-key --key-id alias/NAME";
+            faults.add(field, format!("{key:?} is no ARN of a KMS key"), hint);
+        } else if keys.iter().take(at).any(|before| before == key) {
+            faults.add(field, format!("{key} is there twice"), "");
+        }
     }
 }
 

@@ -71,6 +71,9 @@ pub struct FargateService {
     /// Merged into generated resources, for what is not modelled.
     #[serde(default)]
     pub overrides: IndexMap<OverriddenResource, Patch>,
+    /// ARNs of keys that the role made in the stack may decrypt with.
+    #[serde(default)]
+    pub kms_keys: Option<Texts>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

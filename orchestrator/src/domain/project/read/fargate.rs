@@ -16,7 +16,7 @@ use crate::domain::project::{
 };
 
 /// What a service of kind `fargate` may say.
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 33] = [
     "kind",
     "after",
     "only_in",
@@ -32,6 +32,7 @@ pub(super) const KEYS: [&str; 32] = [
     "desired_count",
     "task_role",
     "execution_role",
+    "kms_keys",
     "minimum_healthy_percent",
     "maximum_percent",
     "circuit_breaker",
@@ -86,6 +87,7 @@ impl<'a> Reading<'a> {
             adopt: self.optional_switch(fields, "adopt", what),
             task_role: self.optional_formed(fields, "task_role", what, Form::Role),
             execution_role: self.optional_formed(fields, "execution_role", what, Form::Role),
+            kms_keys: self.kms_keys(what, fields),
             tags: self.tags(what, fields.get("tags")),
             architecture: self
                 .optional_word(fields, "architecture", what, &architectures)

@@ -8,6 +8,7 @@ mod environments;
 mod existing;
 mod fargate;
 mod images;
+mod keys;
 mod lifecycles;
 mod optional;
 mod rollout;

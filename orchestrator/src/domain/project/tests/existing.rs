@@ -100,7 +100,7 @@ fn what_contradicts_itself_is_told_where_it_stands() {
         ),
         (
             "    template_family: ",
-            "    base: running\n    template_family:§",
+            "    base: running\n    template_family: §",
             "has one base",
         ),
         (
@@ -130,8 +130,8 @@ fn what_contradicts_itself_is_told_where_it_stands() {
         ),
         (
             "service: \"stock-${environment.suffix}\"",
-            "service: §\"stock ${environment.suffix}\"",
-            "\"stock dev\" is no name in ECS on target 111111111111/eu-west-1/main (dev)",
+            "service: §stock x",
+            "\"stock x\" is no name in ECS on target 111111111111/eu-west-1/main (dev), 333",
         ),
         (
             "\"log-${environment.suffix}\":",

@@ -145,6 +145,16 @@ fn members_that_do_not_fit_each_other_are_told() {
     );
     of(
         "    log_retention: 14 ",
+        "    kms_keys: [§alias/shop]\n    log_retention: 14 ",
+        "\"alias/shop\" is no ARN of a KMS key",
+    );
+    of(
+        "    log_retention: 14 ",
+        "    execution_role: arn:aws:iam::111111111111:role/e\n    kms_keys: §[\"arn:aws:kms:eu-west-1:111111111111:key/k\"]\n    log_retention: 14 ",
+        "kms_keys are for the role that the stack makes",
+    );
+    of(
+        "    log_retention: 14 ",
         "    log_group: /ecs/shared\n    log_retention: §14 ",
         "log_group names another",
     );
