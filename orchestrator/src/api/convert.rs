@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use towline_proto::orchestrator::v1 as pb;
 
-use crate::engine;
+use crate::{domain::import, engine};
 
 /// An instant on the wire.
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
@@ -361,8 +361,30 @@ pub fn import_question(asked: pb::ImportProjectRequest) -> engine::ImportQuestio
 }
 
 pub fn imported(import: engine::Import) -> pb::ImportProjectResponse {
+    let place = |place: import::Place| pb::ImportedPlace {
+        environment: place.environment.to_string(),
+        target: place.target.to_string(),
+        ecs_service: place.ecs_service.to_string(),
+    };
+    let service = |service: import::ImportedService| pb::ImportedService {
+        service: service.key.to_string(),
+        containers: service.containers,
+        places: service.places.into_iter().map(place).collect(),
+    };
+    let note = |note: import::Note| pb::ImportNote {
+        reason: note.reason.as_str().to_owned(),
+        service: note.service,
+        message: note.message,
+    };
+    let unreached = |(agent, reason)| pb::UnreachedAgent { agent, reason };
+    let engine::Import {
+        imported,
+        unreached: not,
+    } = import;
     pb::ImportProjectResponse {
-        definition: import.definition,
-        ..pb::ImportProjectResponse::default()
+        definition: imported.definition,
+        services: imported.services.into_iter().map(service).collect(),
+        notes: imported.notes.into_iter().map(note).collect(),
+        unreached: not.into_iter().map(unreached).collect(),
     }
 }

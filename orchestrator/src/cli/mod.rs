@@ -21,6 +21,7 @@ mod context;
 mod deployments;
 mod events;
 mod follow;
+mod import;
 mod init;
 mod join;
 mod json;
@@ -98,6 +99,7 @@ pub enum Verb {
     Agent(agent::Agent),
     Operator(operator::Operator),
     Apply(apply::Apply),
+    Import(import::Import),
     Schema(schema::Schema),
     Service(service::Service),
     Release(release::Release),
@@ -138,6 +140,7 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Agent(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Operator(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Apply(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Import(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Schema(verb) => verb.run(console),
         Verb::Service(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Release(verb) => with_api(global, async |api| verb.run(api, console).await),

@@ -11,6 +11,7 @@
 //! [`waiting_on::WaitingOn`].
 
 pub mod deployment;
+pub mod import;
 pub mod lifecycle;
 pub mod name;
 pub mod operation;

@@ -3,6 +3,7 @@
 //! fargate service, `update` what changes of an existing one, `told` reads what an agent tells.
 
 mod container;
+mod found;
 mod planned;
 mod service;
 mod told;
@@ -18,6 +19,7 @@ use crate::domain::{
     project::Target,
 };
 
+pub use found::found_service;
 pub use planned::{fargate_plan, service_template, update_plan};
 pub use told::{outcome, progress, refusal};
 
