@@ -1,11 +1,13 @@
 //! What was observed in the account, in the words of the wire. Values in, values out.
 
+use std::collections::HashMap;
+
 use towline_agent_domain::fargate::{
     plan::{Plan, PlanAction},
     preflight::{Finding, Severity},
 };
 use towline_agent_domain::observed::{
-    Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
+    Controller, Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
 };
 use towline_agent_domain::rollout::diagnosis::Diagnosis;
 use towline_proto::agent::v1 as proto;
@@ -38,7 +40,19 @@ pub fn service(
             .map(|(name, image)| proto::ContainerDescription { name, image })
             .collect(),
         launch_type: observed.launch_type.clone().unwrap_or_default(),
+        task_definition_tags: definition.map(tags).unwrap_or_default(),
+        deployment_controller: match &observed.controller {
+            Controller::Rolling | Controller::OtherStrategy(_) => "ECS".to_owned(),
+            Controller::Other(word) => word.clone(),
+        },
     }
+}
+
+fn tags(definition: &TaskDefinition) -> HashMap<String, String> {
+    let text = |tag: &serde_json::Value, member: &str| Some(tag.get(member)?.as_str()?.to_owned());
+    let tags = definition.tags.iter();
+    tags.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
+        .collect()
 }
 
 fn deployment(observed: &Deployment) -> proto::DeploymentDescription {
