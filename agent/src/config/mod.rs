@@ -114,7 +114,7 @@ pub struct ServedRegion {
 /// How often the agent looks, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Between two looks at a rollout.
+    /// The least time between two looks at a rollout; in quiet times they are further apart.
     pub poll: Duration,
     /// For how long AWS may still show what was before a write.
     pub settle: Duration,
@@ -125,7 +125,15 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            poll: Duration::from_secs(3),
+impl Timing {
+    /// The usual time between two looks at a stack: CloudFormation's reads are throttled
+    /// sooner than those of ECS, and nobody says at which rate.
+    pub fn stack_look(&self) -> Duration {
+        self.poll * 3
+    }
+}
+
+            poll: Duration::from_secs(1),
             settle: Duration::from_secs(15),
             default_deadline: Duration::from_secs(60 * 60),
         }

@@ -3,7 +3,7 @@
 
 use towline_agent_domain::{
     observed::{ClusterRef, ObservedService, ServiceDeployment, TaskDefinitionArn},
-    outside::{Account, Answer, CallError},
+    outside::{Account, Answer, CallError, Write},
 };
 use towline_proto::agent::v1::{Step, StepState};
 
@@ -68,6 +68,9 @@ impl<A: Account> OneUpdate<'_, A> {
     async fn until_answered(&self, what: &str) -> Result<Answer<ObservedService>, Ending> {
         let aws = &self.surroundings.aws;
         loop {
+            let turn = aws.turn_to_write(&self.at.region, Write::UpdateService);
+            let turn = self.handle.unless_interrupted(turn).await;
+            turn.map_err(|by| interruption::before_the_write(by, "the service runs what it ran"))?;
             let answer = match self.kind {
                 Kind::Change => aws.update_service(self.at, self.service, self.revision).await,
                 Kind::Force => aws.force_deployment(self.at, self.service, self.revision).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use towline_agent_domain::{
     observed::TaskDefinitionArn,
-    outside::{Account, CallError},
+    outside::{Account, CallError, Write},
     update::revision::{NextRevision, same_content},
 };
 use towline_proto::agent::v1::{Step, StepState};
@@ -70,6 +70,12 @@ async fn send<A: Account>(
     let what = format!("register a revision of {}", next.family());
     let mut patience = FIRST_PATIENCE;
     loop {
+        // With many operations at once the turn may be a minute away.
+        let turn = surroundings
+            .aws
+            .turn_to_write(region, Write::RegisterTaskDefinition);
+        let turn = handle.unless_interrupted(turn).await;
+        turn.map_err(|by| interruption::before_the_write(by, "no revision was registered"))?;
         match surroundings
             .aws
             .register_task_definition(region, &next.request)

@@ -94,7 +94,7 @@ impl<'a, A: Account> Deploy<'a, A> {
 
     /// How long to the next look.
     pub(super) fn pause(&self, waiting: Waiting) -> Duration {
-        until_next_look(waiting, self.quiet(), self.surroundings.timing.poll)
+        until_next_look(waiting, self.quiet(), self.surroundings.timing.stack_look())
     }
 
     /// For how long nothing has moved.
@@ -137,7 +137,7 @@ impl<'a, A: Account> Deploy<'a, A> {
     }
 
     fn waiting(&self, forward: bool) -> Waiting {
-        let rests = self.progress.at_rest && self.quiet() < self.surroundings.timing.poll * REST;
+        let rests = self.progress.at_rest && self.quiet() < self.surroundings.timing.stack_look() * REST;
         match (&self.follower, forward) {
             (Some(_), _) if !rests => Waiting::Service,
             (None, true) => Waiting::Resources,
