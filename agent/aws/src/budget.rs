@@ -1,7 +1,7 @@
-//! The door that every call to ECS goes through: it waits here for its turn, as
-//! [`towline_agent_domain::rollout::budget`] decides, so that the agent is not the
-//! one that has ECS throttle an account. The SDK's own retries are off for ECS: each
-//! of them would be a call that nobody counted.
+//! The door that every call to ECS, and every read of CloudFormation, goes through: it
+//! waits here for its turn, as [`towline_agent_domain::rollout::budget`] decides, so
+//! that the agent is not the one that has AWS throttle an account. The SDK's own retries
+//! are off for them: each would be a call that nobody counted.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -96,7 +96,7 @@ impl Budgets {
                     }
                 }
                 Err(error) if attempts < ATTEMPTS && call::is_passing(error) => {
-                    tracing::debug!(region, ?group, "ECS gave no answer; asking again: {error}");
+                    tracing::debug!(region, ?group, "AWS gave no answer; asking again: {error}");
                     self.clock.sleep(FIRST_PAUSE * attempts).await;
                 }
                 _ => {
@@ -182,13 +182,13 @@ impl Budgets {
         place.in_line = false;
         let waited = self.now().saturating_sub(began);
         if waited >= TELLING {
-            tracing::debug!(group = ?place.group, ?waited, "waited for a turn to call ECS");
+            tracing::debug!(group = ?place.group, ?waited, "waited for a turn to call AWS");
         }
     }
 
     fn throttled(&self, place: &Place, region: &str, sent: Duration) -> Duration {
         let rest = lock(&place.region.budget).throttled(place.group, sent, self.now());
-        tracing::debug!(region, group = ?place.group, ?rest, "ECS throttles: others have used its rate up");
+        tracing::debug!(region, group = ?place.group, ?rest, "AWS throttles: others have used its rate up");
         rest
     }
 

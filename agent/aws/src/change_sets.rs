@@ -1,13 +1,15 @@
 //! AWS CloudFormation, changes. Each carries a token by which CloudFormation
-//! deduplicates, so the SDK may retry them.
+//! deduplicates, so the SDK may retry them; reads wait for their turn in the budget.
 
 use aws_sdk_cloudformation::types::{self, Capability, ChangeSetType, Parameter, Tag};
 use towline_agent_domain::observed::{ChangeSet, ListedChangeSet, PropertyChange, ResourceChange};
 use towline_agent_domain::outside::{Answer, ChangeSetRequest, StackChanges, TemplateSource};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
 
 use crate::Aws;
 use crate::call::answer;
 use crate::observe::{text, time};
+use crate::stacks::once;
 
 impl Aws {
     fn cloudformation(&self, region: &str) -> aws_sdk_cloudformation::Client {
@@ -66,7 +68,12 @@ impl StackChanges for Aws {
                 .change_set_name(change_set)
                 .include_property_values(true)
                 .set_next_token(next);
-            let page = answer(call.send().await, &format!("change set {change_set}"))?;
+            let sent = self
+                .budgets()
+                .read(region, Group::StackReads, Purpose::Acting, || {
+                    call.clone().customize().config_override(once()).send()
+                });
+            let page = answer(sent.await, &format!("change set {change_set}"))?;
             found.status = page
                 .status()
                 .map(|status| status.as_str().to_owned())
@@ -90,14 +97,25 @@ impl StackChanges for Aws {
     }
 
     async fn change_sets(&self, region: &str, stack: &str) -> Answer<Vec<ListedChangeSet>> {
-        let call = self.cloudformation(region).list_change_sets().stack_name(stack);
-        let mut pages = call.into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = answer(page, &format!("stack {stack}"))?;
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let call = self
+                .cloudformation(region)
+                .list_change_sets()
+                .stack_name(stack)
+                .set_next_token(next);
+            let sent = self
+                .budgets()
+                .read(region, Group::StackReads, Purpose::Acting, || {
+                    call.clone().customize().config_override(once()).send()
+                });
+            let page = answer(sent.await, &format!("stack {stack}"))?;
             found.extend(page.summaries().iter().map(listed));
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(found);
+            }
         }
-        Ok(found)
     }
 
     async fn execute_change_set(

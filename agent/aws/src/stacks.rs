@@ -1,9 +1,11 @@
 //! AWS CloudFormation, reads.
 
-use aws_sdk_cloudformation::types;
+use aws_config::retry::RetryConfig;
+use aws_sdk_cloudformation::{config, types};
 use serde_json::Value;
 use towline_agent_domain::observed::{Stack, StackEvent, StackResource};
 use towline_agent_domain::outside::{Answer, CallError, Stacks};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
 
 use crate::Aws;
 use crate::call::{absent_as_none, answer};
@@ -15,6 +17,11 @@ const MOST_PAGES: usize = 10;
 /// A stack's events are read back to at most this many.
 const MOST_EVENTS: usize = 500;
 
+/// For one read: the budget sends it again, in its turn, where the SDK would have.
+pub(crate) fn once() -> config::Builder {
+    config::Config::builder().retry_config(RetryConfig::disabled())
+}
+
 impl Stacks for Aws {
     async fn stack(&self, region: &str, stack: &str) -> Answer<Option<Stack>> {
         let call = self
@@ -23,7 +30,12 @@ impl Stacks for Aws {
             .cloudformation(region)
             .describe_stacks()
             .stack_name(stack);
-        let described = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
+        let sent = self
+            .budgets()
+            .read(region, Group::StackReads, Purpose::Acting, || {
+                call.clone().customize().config_override(once()).send()
+            });
+        let described = absent_as_none(answer(sent.await, &format!("stack {stack}")))?;
         Ok(described.and_then(|described| described.stacks().first().map(observed)))
     }
 
@@ -34,17 +46,25 @@ impl Stacks for Aws {
             .cloudformation(region)
             .list_stacks()
             .stack_status_filter(types::StackStatus::DeleteComplete);
-        let mut pages = call.into_paginator().send();
-        let mut found = Vec::new();
+        let (mut found, mut next) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
-            let Some(page) = pages.next().await else { break };
-            let page = answer(page, "the list of deleted stacks")?;
+            let call = call.clone().set_next_token(next);
+            let sent = self
+                .budgets()
+                .read(region, Group::StackReads, Purpose::Acting, || {
+                    call.clone().customize().config_override(once()).send()
+                });
+            let page = answer(sent.await, "the list of deleted stacks")?;
             let of_name = page.stack_summaries().iter();
             let of_name = of_name.filter(|stack| stack.stack_name() == Some(name));
             found.extend(of_name.map(|stack| {
                 let deleted = observe::time(stack.deletion_time().or(stack.creation_time()));
                 (deleted, text(stack.stack_id()))
             }));
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                break;
+            }
         }
         found.sort_by_key(|(deleted, _)| std::cmp::Reverse(*deleted));
         Ok(found.into_iter().map(|(_, id)| id).collect())
@@ -57,17 +77,26 @@ impl Stacks for Aws {
             .cloudformation(region)
             .describe_stack_events()
             .stack_name(stack);
-        let mut pages = call.into_paginator().send();
-        let mut events = Vec::new();
-        while let Some(page) = pages.next().await {
-            for event in answer(page, &format!("stack {stack}"))?.stack_events() {
+        let (mut events, mut next) = (Vec::new(), None);
+        loop {
+            let call = call.clone().set_next_token(next);
+            let sent = self
+                .budgets()
+                .read(region, Group::StackReads, Purpose::Watching, || {
+                    call.clone().customize().config_override(once()).send()
+                });
+            let page = answer(sent.await, &format!("stack {stack}"))?;
+            for event in page.stack_events() {
                 if until.is_some() && event.event_id() == until || events.len() >= MOST_EVENTS {
                     return Ok(events);
                 }
                 events.push(observed_event(event));
             }
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(events);
+            }
         }
-        Ok(events)
     }
 
     async fn stack_resources(&self, region: &str, stack: &str) -> Answer<Vec<StackResource>> {
@@ -77,7 +106,12 @@ impl Stacks for Aws {
             .cloudformation(region)
             .describe_stack_resources()
             .stack_name(stack);
-        let described = answer(call.send().await, &format!("stack {stack}"))?;
+        let sent = self
+            .budgets()
+            .read(region, Group::StackReads, Purpose::Acting, || {
+                call.clone().customize().config_override(once()).send()
+            });
+        let described = answer(sent.await, &format!("stack {stack}"))?;
         let resource = |resource: &types::StackResource| StackResource {
             logical_id: text(resource.logical_resource_id()),
             physical_id: text(resource.physical_resource_id()),
@@ -97,7 +131,12 @@ impl Stacks for Aws {
             .cloudformation(region)
             .get_template_summary()
             .stack_name(stack);
-        match answer(call.send().await, &format!("stack {stack}")) {
+        let sent = self
+            .budgets()
+            .read(region, Group::StackReads, Purpose::Acting, || {
+                call.clone().customize().config_override(once()).send()
+            });
+        match answer(sent.await, &format!("stack {stack}")) {
             Ok(summary) => match summary.metadata() {
                 Some(text) => Ok(serde_json::from_str(text).ok()),
                 // A template without any, or an AWS that leaves it out of its summary.
@@ -118,7 +157,12 @@ impl Stacks for Aws {
             .get_template()
             .stack_name(stack)
             .template_stage(types::TemplateStage::Original);
-        let found = absent_as_none(answer(call.send().await, &format!("stack {stack}")))?;
+        let sent = self
+            .budgets()
+            .read(region, Group::StackReads, Purpose::Acting, || {
+                call.clone().customize().config_override(once()).send()
+            });
+        let found = absent_as_none(answer(sent.await, &format!("stack {stack}")))?;
         Ok(found.and_then(|found| found.template_body().map(str::to_owned)))
     }
 }

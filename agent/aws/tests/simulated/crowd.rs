@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use towline_agent_aws::{Aws, in_operation};
 use towline_agent_domain::observed::{ObservedService, RolloutState, TaskDefinitionArn};
-use towline_agent_domain::outside::{Ecs as _, Write};
+use towline_agent_domain::outside::{Ecs as _, Stacks as _, Write};
 use towline_link::seams::Clock;
 
 use crate::sim::{ACCOUNT, REGION, Sim, main_cluster};
@@ -251,4 +251,36 @@ async fn a_turn_to_write_can_be_given_up_and_is_kept_for_its_operation() {
     let request = definition("kept");
     let sent = in_operation("ours", sim.aws.register_task_definition(REGION, &request));
     assert!(clock.timeout(SECOND / 2, sent).await.is_some());
+}
+
+#[tokio::test]
+async fn many_eyes_on_stacks_share_one_pace_in_fair_order() {
+    let sim = crowd(0).await;
+    let began = Clock::system().instant();
+    let mut eyes = JoinSet::new();
+    for operation in 0..10 {
+        let aws = sim.aws.clone();
+        eyes.spawn(async move {
+            let mut looks = Vec::new();
+            for _ in 0..4 {
+                // A stack that is not there costs a call as well.
+                let _ = aws
+                    .stack_events(REGION, &format!("stack-{operation}"), None)
+                    .await;
+                looks.push(Clock::system().instant().duration_since(began));
+            }
+            looks
+        });
+    }
+    let looks = eyes.join_all().await;
+    let last = looks.iter().map(|of| of[3]);
+    let (first, last) = (last.clone().min().unwrap(), last.max().unwrap());
+    assert!(
+        last >= 6 * SECOND,
+        "40 reads of which 5 go at once and 5 a second: {last:?}"
+    );
+    assert!(
+        last - first < 3 * SECOND,
+        "nobody is served before the others: {looks:?}"
+    );
 }

@@ -1,5 +1,5 @@
-//! How often ECS may be asked: a model of its token buckets in one account and
-//! region. Values in, decisions out; the time is an argument.
+//! How often ECS, and CloudFormation for reads, may be asked: a model of their token
+//! buckets in one account and region. Values in, decisions out; the time is an argument.
 //!
 //! A call takes a place in the line of its group ([`Budget::ask`]) and asks for its
 //! turn ([`Budget::turn`]) until that is [`Turn::Go`]. What always holds: never more
@@ -20,7 +20,7 @@ mod tests;
 
 use bucket::Bucket;
 
-/// Actions of ECS that share a bucket; those that an agent calls.
+/// Actions that share a bucket; those that an agent calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// DescribeClusters.
@@ -40,6 +40,9 @@ pub enum Group {
     TaskDefinitionReads,
     /// RegisterTaskDefinition, DeregisterTaskDefinition.
     TaskDefinitionWrites,
+    /// CloudFormation's reads of stacks, their events and change sets. AWS publishes no
+    /// rate for them, and throttles them in practice: this one is a guess that leaves room.
+    StackReads,
 }
 
 /// A token bucket as AWS publishes it.
@@ -53,7 +56,7 @@ pub struct Rate {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ClusterReads,
         Self::ClusterResourceReads,
         Self::ServiceReads,
@@ -62,9 +65,10 @@ impl Group {
         Self::ServiceRevisions,
         Self::TaskDefinitionReads,
         Self::TaskDefinitionWrites,
+        Self::StackReads,
     ];
 
-    /// The rate that AWS publishes for an account and region.
+    /// The rate that AWS publishes for an account and region, where it does.
     pub fn published(self) -> Rate {
         let (burst, per_second) = match self {
             Self::ClusterResourceReads | Self::ServiceReads => (100, 20),
@@ -74,6 +78,7 @@ impl Group {
             | Self::TaskDefinitionReads => (50, 20),
             Self::ServiceWrites => (50, 5),
             Self::TaskDefinitionWrites => (20, 1),
+            Self::StackReads => (20, 10),
         };
         Rate { burst, per_second }
     }
