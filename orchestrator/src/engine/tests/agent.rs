@@ -37,6 +37,8 @@ pub struct FakeAgent {
     greets: Arc<watch::Sender<bool>>,
     /// It tells from the start whatever it is asked to leave out.
     retells: Arc<AtomicBool>,
+    /// What runs in its cluster.
+    services: Arc<Mutex<Vec<proto::ServiceDescription>>>,
 }
 
 /// All that this incarnation has told, and who listens.
@@ -53,6 +55,7 @@ pub enum Call {
     Update(Box<proto::UpdateServiceRequest>),
     Watch(proto::WatchOperationRequest),
     Cancel(proto::CancelOperationRequest),
+    Plan(Box<proto::UpdateServiceRequest>),
 }
 
 impl Call {
@@ -60,6 +63,13 @@ impl Call {
         match self {
             Self::Update(request) => *request,
             other => panic!("not an update: {other:?}"),
+        }
+    }
+
+    pub fn plan(self) -> proto::UpdateServiceRequest {
+        match self {
+            Self::Plan(request) => *request,
+            other => panic!("not a plan: {other:?}"),
         }
     }
 
@@ -87,6 +97,7 @@ impl FakeAgent {
             describe_fails: Arc::default(),
             greets: Arc::new(watch::Sender::new(true)),
             retells: Arc::default(),
+            services: Arc::default(),
         };
         (agent, received)
     }
@@ -111,6 +122,11 @@ impl FakeAgent {
         tokio::spawn(served);
         engine.fleet().accept_link(near, self.name.clone());
         handle
+    }
+
+    /// What it lists, two a page.
+    pub fn runs(&self, services: Vec<proto::ServiceDescription>) {
+        *self.services.lock().expect("a lock") = services;
     }
 
     /// How often it was asked what runs.
@@ -218,6 +234,10 @@ impl AgentService for FakeAgent {
             account: "111111111111".to_owned(),
             version: "0.1.0".to_owned(),
             incarnation: self.incarnation.clone(),
+            regions: vec![proto::AgentRegion {
+                region: "eu-west-1".to_owned(),
+                clusters: vec!["main".to_owned()],
+            }],
             ..Default::default()
         }))
     }
@@ -324,9 +344,20 @@ impl AgentService for FakeAgent {
 
     async fn plan_service_update(
         &self,
-        _: Request<proto::PlanServiceUpdateRequest>,
+        request: Request<proto::PlanServiceUpdateRequest>,
     ) -> Answer<proto::PlanServiceUpdateResponse> {
-        Err(Status::unimplemented("not needed here"))
+        let update = request.into_inner().update.expect("an update");
+        self.calls
+            .send(Call::Plan(Box::new(update)))
+            .expect("a test that listens");
+        Ok(Response::new(proto::PlanServiceUpdateResponse {
+            plan: Some(proto::ServiceUpdatePlan {
+                action: proto::UpdatePlanAction::Register.into(),
+                hash: "4f2a".to_owned(),
+                running: "arn:aws:ecs:eu-west-1:1:task-definition/orders:41".to_owned(),
+                ..Default::default()
+            }),
+        }))
     }
 
     /// Refuses with a fault at a place.
@@ -362,8 +393,20 @@ impl AgentService for FakeAgent {
 
     async fn list_services(
         &self,
-        _: Request<proto::ListServicesRequest>,
+        request: Request<proto::ListServicesRequest>,
     ) -> Answer<proto::ListServicesResponse> {
-        Err(Status::unimplemented("not asked by the engine"))
+        let from: usize = request.into_inner().page_token.parse().unwrap_or(0);
+        let all = self.services.lock().expect("a lock");
+        let services: Vec<_> = all.iter().skip(from).take(2).cloned().collect();
+        let next = from + services.len();
+        let next_page_token = if next < all.len() {
+            next.to_string()
+        } else {
+            String::new()
+        };
+        Ok(Response::new(proto::ListServicesResponse {
+            services,
+            next_page_token,
+        }))
     }
 }

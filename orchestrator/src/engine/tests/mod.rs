@@ -4,6 +4,8 @@
 mod agent;
 mod asking;
 mod crashes;
+mod importing;
 mod releases;
+mod terms;
 mod trouble;
 mod world;
