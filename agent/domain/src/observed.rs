@@ -6,10 +6,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+mod alarms;
 mod stacks;
 pub mod surroundings;
 
-pub use stacks::{ChangeSet, ListedChangeSet, PropertyChange, ResourceChange, Stack, StackEvent, StackResource};
+pub use alarms::{AlarmState, ObservedAlarm};
+pub use stacks::{
+    ChangeSet, ListedChangeSet, PropertyChange, ResourceChange, Stack, StackEvent, StackResource,
+};
 
 /// One ECS cluster of the agent's account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +80,8 @@ pub struct CircuitBreaker {
     pub enabled: bool,
     pub rolls_back: bool,
     pub threshold: BreakerThreshold,
+    /// `resetOnHealthyTask`: a healthy task sets the count of failed ones back.
+    pub resets_on_healthy: bool,
 }
 
 impl CircuitBreaker {
@@ -84,6 +90,7 @@ impl CircuitBreaker {
         enabled: false,
         rolls_back: false,
         threshold: BreakerThreshold::DEFAULT,
+        resets_on_healthy: true,
     };
 }
 

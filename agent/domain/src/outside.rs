@@ -5,8 +5,10 @@ use std::future::Future;
 
 use serde_json::Value;
 
+mod alarms;
 mod surroundings;
 
+pub use alarms::Alarms;
 pub use surroundings::{Prerequisites, Surroundings};
 
 use crate::observed::{
@@ -329,7 +331,16 @@ pub trait Stacks: Send + Sync {
 
 /// All outside systems of one account.
 pub trait Account:
-    Ecs + Tasks + LoadBalancing + StackChanges + Stacks + TemplateStore + Surroundings + Prerequisites + 'static
+    Ecs
+    + Tasks
+    + LoadBalancing
+    + Alarms
+    + StackChanges
+    + Stacks
+    + TemplateStore
+    + Surroundings
+    + Prerequisites
+    + 'static
 {
 }
 
@@ -337,6 +348,7 @@ impl<
     T: Ecs
         + Tasks
         + LoadBalancing
+        + Alarms
         + StackChanges
         + Stacks
         + TemplateStore

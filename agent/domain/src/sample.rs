@@ -68,7 +68,7 @@ pub fn service(deployments: Vec<Deployment>) -> ObservedService {
         circuit_breaker: CircuitBreaker {
             enabled: true,
             rolls_back: true,
-            threshold: BreakerThreshold::DEFAULT,
+            ..CircuitBreaker::OFF
         },
         minimum_healthy_percent: 100,
         maximum_percent: 200,

@@ -1,8 +1,11 @@
-//! What one stopped task died of.
+//! What one stopped task died of, and what a service event complains of.
 
-use crate::observed::{StoppedContainer, StoppedTask};
-use crate::rollout::crash_loop::is_pull_failure;
+use crate::observed::{ServiceEvent, StoppedContainer, StoppedTask};
 use crate::rollout::diagnosis::ContainerLog;
+use crate::verdict::Reason;
+
+#[cfg(test)]
+mod tests;
 
 /// The causes that are told apart, the more basic ones first: what keeps a task
 /// from starting says more than what ends it later.
@@ -10,13 +13,39 @@ use crate::rollout::diagnosis::ContainerLog;
 pub(super) enum Kind {
     CannotPull,
     Secret,
-    ExecFormat,
+    WrongArchitecture,
     CannotStart,
+    NoCapacity,
     OutOfMemory,
     Exited,
     HealthCheck,
-    NoCapacity,
+    Targets,
     Other,
+}
+
+impl Kind {
+    /// The stable word.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::CannotPull => Reason::CannotPullImage,
+            Self::Secret => Reason::SecretNotFound,
+            Self::WrongArchitecture => Reason::WrongArchitecture,
+            Self::CannotStart => Reason::CannotStart,
+            Self::NoCapacity => Reason::NoCapacity,
+            Self::OutOfMemory => Reason::OutOfMemory,
+            Self::HealthCheck => Reason::KilledByHealthCheck,
+            Self::Targets => Reason::UnhealthyTargets,
+            Self::Exited | Self::Other => Reason::CrashLooping,
+        }
+    }
+
+    /// Trying again brings the same: no task of the revision can start.
+    pub(super) fn is_definite(self) -> bool {
+        matches!(
+            self,
+            Self::CannotPull | Self::Secret | Self::WrongArchitecture | Self::CannotStart
+        )
+    }
 }
 
 /// What one task died of, in words.
@@ -27,72 +56,120 @@ pub(super) struct Cause {
     pub hint: &'static str,
 }
 
+const LOAD_BALANCER_HINT: &str =
+    "try the health check's path and port inside the container, and look at the security groups";
+const CONTAINER_CHECK_HINT: &str =
+    "run the health check's command inside the container; does it need a longer start period?";
+const ROOM_HINT: &str = "make room in the cluster: more instances, or smaller tasks";
+
 /// Reads the cause out of a task's own words and its containers' last lines.
 pub(super) fn of(task: &StoppedTask, logs: &[ContainerLog]) -> Cause {
     let words = words_of(task);
     let has = |needle: &str| words.contains(needle);
-    let lines = logs
-        .iter()
-        .filter(|log| log.task == task.id)
-        .flat_map(|log| &log.lines);
-    let exec_format =
-        has("exec format error") || lines.into_iter().any(|l| l.message.contains("exec format error"));
-    if is_pull_failure(task) {
+    let by = |kind, sentence, hint| Cause { kind, sentence, hint };
+    if has("does not contain descriptor matching platform") {
+        return wrong_architecture(task);
+    }
+    if is_pull_failure(&words) {
         return cannot_pull(&words);
     }
     if has("ResourceInitializationError") || has("unable to retrieve secret") || has("unable to pull secrets")
     {
         return initialization(task, &words);
     }
-    if exec_format {
-        return Cause {
-            kind: Kind::ExecFormat,
-            sentence: format!(
-                "the image is built for another CPU architecture{}",
-                of_container(task)
-            ),
-            hint: "build the image for the task's architecture, or set the architecture to that of the image",
-        };
+    if has("exec format error") || logged(task, logs, "exec format error") {
+        return wrong_architecture(task);
+    }
+    if has("InsufficientFreeAddresses") {
+        let sentence = format!("a subnet has no free address: {}", first_words(task));
+        return by(
+            Kind::NoCapacity,
+            sentence,
+            "let the service use subnets with free addresses",
+        );
+    }
+    if has("Capacity is unavailable") {
+        let sentence = format!("there is no capacity: {}", first_words(task));
+        let hint = "try again later, or allow more subnets or another capacity provider";
+        return by(Kind::NoCapacity, sentence, hint);
+    }
+    if has("unable to assume the role") {
+        let sentence = format!("a role cannot be assumed: {}", first_words(task));
+        return by(
+            Kind::CannotStart,
+            sentence,
+            "the role must exist and trust ecs-tasks.amazonaws.com",
+        );
     }
     if has("CannotStartContainer") || has("CannotCreateContainer") || has("ContainerRuntimeError") {
-        return Cause {
-            kind: Kind::CannotStart,
-            sentence: format!("a container cannot be started: {}", first_words(task)),
-            hint: "look at command, entry point and mounts of the container",
-        };
+        let sentence = format!("a container cannot be started: {}", first_words(task));
+        let hint = "look at command, entry point and mounts of the container";
+        return by(Kind::CannotStart, sentence, hint);
     }
     if has("OutOfMemory") {
-        return Cause {
-            kind: Kind::OutOfMemory,
-            sentence: format!(
-                "a container ran out of memory and was killed{}",
-                of_container(task)
-            ),
-            hint: "give the container, or the task, more memory",
-        };
+        let sentence = format!(
+            "a container ran out of memory and was killed{}",
+            of_container(task)
+        );
+        return by(
+            Kind::OutOfMemory,
+            sentence,
+            "give the container, or the task, more memory",
+        );
+    }
+    if has("ELB health checks") {
+        let sentence = format!("the load balancer's health check fails: {}", task.reason);
+        return by(Kind::Targets, sentence, LOAD_BALANCER_HINT);
     }
     if has("health checks") || has("health check") {
-        return Cause {
-            kind: Kind::HealthCheck,
-            sentence: format!("the health check fails: {}", task.reason),
-            hint: "try the health check's path and port inside the container, and look at the security groups",
-        };
-    }
-    if has("Capacity is unavailable") || has("capacity") {
-        return Cause {
-            kind: Kind::NoCapacity,
-            sentence: format!("there is no capacity: {}", task.reason),
-            hint: "try again later, or allow more subnets or another capacity provider",
-        };
+        let sentence = format!("the container's health check fails: {}", task.reason);
+        return by(Kind::HealthCheck, sentence, CONTAINER_CHECK_HINT);
     }
     match culprit(task) {
         Some(container) => exited(task, container, logs),
-        None => Cause {
-            kind: Kind::Other,
-            sentence: format!("a task stopped: {}", first_words(task)),
-            hint: "",
-        },
+        None => by(Kind::Other, format!("a task stopped: {}", first_words(task)), ""),
     }
+}
+
+/// What a service event complains of, where it is about no task of its own.
+pub(super) fn of_event(event: &ServiceEvent) -> Option<Cause> {
+    let has = |needle: &str| event.message.contains(needle);
+    let (kind, hint) = if has("unable to place a task") || has("Capacity is unavailable") {
+        (Kind::NoCapacity, ROOM_HINT)
+    } else if has("is unhealthy in (target-group") || has("is unhealthy in (elb") {
+        (Kind::Targets, LOAD_BALANCER_HINT)
+    } else if has("failed container health checks") {
+        (Kind::HealthCheck, CONTAINER_CHECK_HINT)
+    } else {
+        return None;
+    };
+    let sentence = format!("ECS says: {}", event.message);
+    Some(Cause { kind, sentence, hint })
+}
+
+fn logged(task: &StoppedTask, logs: &[ContainerLog], needle: &str) -> bool {
+    let of_task = logs.iter().filter(|log| log.task == task.id);
+    of_task
+        .flat_map(|log| &log.lines)
+        .any(|line| line.message.contains(needle))
+}
+
+fn wrong_architecture(task: &StoppedTask) -> Cause {
+    Cause {
+        kind: Kind::WrongArchitecture,
+        sentence: format!(
+            "the image is built for another CPU architecture{}",
+            of_container(task)
+        ),
+        hint: "build the image for the task's architecture, or set the architecture to that of the image",
+    }
+}
+
+fn is_pull_failure(words: &str) -> bool {
+    words.contains("CannotPullContainer")
+        || words.contains("CannotPullImageManifest")
+        // The registry's own login: the task has no way to it, or no right.
+        || words.contains("unable to retrieve ecr registry auth")
 }
 
 fn cannot_pull(words: &str) -> Cause {
@@ -117,20 +194,31 @@ fn cannot_pull(words: &str) -> Cause {
 }
 
 fn pull_words(words: &str) -> &str {
-    let line = words.lines().find(|line| line.contains("CannotPull"));
+    let line = words
+        .lines()
+        .find(|line| line.contains("CannotPull") || line.contains("registry auth"));
     line.unwrap_or(words).trim()
 }
 
 fn initialization(task: &StoppedTask, words: &str) -> Cause {
-    let about_secret = words.contains("secret") || words.contains("ssm") || words.contains("parameter");
+    // ECS's opening words name secrets whatever it was.
+    let rest = words.replace("unable to pull secrets or registry auth", "");
+    let of_secret = ["secret", "ssm", "parameter"];
+    if of_secret.iter().any(|needle| rest.contains(needle)) {
+        return Cause {
+            kind: Kind::Secret,
+            sentence: format!("a secret cannot be read: {}", first_words(task)),
+            hint: "check that the secret exists and that the execution role may read it",
+        };
+    }
+    let hint = match words.contains("logger") || words.contains("log group") {
+        true => "make the log group, or let the execution role make it",
+        false => "check the task's volumes, roles and network",
+    };
     Cause {
-        kind: Kind::Secret,
-        sentence: if about_secret {
-            format!("a secret cannot be read: {}", first_words(task))
-        } else {
-            format!("the task cannot be set up: {}", first_words(task))
-        },
-        hint: "check that the secret exists and that the execution role may read it",
+        kind: Kind::CannotStart,
+        sentence: format!("the task cannot be set up: {}", first_words(task)),
+        hint,
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::observed::{LoggedLine, ServiceEvent, StackEvent, StoppedTask, TaskDefinition, TaskDefinitionArn};
 use crate::rollout::cause::{self, Cause, Kind};
+use crate::verdict::Reason;
 
 /// How many service events a diagnosis quotes.
 const MOST_EVENTS: usize = 5;
@@ -56,6 +57,8 @@ pub struct Diagnosis {
     pub details: Vec<String>,
     /// What to do about it; empty when there is no telling.
     pub hint: String,
+    /// The stable word for what tasks died of, or what keeps them from starting.
+    pub cause: Option<Reason>,
     /// The tasks of our revision that died by themselves, newest first.
     pub stopped_tasks: Vec<StoppedTask>,
     pub logs: Vec<ContainerLog>,
@@ -137,32 +140,44 @@ pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
     let resource = failed_resources
         .first()
         .filter(|event| event.resource_type != "AWS::ECS::Service");
+    let of_event = events.iter().find_map(cause::of_event);
     let (root_cause, hint) = if let Some(event) = resource {
         (resource_sentence(event), "")
     } else if let Some((cause, count)) = causes.first() {
         (counted(cause, *count), cause.hint)
+    } else if let Some(cause) = &of_event {
+        (cause.sentence.clone(), cause.hint)
     } else if let Some(event) = events.first() {
-        (format!("ECS says: {}", event.message), event_hint(&event.message))
+        (event_sentence(event), "")
     } else if let Some(event) = failed_resources.first() {
         (resource_sentence(event), "")
     } else {
         (String::new(), "")
     };
+    let cause = causes.first().map(|(cause, _)| cause).or(of_event.as_ref());
+    let cause = cause
+        .filter(|_| resource.is_none())
+        .map(|cause| cause.kind.reason());
     let mut details: Vec<String> = causes
         .iter()
         .map(|(cause, count)| counted(cause, *count))
         .collect();
     details.extend(failed_resources.iter().map(resource_sentence));
-    details.extend(events.iter().map(|event| format!("ECS says: {}", event.message)));
+    details.extend(events.iter().map(event_sentence));
     details.retain(|detail| *detail != root_cause);
     Diagnosis {
         root_cause,
         details,
         hint: hint.to_owned(),
+        cause,
         logs: logs_of(&stopped, findings.logs),
         stopped_tasks: stopped,
         failed_resources,
     }
+}
+
+fn event_sentence(event: &ServiceEvent) -> String {
+    format!("ECS says: {}", event.message)
 }
 
 /// The causes with how many tasks died of each: the most frequent first, and of
@@ -215,21 +230,16 @@ fn resource_sentence(event: &StackEvent) -> String {
 fn telling_events(findings: &Findings<'_>) -> Vec<ServiceEvent> {
     let complains = |event: &&ServiceEvent| {
         let says = |words: &str| event.message.contains(words);
-        says("unable to") || says("failed") || says("unhealthy") || says("rolling back") || says("Unable")
+        says("unable to")
+            || says("failed")
+            || says("unhealthy")
+            || says("rolling back")
+            || says("Unable")
+            || says("unavailable")
     };
     let since = |event: &&ServiceEvent| findings.since.is_none_or(|since| event.at >= since);
     let events = findings.service_events.iter().filter(since).filter(complains);
     events.take(MOST_EVENTS).cloned().collect()
-}
-
-fn event_hint(message: &str) -> &'static str {
-    if message.contains("unable to place a task") {
-        "make room in the cluster: more instances, or smaller tasks"
-    } else if message.contains("unhealthy") {
-        "try the health check's path and port inside the container, and look at the security groups"
-    } else {
-        ""
-    }
 }
 
 fn logs_of(stopped: &[StoppedTask], logs: &[ContainerLog]) -> Vec<ContainerLog> {

@@ -4,8 +4,11 @@
 //!
 //! What is expensive to read is asked for only when it decides something
 //! ([`Evidence`]); the caller reads it and asks again.
-
-use jiff::SignedDuration;
+//!
+//! The order in which a rollout is judged: is it still there ([`shows_ours`]); did
+//! ECS end it (the breaker, an alarm, a stop: [`undone`]); is it complete; and only
+//! then whether it will ever be ([`crash_loop`], [`stuck`]). Which reason a failure
+//! gets is the rule in [`crate::verdict`].
 
 use crate::observed::{
     Deployment, DeploymentStatus, ObservedService, RolloutState, ServiceDeployment, ServiceDeploymentStatus,
@@ -13,7 +16,10 @@ use crate::observed::{
 };
 use crate::rollout::{
     crash_loop,
+    diagnosis::ContainerLog,
+    stuck::{self, Stillness},
     targets::{Targets, TargetsState},
+    undone::{self, our_record},
 };
 use crate::update::start::is_stable;
 use crate::verdict::Reason;
@@ -56,7 +62,14 @@ pub struct RolloutView<'a> {
     pub service_deployments: Option<&'a [ServiceDeployment]>,
     /// All stopped tasks of the service seen since the start, each once.
     pub stopped: &'a [StoppedTask],
+    /// The last lines of dead containers, as far as they were read.
+    pub logs: &'a [ContainerLog],
     pub targets: Targets<'a>,
+    /// For how long nothing moved; counted by the caller with [`stuck::Position`].
+    pub stillness: Stillness,
+    /// No task of ours died for as long as AWS may lag. Tasks that start, turn healthy
+    /// and die make a deployment COMPLETED for a moment.
+    pub calm: bool,
 }
 
 /// What the judge needs to go on.
@@ -87,6 +100,8 @@ pub enum Phase {
     Replacing,
     /// All tasks run; the load balancer does not yet call these healthy.
     Targets { unhealthy: Vec<String> },
+    /// ECS calls it complete, and tasks of ours died a moment ago.
+    Settling,
     /// ECS is putting back what ran before. Should the deadline pass now, the
     /// verdict is `failed: rolled_back` all the same.
     RollingBack,
@@ -109,9 +124,10 @@ pub enum RolloutJudgement {
     },
 }
 
-/// Whether the observation shows our deployment as the service's PRIMARY.
+/// Whether the observation shows our deployment as the PRIMARY of a live service.
 pub fn shows_ours(service: Option<&ObservedService>, ours: &OurDeployment) -> bool {
     service
+        .filter(|service| service.status == ServiceStatus::Active)
         .and_then(ObservedService::primary)
         .is_some_and(|primary| is_ours(primary, ours))
 }
@@ -137,34 +153,26 @@ pub fn judge(view: &RolloutView<'_>, options: JudgeOptions) -> RolloutJudgement 
     }
     match service.primary() {
         Some(primary) if is_ours(primary, view.ours) => as_primary(view, service, primary, options),
-        primary => not_primary(view, service, primary, options),
+        primary => undone::not_primary(view, service, primary, options),
     }
 }
 
 /// The verdict on a rollout that was undone. The one place where it is decided.
 pub fn rolled_back(summary: String, options: JudgeOptions, deployment_id: &str) -> RolloutJudgement {
-    if options.rolled_back_is_success {
-        return RolloutJudgement::Succeeded {
-            deployment_id: deployment_id.to_owned(),
-        };
-    }
-    RolloutJudgement::Ended {
-        reason: Reason::RolledBack,
-        summary,
-    }
+    undone::rolled_back(Reason::RolledBack, summary, options, deployment_id)
 }
 
-fn gone_or_late(view: &RolloutView<'_>, seen: &str) -> RolloutJudgement {
+pub(super) fn gone_or_late(view: &RolloutView<'_>, seen: &str) -> RolloutJudgement {
     if view.misses < MISSES_BEFORE_GONE {
         return RolloutJudgement::InProgress(progress(None, Phase::NotSeenYet));
     }
-    RolloutJudgement::Ended {
-        reason: Reason::ServiceGone,
-        summary: format!(
+    ended(
+        Reason::ServiceGone,
+        format!(
             "the service is gone while {} was rolled out: {seen} in {} observations in a row",
             view.ours.task_definition, view.misses
         ),
-    }
+    )
 }
 
 fn as_primary(
@@ -174,163 +182,84 @@ fn as_primary(
     options: JudgeOptions,
 ) -> RolloutJudgement {
     if primary.rollout == RolloutState::Failed {
-        return breaker_gave_up(view, service, primary, options);
+        return given_up(view, service, primary, options);
     }
     if is_stable(service, primary) {
         return completed(view, service, primary);
     }
-    if let Some((reason, summary)) = crash_loop::verdict(service, primary, view.stopped) {
-        return RolloutJudgement::Ended { reason, summary };
+    let hopeless = crash_loop::verdict(service, primary, view.stopped, view.logs)
+        .or_else(|| stuck::verdict(service, primary, view.stillness));
+    match hopeless {
+        Some((reason, summary)) => ended(reason, summary),
+        None => RolloutJudgement::InProgress(progress(Some(primary), Phase::Replacing)),
     }
-    RolloutJudgement::InProgress(progress(Some(primary), Phase::Replacing))
 }
 
-fn breaker_gave_up(
+/// ECS called our deployment FAILED: the breaker tripped, or an alarm went off. With
+/// roll-back, the record shows it before the service does.
+fn given_up(
     view: &RolloutView<'_>,
     service: &ObservedService,
     primary: &Deployment,
     options: JudgeOptions,
 ) -> RolloutJudgement {
-    if service.circuit_breaker.rolls_back {
-        let Some(records) = view.service_deployments else {
-            return RolloutJudgement::Needs(Evidence::ServiceDeployments);
-        };
-        match our_record(records, view.ours, Some(primary)) {
-            Some(record) if record.status.is_rollback() => {
-                return undone_by_ecs(record, service, primary, view, options);
-            }
-            // The breaker trips a moment before the rollback shows.
-            Some(ServiceDeployment {
-                status: ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress,
-                ..
-            }) => return RolloutJudgement::InProgress(progress(Some(primary), Phase::RollingBack)),
-            _ => {}
+    let Some(records) = view.service_deployments else {
+        return RolloutJudgement::Needs(Evidence::ServiceDeployments);
+    };
+    match our_record(records, view.ours, Some(primary)) {
+        Some(record) if record.status.is_rollback() => {
+            return undone::by_ecs(record, primary, view, options);
         }
+        Some(ServiceDeployment {
+            status: ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress,
+            ..
+        }) if service.circuit_breaker.rolls_back => {
+            return RolloutJudgement::InProgress(progress(Some(primary), Phase::RollingBack));
+        }
+        _ => {}
     }
-    RolloutJudgement::Ended {
-        reason: Reason::DeploymentFailed,
-        summary: format!(
-            "{} failed, and was not rolled back: {}",
-            primary.task_definition,
-            or_else(&primary.rollout_reason, "ECS gave no reason")
+    let words = or_else(&primary.rollout_reason, "ECS gave no reason");
+    ended(
+        Reason::DeploymentFailed,
+        format!(
+            "{} failed, and was not rolled back: {words}",
+            primary.task_definition
         ),
-    }
+    )
 }
 
 fn completed(view: &RolloutView<'_>, service: &ObservedService, primary: &Deployment) -> RolloutJudgement {
+    let succeeded = || RolloutJudgement::Succeeded {
+        deployment_id: primary.id.clone(),
+    };
+    if !view.calm {
+        return RolloutJudgement::InProgress(progress(Some(primary), Phase::Settling));
+    }
     if service.load_balancers.is_empty() || primary.running == 0 {
-        return RolloutJudgement::Succeeded {
-            deployment_id: primary.id.clone(),
-        };
+        return succeeded();
     }
     match view.targets.state(&service.load_balancers, primary.running) {
         TargetsState::NotRead => RolloutJudgement::Needs(Evidence::Targets),
-        TargetsState::Healthy => RolloutJudgement::Succeeded {
-            deployment_id: primary.id.clone(),
-        },
+        TargetsState::Healthy => succeeded(),
+        TargetsState::Waiting { unhealthy } if view.stillness.still >= view.stillness.limit => ended(
+            Reason::UnhealthyTargets,
+            format!(
+                "all tasks of {} run, and the load balancer does not call them healthy: {}",
+                primary.task_definition,
+                unhealthy.join(", ")
+            ),
+        ),
         TargetsState::Waiting { unhealthy } => {
             RolloutJudgement::InProgress(progress(Some(primary), Phase::Targets { unhealthy }))
         }
     }
 }
 
-/// PRIMARY is not ours: ECS lags, undid us, or somebody replaced us.
-fn not_primary(
-    view: &RolloutView<'_>,
-    service: &ObservedService,
-    primary: Option<&Deployment>,
-    options: JudgeOptions,
-) -> RolloutJudgement {
-    let ours = service.deployments.iter().find(|d| is_ours(d, view.ours));
-    if ours.is_none() && view.misses < MISSES_BEFORE_GONE {
-        return RolloutJudgement::InProgress(progress(None, Phase::NotSeenYet));
-    }
-    let Some(primary) = primary else {
-        return gone_or_late(view, "it has no PRIMARY deployment");
-    };
-    let Some(records) = view.service_deployments else {
-        return RolloutJudgement::Needs(Evidence::ServiceDeployments);
-    };
-    if let Some(record) = our_record(records, view.ours, ours)
-        && record.status.is_rollback()
-    {
-        return undone_by_ecs(record, service, primary, view, options);
-    }
-    if ours.is_some_and(|d| d.rollout == RolloutState::Failed) && view.misses < MISSES_BEFORE_GONE {
-        return RolloutJudgement::InProgress(progress(ours, Phase::RollingBack));
-    }
-    if view.misses < MISSES_BEFORE_GONE {
-        return RolloutJudgement::InProgress(progress(ours, Phase::NotSeenYet));
-    }
-    replaced(view, ours, primary)
+pub(super) fn ended(reason: Reason, summary: String) -> RolloutJudgement {
+    RolloutJudgement::Ended { reason, summary }
 }
 
-fn replaced(view: &RolloutView<'_>, ours: Option<&Deployment>, primary: &Deployment) -> RolloutJudgement {
-    let ours_id = view.ours.id.as_deref().or(ours.map(|d| d.id.as_str()));
-    match ours_id {
-        Some(id) => RolloutJudgement::Ended {
-            reason: Reason::Superseded,
-            summary: format!(
-                "deployment {id} of {} was replaced by deployment {} of {}",
-                view.ours.task_definition, primary.id, primary.task_definition
-            ),
-        },
-        None => RolloutJudgement::Ended {
-            reason: Reason::OtherRevisionRuns,
-            summary: format!(
-                "{} was to run, but the service runs {} (deployment {})",
-                view.ours.task_definition, primary.task_definition, primary.id
-            ),
-        },
-    }
-}
-
-fn undone_by_ecs(
-    record: &ServiceDeployment,
-    service: &ObservedService,
-    primary: &Deployment,
-    view: &RolloutView<'_>,
-    options: JudgeOptions,
-) -> RolloutJudgement {
-    let words = or_else(&record.status_reason, "ECS gave no reason");
-    match record.status {
-        ServiceDeploymentStatus::RollbackFailed => RolloutJudgement::Ended {
-            reason: Reason::RollbackFailed,
-            summary: format!(
-                "{} failed, and so did rolling it back: {words}",
-                view.ours.task_definition
-            ),
-        },
-        ServiceDeploymentStatus::RollbackSuccessful if is_stable(service, primary) => rolled_back(
-            format!(
-                "{} was rolled back; {} runs again: {words}",
-                view.ours.task_definition, primary.task_definition
-            ),
-            options,
-            &primary.id,
-        ),
-        _ => RolloutJudgement::InProgress(progress(Some(primary), Phase::RollingBack)),
-    }
-}
-
-/// The newest record of our revision. One from well before our deployment began
-/// stems from an earlier attempt with the same revision.
-fn our_record<'a>(
-    records: &'a [ServiceDeployment],
-    ours: &OurDeployment,
-    seen: Option<&Deployment>,
-) -> Option<&'a ServiceDeployment> {
-    let newest = records
-        .iter()
-        .find(|record| record.task_definition.as_ref() == Some(&ours.task_definition))?;
-    let earlier_attempt = seen.is_some_and(|d| d.created.duration_since(newest.created) > RECORD_LAG);
-    (!earlier_attempt).then_some(newest)
-}
-
-/// How much earlier than its deployment a record may have been written.
-const RECORD_LAG: SignedDuration = SignedDuration::from_secs(60);
-
-fn progress(deployment: Option<&Deployment>, phase: Phase) -> Progress {
+pub(super) fn progress(deployment: Option<&Deployment>, phase: Phase) -> Progress {
     let count = |of: fn(&Deployment) -> u32| deployment.map_or(0, of);
     Progress {
         phase,
@@ -341,6 +270,6 @@ fn progress(deployment: Option<&Deployment>, phase: Phase) -> Progress {
     }
 }
 
-fn or_else<'a>(words: &'a str, otherwise: &'a str) -> &'a str {
+pub(super) fn or_else<'a>(words: &'a str, otherwise: &'a str) -> &'a str {
     if words.is_empty() { otherwise } else { words }
 }

@@ -7,6 +7,9 @@ use crate::observed::{LinkedTargetGroup, TargetHealth};
 #[derive(Clone, Copy, Debug)]
 pub enum Targets<'a> {
     NotRead,
+    /// They were healthy when the rollout completed, and ECS stops a task whose
+    /// target is not: no need to read them again.
+    Trusted,
     Read {
         /// What `Tasks::running_target_ids` says of our revision.
         ours: &'a [String],
@@ -29,8 +32,10 @@ pub enum TargetsState {
 impl Targets<'_> {
     /// Whether in every linked group every running task of ours is healthy.
     pub fn state(&self, linked: &[LinkedTargetGroup], running: u32) -> TargetsState {
-        let Self::Read { ours, groups } = self else {
-            return TargetsState::NotRead;
+        let (ours, groups) = match self {
+            Self::NotRead => return TargetsState::NotRead,
+            Self::Trusted => return TargetsState::Healthy,
+            Self::Read { ours, groups } => (ours, groups),
         };
         let mut unhealthy = Vec::new();
         if (ours.len() as u64) < u64::from(running) {
@@ -58,6 +63,37 @@ impl Targets<'_> {
             TargetsState::Waiting { unhealthy }
         }
     }
+}
+
+/// How our tasks' targets are in one target group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetCount {
+    /// The target group's ARN.
+    pub target_group: String,
+    pub healthy: u32,
+    /// Those of our tasks that it knows.
+    pub total: u32,
+}
+
+/// The health of our tasks' targets, group by group; the targets of other tasks,
+/// also on the same instance, are as far as can be told left out.
+pub fn counts(ours: &[String], groups: &[(String, Vec<TargetHealth>)]) -> Vec<TargetCount> {
+    let of_group = |(group, health): &(String, Vec<TargetHealth>)| {
+        let known = |target: &&TargetHealth| ours.contains(&target.target) && target.state != "draining";
+        let total = health.iter().filter(known).count().min(ours.len());
+        let healthy = health
+            .iter()
+            .filter(known)
+            .filter(|t| t.state == "healthy")
+            .count();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        TargetCount {
+            target_group: group.clone(),
+            healthy: number(healthy.min(total)),
+            total: number(total),
+        }
+    };
+    groups.iter().map(of_group).collect()
 }
 
 /// An instance hosts as many tasks of ours as its id is there, and has one entry

@@ -1,23 +1,32 @@
 //! What an update does first, given what the account shows: write, follow what
 //! an earlier send of the same operation did, or refuse. ECS deduplicates
 //! nothing here, so the expected state and the content of revisions stand in for
-//! a client token.
+//! a client token. How an operation finds its own work again ([`again`]):
+//! - PRIMARY runs the wanted content, in another deployment than the expected one:
+//!   its rollout, under way or done.
+//! - PRIMARY is back on what was expected, and the record of the wanted revision says
+//!   that ECS rolled it back: undone by ECS, or by this operation's StopServiceDeployment.
+//! - PRIMARY is back on what was expected, by the newest record, and the record right
+//!   before that one is of the wanted revision: put back by an UpdateService.
+//!
+//! Whether somebody else's deployment is in the way: [`busy`].
 
+mod again;
+mod busy;
+mod force;
 #[cfg(test)]
 mod tests;
 
 use crate::observed::{
-    Controller, Deployment, ObservedService, RolloutState, Scheduling, ServiceDeployment,
-    ServiceDeploymentStatus, ServiceStatus, TaskDefinitionArn,
+    Controller, Deployment, ObservedService, RolloutState, Scheduling, ServiceDeployment, ServiceStatus,
+    StoppedTask, TaskDefinitionArn,
 };
+use crate::rollout::undone::UndoneBy;
 use crate::verdict::{Reason, Refusal};
 
 /// ECS refuses UpdateService with more deployments than this on a service.
 /// Source: "5 deployments exist on the service" (aws/containers-roadmap#2836).
 pub const MOST_DEPLOYMENTS: usize = 5;
-
-/// From this many failed tasks a deployment in progress may be replaced: it is not getting anywhere.
-const HOPELESS_AFTER: u32 = 3;
 
 /// The state that the operation was made for. With neither: there was no service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +48,17 @@ pub struct StartView<'a> {
     pub expected: Option<&'a ExpectedService>,
     /// Revisions that are known to hold the wanted content: LATEST of the family
     /// and what PRIMARY runs, where [`super::revision::same_content`] says so.
+    /// With records, the revisions of the newest of these as well.
     pub with_wanted_content: &'a [TaskDefinitionArn],
+    /// Revisions beside the expected one that are known to hold its content: one that
+    /// was INACTIVE is registered again to be put back.
+    pub with_expected_content: &'a [TaskDefinitionArn],
     /// The service's deployments on record, newest first. `None`: not read.
     pub service_deployments: Option<&'a [ServiceDeployment]>,
+    /// The service's stopped tasks. `None`: not read.
+    pub stopped: Option<&'a [StoppedTask]>,
+    /// A new deployment also when the service runs the wanted content.
+    pub force: bool,
     /// The operation was sent before.
     pub repeated_send: bool,
     /// The account was observed for as long as AWS may lag.
@@ -60,6 +77,8 @@ pub enum StartDecision {
     Register,
     /// One UpdateService to this revision.
     Update { task_definition: TaskDefinitionArn },
+    /// One UpdateService to this revision, which the service runs, with forceNewDeployment.
+    Force { task_definition: TaskDefinitionArn },
     /// The deployment runs the wanted content: follow it, write nothing.
     Reattach {
         deployment_id: String,
@@ -69,6 +88,14 @@ pub enum StartDecision {
     RolledBack {
         task_definition: TaskDefinitionArn,
         status_reason: String,
+        by: UndoneBy,
+    },
+    /// An earlier send's rollout was put back by an UpdateService to what was expected.
+    PutBack {
+        task_definition: TaskDefinitionArn,
+        /// The deployment of what was put back.
+        deployment_id: String,
+        by: TaskDefinitionArn,
     },
     /// An earlier send's rollout was replaced by another revision.
     Superseded {
@@ -77,10 +104,19 @@ pub enum StartDecision {
     },
     /// Read the service's deployments and decide again.
     ReadServiceDeployments,
+    /// Read the service's stopped tasks and decide again.
+    ReadStoppedTasks,
     /// Wait a little, observe and decide again.
     KeepObserving { why: String },
     /// End here; nothing was written.
     Refuse(Refusal),
+}
+
+impl StartDecision {
+    /// Whether something will be written.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Register | Self::Update { .. } | Self::Force { .. })
+    }
 }
 
 /// Decides how an update starts, or goes on after a restart.
@@ -96,6 +132,8 @@ pub fn start(view: &StartView<'_>) -> StartDecision {
     };
     let wanted = view.with_wanted_content.contains(&primary.task_definition);
     match (is_expected(view.expected, primary), wanted) {
+        (true, true) if view.force && is_stable(service, primary) => force::from_rest(view, primary),
+        (_, true) if view.force => force::from_under_way(view, service, primary),
         (true, true) if is_stable(service, primary) => StartDecision::Unchanged {
             deployment_id: primary.id.clone(),
             task_definition: primary.task_definition.clone(),
@@ -105,7 +143,7 @@ pub fn start(view: &StartView<'_>) -> StartDecision {
             task_definition: primary.task_definition.clone(),
         },
         (true, false) => write(view, service, primary),
-        (false, false) => changed_meanwhile(view, primary),
+        (false, false) => again::changed_meanwhile(view, primary),
     }
 }
 
@@ -175,14 +213,14 @@ fn write(view: &StartView<'_>, service: &ObservedService, primary: &Deployment) 
             ),
         };
     }
-    if let Some(refusal) = not_now(view.name, service, primary) {
-        return StartDecision::Refuse(refusal);
+    if let Some(not_now) = not_now(view, service, primary) {
+        return not_now;
     }
     if view.repeated_send && !view.with_wanted_content.is_empty() {
         let Some(records) = view.service_deployments else {
             return StartDecision::ReadServiceDeployments;
         };
-        if let Some(refusal) = traces_of_a_send(view, records, primary) {
+        if let Some(refusal) = again::traces_of_a_send(view, records, primary) {
             return StartDecision::Refuse(refusal);
         }
     }
@@ -194,53 +232,23 @@ fn write(view: &StartView<'_>, service: &ObservedService, primary: &Deployment) 
     }
 }
 
-/// A rollout of what is wanted that began after the expected deployment did. The
-/// expected one may be PRIMARY again because a roll-back made it so: then an
-/// earlier send took effect, and a second one must not.
-fn traces_of_a_send(
-    view: &StartView<'_>,
-    records: &[ServiceDeployment],
-    primary: &Deployment,
-) -> Option<Refusal> {
-    let later = records.iter().find(|record| {
-        let wanted = |revision| view.with_wanted_content.contains(revision);
-        record.created > primary.created && record.task_definition.as_ref().is_some_and(wanted)
-    })?;
-    let revision = later.task_definition.as_ref()?;
-    Some(Refusal::new(
-        Reason::Unknown,
-        format!(
-            "a rollout of {revision} in service {} began at {}, after deployment {}, which is PRIMARY: it may \
-             have been this operation's",
-            view.name, later.created, primary.id
-        ),
-        "look at the service's deployments in ECS, then deploy again from what runs now",
-    ))
-}
-
-fn not_now(name: &str, service: &ObservedService, primary: &Deployment) -> Option<Refusal> {
+fn not_now(view: &StartView<'_>, service: &ObservedService, primary: &Deployment) -> Option<StartDecision> {
+    let name = view.name;
     if service.deployments.len() >= MOST_DEPLOYMENTS {
-        return Some(Refusal::new(
+        return Some(StartDecision::Refuse(Refusal::new(
             Reason::TooManyDeployments,
             format!(
                 "service {name} has {} deployments, and ECS allows no more",
                 service.deployments.len()
             ),
             "wait until old tasks are drained, or look for protected tasks that keep deployments alive",
-        ));
+        )));
     }
-    if primary.rollout == RolloutState::InProgress && primary.failed < HOPELESS_AFTER {
-        return Some(Refusal::new(
-            Reason::DeploymentInProgress,
-            format!(
-                "service {name} is being deployed to {} by somebody else",
-                primary.task_definition
-            ),
-            "wait until that deployment has ended, or end it, then deploy again",
-        ));
+    if let Some(in_the_way) = busy::in_the_way(view, service, primary) {
+        return Some(in_the_way);
     }
     is_deadlocked(service).then(|| {
-        Refusal::new(
+        StartDecision::Refuse(Refusal::new(
             Reason::DeploymentDeadlock,
             format!(
                 "service {name} with {} desired tasks may have neither less than {} % nor more than {} % of them \
@@ -248,7 +256,7 @@ fn not_now(name: &str, service: &ObservedService, primary: &Deployment) -> Optio
                 service.desired, service.minimum_healthy_percent, service.maximum_percent
             ),
             "raise the service's maximumPercent or lower its minimumHealthyPercent",
-        )
+        ))
     })
 }
 
@@ -264,64 +272,6 @@ pub fn is_deadlocked(service: &ObservedService) -> bool {
     let lowest = (desired * u64::from(service.minimum_healthy_percent)).div_ceil(100);
     let highest = desired * maximum / 100;
     desired > 0 && lowest >= desired && highest <= desired
-}
-
-/// PRIMARY is neither what was expected nor what is wanted: an earlier send was
-/// undone or replaced, or somebody else was here.
-fn changed_meanwhile(view: &StartView<'_>, primary: &Deployment) -> StartDecision {
-    let Some(records) = view.service_deployments else {
-        return StartDecision::ReadServiceDeployments;
-    };
-    let since_expected = since_expected(records, view.expected);
-    let ours = since_expected.iter().find(|record| {
-        record
-            .task_definition
-            .as_ref()
-            .is_some_and(|revision| view.with_wanted_content.contains(revision))
-    });
-    let back = view.expected.and_then(|e| e.task_definition.as_ref()) == Some(&primary.task_definition);
-    match ours {
-        Some(ours) if back && ours.status.is_rollback() => StartDecision::RolledBack {
-            task_definition: ours
-                .task_definition
-                .clone()
-                .unwrap_or_else(|| primary.task_definition.clone()),
-            status_reason: ours.status_reason.clone(),
-        },
-        Some(ours) if view.settled && !back => StartDecision::Superseded {
-            task_definition: ours
-                .task_definition
-                .clone()
-                .unwrap_or_else(|| primary.task_definition.clone()),
-            by: primary.task_definition.clone(),
-        },
-        _ => unexpected(
-            view,
-            format!(
-                "service {} runs {} (deployment {}), which is not what this operation was made for",
-                view.name, primary.task_definition, primary.id
-            ),
-        ),
-    }
-}
-
-/// The records that are newer than the expected deployment's own. Where that one
-/// cannot be told, only the newest record counts: an older one may stem from an
-/// earlier attempt with the same content.
-fn since_expected<'a>(
-    records: &'a [ServiceDeployment],
-    expected: Option<&ExpectedService>,
-) -> &'a [ServiceDeployment] {
-    let own = expected
-        .and_then(|e| e.task_definition.as_ref())
-        .and_then(|revision| {
-            let position = records
-                .iter()
-                .position(|record| record.task_definition.as_ref() == Some(revision))?;
-            matches!(records.get(position)?.status, ServiceDeploymentStatus::Successful).then_some(position)
-        });
-    let count = own.map_or(1, |position| position.max(1)).min(records.len());
-    records.get(..count).unwrap_or_default()
 }
 
 fn unexpected(view: &StartView<'_>, message: String) -> StartDecision {

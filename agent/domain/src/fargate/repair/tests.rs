@@ -1,6 +1,7 @@
 //! Drift, repair and force, a test for each decision.
 
 use super::*;
+use crate::verdict::Reason;
 use crate::observed::ServiceDeploymentStatus;
 use crate::sample::{arn, record, rolling, service, stable};
 

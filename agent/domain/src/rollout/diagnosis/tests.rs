@@ -123,7 +123,7 @@ fn each_cause_has_its_sentence_and_its_next_step() {
                 "ServiceSchedulerInitiated",
                 "Task failed ELB health checks in (target-group tg)",
             ),
-            "the health check fails",
+            "the load balancer's health check fails",
             "path and port",
         ),
         (

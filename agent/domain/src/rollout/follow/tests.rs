@@ -1,7 +1,8 @@
 //! The verdict matrix: the situations of other tools' bug reports, each with what is true.
 
 use super::*;
-use crate::observed::{BreakerThreshold, CircuitBreaker, LinkedTargetGroup, TargetHealth};
+use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
+use crate::rollout::undone::UndoneBy;
 use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
 
 /// Running targets of ours, and the health in each group.
@@ -14,6 +15,8 @@ struct Case {
     records: Option<Vec<ServiceDeployment>>,
     stopped: Vec<StoppedTask>,
     targets: Option<Targeted>,
+    still: jiff::SignedDuration,
+    calm: bool,
 }
 
 /// Ours is deployment d2 of orders:2; before it, d1 ran orders:1.
@@ -28,6 +31,8 @@ fn case(deployments: Vec<Deployment>) -> Case {
         records: None,
         stopped: Vec::new(),
         targets: None,
+        still: jiff::SignedDuration::ZERO,
+        calm: true,
     }
 }
 
@@ -44,7 +49,13 @@ impl Case {
                 misses: self.misses,
                 service_deployments: self.records.as_deref(),
                 stopped: &self.stopped,
+                logs: &[],
                 targets,
+                stillness: Stillness {
+                    still: self.still,
+                    limit: jiff::SignedDuration::from_mins(15),
+                },
+                calm: self.calm,
             },
             options,
         )
@@ -163,14 +174,15 @@ fn a_breaker_that_gives_up_without_rollback_is_a_failure() {
         enabled: true,
         ..CircuitBreaker::OFF
     };
-    assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
-
-    // Rollback is on, but there was nothing to go back to.
-    case.service.as_mut().unwrap().circuit_breaker.rolls_back = true;
     assert_eq!(
         case.judge(),
         RolloutJudgement::Needs(Evidence::ServiceDeployments)
     );
+    case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::InProgress, 0)]);
+    assert_eq!(case.reason(), Some(Reason::DeploymentFailed));
+
+    // Rollback is on, but there was nothing to go back to.
+    case.service.as_mut().unwrap().circuit_breaker.rolls_back = true;
     case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::InProgress, 0)]);
     assert_eq!(case.phase(), Some(Phase::RollingBack));
     case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::Stopped, 0)]);
@@ -241,49 +253,75 @@ fn tasks_that_start_and_die_below_the_breakers_sight_end_the_rollout() {
     // aws/copilot-cli#1879 and #1369: endless waits on a crash-looping task
     let mut case = case(vec![rolling("d2", "orders:2")]);
     case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker::OFF;
-    let deaths = |count: i64| {
-        (0..count)
-            .map(|n| exited(&format!("t{n}"), "orders:2", 1, 10 + n))
-            .collect()
-    };
-    case.stopped = deaths(4);
-    assert_eq!(case.phase(), Some(Phase::Replacing));
-    case.stopped = deaths(5);
+    case.stopped = (0..5)
+        .map(|n| exited(&format!("t{n}"), "orders:2", 1, 10 + n))
+        .collect();
     assert_eq!(case.reason(), Some(Reason::CrashLooping));
-    // With a breaker it takes more: the breaker comes first.
     case.service.as_mut().unwrap().circuit_breaker.enabled = true;
-    assert_eq!(case.phase(), Some(Phase::Replacing));
-    case.stopped = deaths(9);
-    assert_eq!(case.reason(), Some(Reason::CrashLooping));
-    // As much more as the service's own threshold says.
-    case.service.as_mut().unwrap().circuit_breaker.threshold = BreakerThreshold::Count(4);
-    assert_eq!(case.phase(), Some(Phase::Replacing));
-    case.service.as_mut().unwrap().circuit_breaker.threshold = BreakerThreshold::DEFAULT;
-    // Tasks of the old revision, of before our start, and stopped on purpose do not count.
-    case.stopped = deaths(9);
-    for task in &mut case.stopped[..3] {
-        task.task_definition = arn("orders:1");
-    }
-    for task in &mut case.stopped[3..6] {
-        task.stopped = Some(at(-5));
-    }
-    case.stopped[6].stop_code = "UserInitiated".to_owned();
-    assert_eq!(case.phase(), Some(Phase::Replacing));
+    assert_eq!(case.phase(), Some(Phase::Replacing), "the breaker comes first");
 }
 
 #[test]
-fn an_image_that_cannot_be_pulled_is_called_so() {
+fn a_moment_of_completion_between_two_deaths_is_no_success() {
+    let mut case = case(vec![stable("d2", "orders:2")]);
+    case.stopped = vec![exited("t1", "orders:2", 1, 10)];
+    case.calm = false;
+    assert_eq!(case.phase(), Some(Phase::Settling));
+    case.calm = true;
+    assert!(case.succeeds());
+}
+
+#[test]
+fn a_rollout_in_which_nothing_moves_is_stuck() {
     let mut case = case(vec![rolling("d2", "orders:2")]);
-    case.service.as_mut().unwrap().circuit_breaker = CircuitBreaker::OFF;
-    case.stopped = (0..5)
-        .map(|n| {
-            let mut task = exited(&format!("t{n}"), "orders:2", 1, 10 + n);
-            task.stop_code = "TaskFailedToStart".to_owned();
-            task.reason = "CannotPullContainerError: pull image manifest: web:9: not found".to_owned();
-            task
-        })
-        .collect();
-    assert_eq!(case.reason(), Some(Reason::CannotPullImage));
+    case.still = jiff::SignedDuration::from_mins(14);
+    assert_eq!(case.phase(), Some(Phase::Replacing));
+    case.still = jiff::SignedDuration::from_mins(15);
+    assert_eq!(case.reason(), Some(Reason::RolloutStuck));
+    // Done is done, however long ago.
+    case.service = Some(service(vec![stable("d2", "orders:2")]));
+    assert!(case.succeeds());
+}
+
+#[test]
+fn who_had_ecs_roll_back_is_told_apart() {
+    let mut case = case(vec![stable("d3", "orders:1")]);
+    case.misses = MISSES_BEFORE_GONE;
+    let mut told = |words: &str| {
+        let mut record = record("orders:2", ServiceDeploymentStatus::RollbackSuccessful, 0);
+        record.status_reason = words.to_owned();
+        case.records = Some(vec![record]);
+        case.reason()
+    };
+    let breaker = "Service deployment rolled back because the circuit breaker threshold was exceeded.";
+    let alarm =
+        "Service deployment rolled back because of the CloudWatch alarm(s) orders-5xx in ALARM state.";
+    let stopped = "Service deployment was stopped and rolled back by a StopServiceDeployment request.";
+    assert_eq!(told(breaker), Some(Reason::RolledBack));
+    assert_eq!(told(alarm), Some(Reason::RolledBackByAlarm));
+    assert_eq!(told(stopped), Some(Reason::RolledBack));
+    assert_eq!(UndoneBy::by_words(stopped), UndoneBy::Request);
+    assert_eq!(UndoneBy::by_words(""), UndoneBy::Breaker);
+}
+
+#[test]
+fn a_service_that_is_being_deleted_under_our_rollout_is_gone() {
+    let mut case = case(vec![rolling("d2", "orders:2")]);
+    case.service.as_mut().unwrap().status = ServiceStatus::Draining;
+    assert!(!shows_ours(case.service.as_ref(), &case.ours));
+    case.misses = MISSES_BEFORE_GONE;
+    assert_eq!(case.reason(), Some(Reason::ServiceGone));
+}
+
+#[test]
+fn other_counts_and_daemons_are_no_failures() {
+    // fabfuel/ecs-deploy#174: the desired count changes underneath.
+    let mut scaled = stable("d2", "orders:2");
+    (scaled.desired, scaled.running) = (5, 5);
+    assert!(case(vec![scaled]).succeeds());
+    let mut daemon = case(vec![stable("d2", "orders:2")]);
+    daemon.service.as_mut().unwrap().scheduling = crate::observed::Scheduling::Daemon;
+    assert!(daemon.succeeds());
 }
 
 #[test]

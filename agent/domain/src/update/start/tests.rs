@@ -1,11 +1,15 @@
 use super::*;
-use crate::sample::{arn, at, older, record, rolling, service, stable};
+use crate::observed::ServiceDeploymentStatus;
+use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
 
 struct Case {
     service: Option<ObservedService>,
     expected: Option<ExpectedService>,
     wanted: Vec<TaskDefinitionArn>,
+    expected_again: Vec<TaskDefinitionArn>,
     records: Option<Vec<ServiceDeployment>>,
+    stopped: Option<Vec<StoppedTask>>,
+    force: bool,
     repeated: bool,
     settled: bool,
 }
@@ -20,7 +24,10 @@ impl Case {
                 deployment_id: Some("d1".to_owned()),
             }),
             wanted: vec![arn("orders:2")],
+            expected_again: Vec::new(),
             records: None,
+            stopped: None,
+            force: false,
             repeated: false,
             settled: false,
         }
@@ -32,7 +39,10 @@ impl Case {
             service: self.service.as_ref(),
             expected: self.expected.as_ref(),
             with_wanted_content: &self.wanted,
+            with_expected_content: &self.expected_again,
             service_deployments: self.records.as_deref(),
+            stopped: self.stopped.as_deref(),
+            force: self.force,
             repeated_send: self.repeated,
             settled: self.settled,
         })
@@ -235,9 +245,137 @@ fn what_ecs_would_refuse_or_never_finish_is_refused_up_front() {
 #[test]
 fn somebody_elses_rollout_is_not_trampled_but_a_hopeless_one_may_be_replaced() {
     let mut case = Case::plain(vec![rolling("d1", "orders:1")]);
+    assert_eq!(case.decide(), StartDecision::ReadStoppedTasks);
+    case.stopped = Some(Vec::new());
     assert_eq!(case.refusal(), Some(Reason::DeploymentInProgress));
-    let mut hopeless = rolling("d1", "orders:1");
-    hopeless.failed = 5;
-    case.service = Some(service(vec![hopeless]));
+    // The breaker will end it, and what it puts back is what to start from.
+    let mut failing = rolling("d1", "orders:1");
+    failing.failed = 5;
+    case.service = Some(service(vec![failing]));
+    assert_eq!(case.refusal(), Some(Reason::DeploymentInProgress));
+    // Without a breaker nothing ends it.
+    case.service.as_mut().unwrap().circuit_breaker.enabled = false;
     assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+#[test]
+fn what_crash_loops_below_the_breakers_sight_may_be_replaced() {
+    let mut case = Case::plain(vec![rolling("d1", "orders:1")]);
+    let dead = (0..9).map(|n| exited(&format!("t{n}"), "orders:1", 1, 10 + 20 * n));
+    case.stopped = Some(dead.collect());
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+#[test]
+fn what_finds_no_place_may_be_replaced() {
+    let mut case = Case::plain(vec![rolling("d1", "orders:1")]);
+    case.stopped = Some(Vec::new());
+    let service = case.service.as_mut().unwrap();
+    service.events = vec![crate::observed::ServiceEvent {
+        id: "e1".to_owned(),
+        message: "(service orders) was unable to place a task because …".to_owned(),
+        at: at(10),
+    }];
+    assert_eq!(
+        case.refusal(),
+        Some(Reason::DeploymentInProgress),
+        "one task found a place"
+    );
+    case.service.as_mut().unwrap().deployments[0].running = 0;
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+#[test]
+fn a_failed_deployment_is_replaced_once_ecs_has_had_time_to_roll_it_back() {
+    let mut failed = rolling("d1", "orders:1");
+    failed.rollout = RolloutState::Failed;
+    let mut case = Case::plain(vec![failed]);
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    case.settled = true;
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+#[test]
+fn a_forced_deployment_is_sent_once() {
+    let mut case = Case::plain(vec![stable("d1", "orders:2")]);
+    case.force = true;
+    let force = StartDecision::Force {
+        task_definition: arn("orders:2"),
+    };
+    assert_eq!(case.decide(), force);
+    case.repeated = true;
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    case.settled = true;
+    assert_eq!(case.decide(), force);
+    case.service = Some(service(vec![rolling("d2", "orders:2")]));
+    assert!(matches!(case.decide(), StartDecision::Reattach { .. }));
+    // With other content it is an update like any other.
+    case = Case::plain(vec![stable("d1", "orders:1")]);
+    case.force = true;
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+/// The agent was killed after it had put back what ran before.
+#[test]
+fn an_operation_finds_its_own_roll_back_again() {
+    let ours = |status| record("orders:2", status, 100);
+    let first = || record("orders:1", ServiceDeploymentStatus::Successful, 0);
+    let put_back = StartDecision::PutBack {
+        task_definition: arn("orders:2"),
+        deployment_id: "d3".to_owned(),
+        by: arn("orders:1"),
+    };
+    for back in [rolling("d3", "orders:1"), stable("d3", "orders:1")] {
+        for status in [
+            ServiceDeploymentStatus::Stopped,
+            ServiceDeploymentStatus::Successful,
+        ] {
+            let mut case = Case::plain(vec![back.clone()]);
+            case.repeated = true;
+            case.records = Some(vec![
+                record("orders:1", ServiceDeploymentStatus::InProgress, 200),
+                ours(status),
+                first(),
+            ]);
+            assert_eq!(case.decide(), put_back);
+        }
+    }
+    // StopServiceDeployment made it.
+    let mut stopped = ours(ServiceDeploymentStatus::RollbackInProgress);
+    stopped.status_reason = "stopped and rolled back by a StopServiceDeployment request".to_owned();
+    let mut case = Case::plain(vec![rolling("d3", "orders:1")]);
+    case.repeated = true;
+    case.records = Some(vec![stopped, first()]);
+    assert!(matches!(
+        case.decide(),
+        StartDecision::RolledBack {
+            by: UndoneBy::Request,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn what_was_put_back_may_be_a_new_revision_of_the_old_content() {
+    let mut case = Case::plain(vec![rolling("d3", "orders:3")]);
+    (case.repeated, case.settled) = (true, true);
+    case.records = Some(vec![
+        record("orders:3", ServiceDeploymentStatus::InProgress, 200),
+        record("orders:2", ServiceDeploymentStatus::Stopped, 100),
+        record("orders:1", ServiceDeploymentStatus::Successful, 0),
+    ]);
+    assert!(matches!(case.decide(), StartDecision::Superseded { .. }));
+    case.expected_again = vec![arn("orders:3")];
+    assert!(matches!(case.decide(), StartDecision::PutBack { .. }));
+}
+
+#[test]
+fn a_first_send_has_no_work_of_its_own_to_find() {
+    let mut case = Case::plain(vec![stable("d3", "orders:1")]);
+    case.settled = true;
+    case.records = Some(vec![
+        record("orders:2", ServiceDeploymentStatus::RollbackSuccessful, 100),
+        record("orders:1", ServiceDeploymentStatus::Successful, 0),
+    ]);
+    assert_eq!(case.refusal(), Some(Reason::UnexpectedState));
 }
