@@ -27,6 +27,7 @@ SERVICES = {
     "ec2": "ec2",
     "ecr": "ecr",
     "iam": "iam",
+    "s3": "s3",
     "secretsmanager": "secretsmanager",
     "ssm": "ssm",
     "monitoring": "cloudwatch",
@@ -93,8 +94,16 @@ def protocol_of(service):
     return "query" if protocol == "smithy-rpc-v2-cbor" else protocol
 
 
+# S3 speaks rest-xml: a request's members travel in its path and headers, and an
+# object's body is anybody's bytes. Only bodies are recorded, so its requests are
+# not checked here; botocore's own client and parser drive it in `surroundings`.
+WITHOUT_BODIES = {"s3"}
+
+
 def check_request(service, action, body):
     """What of a request's body AWS's model does not know or would refuse."""
+    if service in WITHOUT_BODIES:
+        return [] if operation_model(service, action) else [f"{service} has no action {action}"]
     operation = operation_model(service, action)
     if operation is None:
         return [f"{service} has no action {action}"]
@@ -128,11 +137,17 @@ def check_answer(service, action, status, body):
         elif value != {}:
             faults.append(f"{action}: no output in the model, and {value!r} in the answer")
         return faults
+    if protocol == "rest-xml" and status < 300:
+        # Nothing, or the object itself.
+        has_body = operation.output_shape is not None and operation.output_shape.serialization.get("payload")
+        return [f"{action}: a body, and the model has none"] if body and not has_body else []
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as fault:
         return [f"{action}: not XML: {fault}"]
-    if status >= 400:
+    if protocol == "rest-xml":
+        _check_rest_error(operation, root, faults)
+    elif status >= 400:
         _check_xml_error(protocol, operation, root, status, faults)
     else:
         _check_xml_answer(service, protocol, operation, root, faults)
@@ -170,6 +185,16 @@ def _check_code(operation, code, status, faults):
     elif code not in COMMON_ERRORS and not (operation.service_model.service_name == "ec2"):
         # EC2's model lists no errors at all.
         faults.append(f"{operation.name}: the model does not know the error {code}")
+
+
+def _check_rest_error(operation, root, faults):
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+    if local_name(root) != "Error":
+        faults.append(f"{operation.name}: an error in <{local_name(root)}>, not <Error>")
+    found = {local_name(element): element.text or "" for element in root}
+    for member in ("Code", "Message", "RequestId"):
+        if not found.get(member):
+            faults.append(f"{operation.name}: an error without {member}")
 
 
 def _check_xml_error(protocol, operation, root, status, faults):

@@ -102,6 +102,10 @@ def errors():
     yield "a good JSON error", answer, ("ecs", "UpdateService", 400, json_error("ServiceNotFoundException")), None
     yield "an unknown JSON error", answer, ("ecs", "UpdateService", 400, json_error("Oops")), "does not know"
     yield "an error without words", answer, ("ecs", "UpdateService", 400, '{"__type":"ClientException"}'), "no message"
+    refused = "<Error><Code>NoSuchBucket</Code><Message>m</Message><RequestId>1</RequestId></Error>"
+    yield "a good REST error", answer, ("s3", "PutObject", 404, refused), None
+    yield "a REST error without words", answer, ("s3", "PutObject", 404, refused.replace("Message", "Words")), "Message"
+    yield "a body that is none of the model's", answer, ("s3", "PutObject", 200, "<Done/>"), "a body"
     yield "another namespace", answer, (
         "cloudformation",
         "DescribeStacks",

@@ -223,6 +223,7 @@ def faults(simulator):
         "iam": ("get_role", {"RoleName": "shop-execution"}),
         "secretsmanager": ("describe_secret", {"SecretId": "db-password"}),
         "ssm": ("describe_parameters", {}),
+        "s3": ("put_object", {"Bucket": "towline-templates-111111111111-eu-west-1", "Key": "1", "Body": b""}),
     }
     for service_name, (action, arguments) in asks.items():
         client = simulator.client("elbv2" if service_name.startswith("elastic") else service_name, attempts=1)
@@ -233,7 +234,8 @@ def faults(simulator):
                 simulator.report.expect(f"{service_name} meets {kind}", False)
             except botocore.exceptions.ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                wanted = 500 if kind == "server_error" else 400
+                busy = 503 if service_name == "s3" else 400
+                wanted = 500 if kind == "server_error" else busy
                 simulator.report.expect(f"{service_name} meets {kind}", status == wanted, f"({status})")
     simulator.control("faults", {"rules": [{"kind": "lost_answer", "service": "sts", "times": 1}]})
     identity = simulator.client("sts").get_caller_identity()

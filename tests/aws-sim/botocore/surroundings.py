@@ -24,6 +24,7 @@ def run(simulator):
     """Each kind of thing once: one that is there, and one that is not."""
     images(simulator)
     secrets(simulator)
+    buckets(simulator)
     roles(simulator)
     network(simulator)
     balancing(simulator)
@@ -77,6 +78,8 @@ def secrets(simulator):
     arn = manager.describe_secret(SecretId="db-password")["ARN"]
     for name in (arn, arn.rsplit("-", 1)[0]):
         report.expect("a secret goes by its ARN", manager.describe_secret(SecretId=name)["ARN"] == arn)
+    locked = manager.describe_secret(SecretId="card-key").get("KmsKeyId", "")
+    report.expect("a secret says the key of one's own", ":key/" in locked, locked)
     simulator.refused(
         "no such secret", "ResourceNotFoundException", manager.describe_secret, SecretId="no-such-secret"
     )
@@ -87,6 +90,31 @@ def secrets(simulator):
 
     report.expect("a parameter that is there", len(named("/shop/web/smtp-host")) == 1)
     report.expect("a parameter that is not", named("/shop/web/nothing") == [])
+
+
+def buckets(simulator):
+    s3, report = simulator.client("s3"), simulator.report
+    place = {"Bucket": f"towline-templates-{ACCOUNT}-eu-west-1", "Key": "towline/check/1.json"}
+    s3.put_object(**place, Body=b"{}", ContentType="application/json", ExpectedBucketOwner=ACCOUNT)
+    report.expect("an object is what was put", s3.get_object(**place)["Body"].read() == b"{}")
+    simulator.refused("no such bucket", "NoSuchBucket", s3.put_object, Bucket="no-such-bucket", Key="1", Body=b"")
+    simulator.refused("no such object", "NoSuchKey", s3.get_object, Bucket=place["Bucket"], Key="2")
+    simulator.refused(
+        "another account's bucket",
+        "AccessDenied",
+        s3.put_object,
+        Bucket="towline-templates-222222222222-eu-west-1",
+        Key="1",
+        Body=b"",
+    )
+    simulator.refused(
+        "a bucket that is not whose it should be",
+        "AccessDenied",
+        s3.put_object,
+        **place,
+        Body=b"",
+        ExpectedBucketOwner="222222222222",
+    )
 
 
 def roles(simulator):

@@ -118,6 +118,13 @@ pub fn forbids(region: &Region, arn: &str, action: &str, resource: &str) -> bool
     role.is_some_and(|role| answers::decision(role, action, resource) == "explicitDeny")
 }
 
+/// Whether a role's own policy allows an action.
+pub fn allows(region: &Region, arn: &str, action: &str, resource: &str) -> bool {
+    let roles = region.iam.lock();
+    let role = roles.values().find(|role| role.arn == arn);
+    role.is_some_and(|role| answers::decision(role, action, resource) == "allowed")
+}
+
 fn trusts(role: &Role, service: &str) -> bool {
     let statements = role.properties.get("AssumeRolePolicyDocument");
     let statements = statements.map(answers::statements).unwrap_or_default();

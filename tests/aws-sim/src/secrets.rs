@@ -52,7 +52,12 @@ fn describe_secret(region: &Region, input: &Value) -> Result<Value, AwsError> {
             "Secrets Manager can't find the specified secret.",
         )
     })?;
-    Ok(json!({ "ARN": arn, "Name": name_of(arn) }))
+    let mut described = json!({ "ARN": arn, "Name": name_of(arn) });
+    // AWS leaves its own key out.
+    if let Some(key) = region.secret_keys.get(arn) {
+        described["KmsKeyId"] = json!(key);
+    }
+    Ok(described)
 }
 
 /// Those that the one filter that is simulated, by name, lets through.
@@ -76,6 +81,7 @@ fn describe_parameters(region: &Region, ctx: &CallContext, input: &Value) -> Res
                 "Name": name,
                 "ARN": region.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/'))),
                 "Type": "SecureString",
+                "KeyId": region.secret_keys.get(name).map_or("alias/aws/ssm", String::as_str),
                 "LastModifiedDate": ctx.now.epoch_seconds(),
                 "Version": 1,
                 "Tier": "Standard",

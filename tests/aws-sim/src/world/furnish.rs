@@ -39,11 +39,16 @@ pub struct Contents {
 #[derive(Debug, Deserialize)]
 struct SeedSecret {
     arn: String,
+    /// The ARN of a key of the account's own.
+    #[serde(default)]
+    kms_key: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct SeedParameter {
     name: String,
+    #[serde(default)]
+    kms_key: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,12 +140,20 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
     region
         .secrets
         .extend(contents.secrets.iter().map(|secret| secret.arn.clone()));
+    for secret in &contents.secrets {
+        let key = secret.kms_key.clone().map(|key| (secret.arn.clone(), key));
+        region.secret_keys.extend(key);
+    }
     // What tasks ask for by ARN or by name.
     for parameter in &contents.parameters {
         let arn = region.arn(
             "ssm",
             &format!("parameter/{}", parameter.name.trim_start_matches('/')),
         );
+        for key in parameter.kms_key.iter() {
+            let names = [arn.clone(), parameter.name.clone()];
+            region.secret_keys.extend(names.map(|name| (name, key.clone())));
+        }
         region.secrets.extend([arn, parameter.name.clone()]);
         region.parameters.push(parameter.name.clone());
     }

@@ -65,6 +65,8 @@ pub struct Region {
     pub network: ec2::Network,
     /// ARNs of secrets, and names or ARNs of parameters.
     pub secrets: Vec<String>,
+    /// The keys of the account's own that some of them are encrypted with.
+    pub secret_keys: BTreeMap<String, String>,
     /// Names of Systems Manager's parameters.
     pub parameters: Vec<String>,
     /// The registries of the whole world.
@@ -98,6 +100,7 @@ impl Region {
             alarms: cloudwatch::Alarms::default(),
             network: ec2::Network::default(),
             secrets: Vec::new(),
+            secret_keys: BTreeMap::new(),
             parameters: Vec::new(),
             images,
             timing,

@@ -49,6 +49,7 @@ pub fn obstacle(
         let denied = role.and_then(|role| denied(region, role, container));
         let trouble = denied
             .or_else(|| missing_secret(region, container))
+            .or_else(|| locked_secret(region, role, container))
             .or_else(|| missing_log_group(region, container, now));
         if let Some(reason) = trouble {
             return Some(of_task(reason));
@@ -123,6 +124,34 @@ fn missing_secret(region: &Region, container: &Value) -> Option<String> {
         }
     }
     None
+}
+
+/// What is encrypted with a key of the account's own that the execution role's policy
+/// does not let it use. The key's own policy, which could do so as well, lets nobody.
+fn locked_secret(region: &Region, role: Option<&str>, container: &Value) -> Option<String> {
+    let secrets = container.get("secrets").and_then(Value::as_array);
+    let mut from = secrets
+        .into_iter()
+        .flatten()
+        .filter_map(|one| text(one, "valueFrom"));
+    from.find_map(|from| {
+        let managed = from.contains(":secretsmanager:");
+        let parts: Vec<&str> = from.split(':').take(7).collect();
+        let named = if managed { parts.join(":") } else { from.to_owned() };
+        let key = region.secret_keys.iter().find(|(name, _)| {
+            **name == named || name.rsplit_once('-').is_some_and(|(short, _)| managed && short == named)
+        });
+        let (_, key) = key?;
+        let open = role.is_some_and(|role| crate::iam::allows(region, role, "kms:Decrypt", key));
+        (!open).then(|| match managed {
+            true => format!(
+                "{INITIALISING} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: AccessDeniedException: Access to KMS is not allowed"
+            ),
+            false => format!(
+                "{INITIALISING} secrets from ssm: service call has been retried 1 time(s): AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
+            ),
+        })
+    })
 }
 
 /// Group, stream prefix and whether the driver may make the group.
