@@ -52,12 +52,16 @@ pub fn overview(deployments: &[pb::Deployment], now: Timestamp, color: bool) -> 
             true => "the agents' confirmation of the cancel",
             false => show::or_dash(&deployment.waiting_on),
         };
+        let by = match deployment.force {
+            true => format!("{}, forced", deployment.created_by),
+            false => deployment.created_by.clone(),
+        };
         vec![
             deployment.environment.as_str().into(),
             Entry::toned(state, tone),
             show::ago(newest_time(deployment), now).into(),
             took(deployment).into(),
-            deployment.created_by.as_str().into(),
+            by.into(),
             waits_on.into(),
             deployment.id.as_str().into(),
         ]

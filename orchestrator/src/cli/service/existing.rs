@@ -25,9 +25,11 @@ pub fn lines(plan: &pb::PlanServiceResponse, paint: &dyn Fn(&str, Tone) -> Strin
         );
         lines.extend(plan.base_changes.iter().flat_map(|it| change(it, paint)));
     }
-    if !plan.images.is_empty() {
+    let moved = |it: &&pb::PlannedImage| it.before != it.after || it.before_digest != it.after_digest;
+    let images: Vec<_> = plan.images.iter().filter(moved).collect();
+    if !images.is_empty() {
         section(&mut lines, "Images");
-        lines.extend(plan.images.iter().flat_map(image));
+        lines.extend(images.into_iter().flat_map(image));
     }
     let others = plan.definition_changes.iter();
     let others: Vec<_> = others.filter(|change| !is_image(plan, change)).collect();
@@ -56,21 +58,13 @@ fn is_image(plan: &pb::PlanServiceResponse, change: &pb::DefinitionChange) -> bo
 }
 
 fn image(image: &pb::PlannedImage) -> Vec<String> {
-    let name = &image.container;
-    if image.before == image.after && image.before_digest == image.after_digest {
-        return vec![format!(
-            "  = {name}: {}",
-            with_digest(&image.after, &image.after_digest)
-        )];
-    }
+    let (before, after) = (
+        with_digest(&image.before, &image.before_digest),
+        with_digest(&image.after, &image.after_digest),
+    );
     vec![
-        format!("  ~ {name}: {}", with_digest(&image.before, &image.before_digest)),
-        format!(
-            "    {:width$}  {}",
-            "->",
-            with_digest(&image.after, &image.after_digest),
-            width = name.len() - name.len().min(1)
-        ),
+        format!("  ~ {}: {before}", image.container),
+        format!("      -> {after}"),
     ]
 }
 
@@ -104,3 +98,106 @@ fn change(change: &pb::DefinitionChange, paint: &dyn Fn(&str, Tone) -> String) -
 
 /// Two values that fit one line.
 const SHORT: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::service::planned;
+
+    fn change(path: &str, before: &str, after: &str) -> pb::DefinitionChange {
+        pb::DefinitionChange {
+            path: path.to_owned(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
+    }
+
+    fn image(container: &str, before: [&str; 2], after: [&str; 2]) -> pb::PlannedImage {
+        let [before, before_digest] = before.map(str::to_owned);
+        let [after, after_digest] = after.map(str::to_owned);
+        pb::PlannedImage {
+            container: container.to_owned(),
+            before,
+            after,
+            before_digest,
+            after_digest,
+        }
+    }
+
+    #[test]
+    fn an_update_shows_only_what_changes_and_what_comes_with_the_base() {
+        let arn = |revision: &str| format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/{revision}");
+        let (old, new) = (
+            format!("sha256:{:064x}", 10),
+            format!("sha256:{}", "ab".repeat(32)),
+        );
+        let key = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:db";
+        let plan = pb::PlanServiceResponse {
+            action: "register".to_owned(),
+            hash: "4f2a".to_owned(),
+            summary: "a new revision of orders, made from orders:42".to_owned(),
+            running: arn("orders:41"),
+            base: arn("orders:42"),
+            base_changes: vec![change("memory", "\"512\"", "\"1024\"")],
+            images: vec![
+                image("app", ["shop/orders:1.0.0", &old], ["shop/orders:1.1.0", &new]),
+                image("log", ["fluent-bit:3", ""], ["fluent-bit:3", ""]),
+                image("side", ["side:latest", &old], ["side:latest", &new]),
+            ],
+            definition_changes: vec![
+                change(
+                    "containerDefinitions[app].image",
+                    "\"shop/orders:1.0.0\"",
+                    "\"shop/orders:1.1.0\"",
+                ),
+                change(
+                    "containerDefinitions[app].environment[LEVEL]",
+                    "\"info\"",
+                    "\"debug\"",
+                ),
+                change("containerDefinitions[app].environment[OLD]", "\"1\"", ""),
+                change("tags[team]", "", "\"shop\""),
+                change(
+                    "containerDefinitions[app].secrets[DB]",
+                    &format!("\"{key}-1\""),
+                    &format!("\"{key}-2\""),
+                ),
+            ],
+            findings: vec![pb::PlanFinding {
+                severity: "note".to_owned(),
+                reason: "slow_target_group".to_owned(),
+                message: "targets drain for 300 s".to_owned(),
+                hint: String::new(),
+            }],
+            ..pb::PlanServiceResponse::default()
+        };
+        assert_eq!(
+            planned::text(&plan, false),
+            "\
+register  a new revision of orders, made from orders:42
+runs orders:41
+
+Comes with the base orders:42, which is not what runs (orders:41)
+  ~ memory: \"512\" -> \"1024\"
+
+Images
+  ~ app: shop/orders:1.0.0 (sha256:000000000000)
+      -> shop/orders:1.1.0 (sha256:abababababab)
+  ~ side: side:latest (sha256:000000000000)
+      -> side:latest (sha256:abababababab)
+
+Changes
+  ~ containerDefinitions[app].environment[LEVEL]: \"info\" -> \"debug\"
+  - containerDefinitions[app].environment[OLD]: \"1\"
+  + tags[team]: \"shop\"
+  ~ containerDefinitions[app].secrets[DB]:
+      \"arn:aws:secretsmanager:eu-west-1:111111111111:secret:db-1\"
+      -> \"arn:aws:secretsmanager:eu-west-1:111111111111:secret:db-2\"
+
+Findings
+  note     targets drain for 300 s (slow_target_group)
+
+plan 4f2a"
+        );
+    }
+}
