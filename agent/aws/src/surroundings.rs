@@ -4,11 +4,11 @@
 
 use aws_sdk_elasticloadbalancingv2::types;
 use towline_agent_domain::image_reference::ImageReference;
-use towline_agent_domain::observed::ClusterRef;
 use towline_agent_domain::observed::surroundings::{
-    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedRule, ObservedSecret, Permission,
-    Role, SecurityGroup, Subnet, TargetGroup,
+    ContainerInstance, Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedRule,
+    ObservedSecret, Permission, Role, SecurityGroup, Subnet, TargetGroup,
 };
+use towline_agent_domain::observed::{ClusterRef, TaskDefinitionArn};
 use towline_agent_domain::outside::{Answer, CallError, Prerequisites, Surroundings};
 use towline_agent_domain::rollout::budget::{Group, Purpose};
 
@@ -45,6 +45,19 @@ impl Surroundings for Aws {
             status: text(cluster.status()),
             capacity_providers: cluster.capacity_providers().to_vec(),
         }))
+    }
+
+    async fn resolved_digests(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> Answer<Vec<(String, String)>> {
+        self.digests_of(at, service, task_definition).await
+    }
+
+    async fn container_instances(&self, at: &ClusterRef) -> Answer<Vec<ContainerInstance>> {
+        self.instances_of(at).await
     }
 
     async fn subnets(&self, region: &str, ids: &[String]) -> Answer<Vec<Subnet>> {

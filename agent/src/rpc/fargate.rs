@@ -138,7 +138,7 @@ impl<A: Account> Agent<A> {
             })
     }
 
-    fn look_deadline(&self) -> Timestamp {
+    pub(super) fn look_deadline(&self) -> Timestamp {
         let now = self.clock.now();
         now.saturating_add(LONGEST_LOOK).unwrap_or(now)
     }
@@ -198,7 +198,7 @@ impl<A: Account> Agent<A> {
 }
 
 /// Why there is no plan, as a status.
-fn refused(ending: Ending) -> Status {
+pub(super) fn refused(ending: Ending) -> Status {
     let finished = ending.into_finished();
     let code = match finished.reason.as_str() {
         "deadline_exceeded" | "throttled" => Code::Unavailable,

@@ -19,7 +19,13 @@ use super::{
 use crate::{time::to_proto, wire};
 
 /// What this version can do, in stable words.
-const CAPABILITIES: [&str; 4] = ["fargate", "fargate_plan", "fargate_template", "update"];
+const CAPABILITIES: [&str; 5] = [
+    "fargate",
+    "fargate_plan",
+    "fargate_template",
+    "update",
+    "update_plan",
+];
 
 /// How many task definitions of a list are read at once.
 const READS_AT_ONCE: usize = 8;
@@ -133,7 +139,8 @@ impl<A: Account> Agent<A> {
         let page = page(names, &request.page_token, request.page_size)?;
         // One read for each: some at once, in ECS's own bounds (`budget` of the AWS edge).
         let shown = services.get(page.range).unwrap_or_default().iter();
-        let shown = futures_util::stream::iter(shown.map(|service| self.described(&at, service)));
+        let reads: Vec<_> = shown.map(|service| self.described(&at, service)).collect();
+        let shown = futures_util::stream::iter(reads);
         Ok(proto::ListServicesResponse {
             services: shown.buffered(READS_AT_ONCE).try_collect().await?,
             next_page_token: page.next_token,

@@ -11,7 +11,11 @@ mod said;
 mod tests;
 mod traffic;
 
+pub(crate) use facts::thing_itself;
 pub use facts::{Facts, ImageFact, LogGroupFact, OwnResources, Questions, RoleFact, SecretFact, questions};
+pub(crate) use needs::{image_answer, trust};
+pub(crate) use said::said;
+pub(crate) use traffic::slow;
 
 use crate::fargate::ValidService;
 
@@ -55,16 +59,26 @@ pub fn judge(service: &ValidService, facts: &Facts) -> Vec<Finding> {
     network::judge(service, facts, &mut found);
     traffic::judge(service, facts, &mut found);
     needs::judge(service, facts, &mut found);
-    // Stable: what was found first stays first among equals.
-    found.0.sort_by_key(|finding| finding.severity);
-    found.0
+    found.gravest_first()
 }
 
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, severity: Severity, reason: &'static str, message: String, hint: impl Into<String>) {
+    pub(crate) fn gravest_first(mut self) -> Vec<Finding> {
+        // Stable: what was found first stays first among equals.
+        self.0.sort_by_key(|finding| finding.severity);
+        self.0
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        severity: Severity,
+        reason: &'static str,
+        message: String,
+        hint: impl Into<String>,
+    ) {
         self.0.push(Finding {
             severity,
             reason,
@@ -73,15 +87,15 @@ impl Findings {
         });
     }
 
-    fn error(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+    pub(crate) fn error(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
         self.add(Severity::Error, reason, message, hint);
     }
 
-    fn warning(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+    pub(crate) fn warning(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
         self.add(Severity::Warning, reason, message, hint);
     }
 
-    fn note(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
+    pub(crate) fn note(&mut self, reason: &'static str, message: String, hint: impl Into<String>) {
         self.add(Severity::Note, reason, message, hint);
     }
 }

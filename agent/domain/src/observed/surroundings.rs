@@ -11,6 +11,22 @@ pub struct ObservedCluster {
     pub capacity_providers: Vec<String>,
 }
 
+/// A container instance with what is left on it (DescribeContainerInstances).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerInstance {
+    pub id: String,
+    /// ACTIVE and connected: ECS places tasks on it.
+    pub takes_tasks: bool,
+    /// CPU units that are left.
+    pub cpu: u32,
+    /// MiB that are left.
+    pub memory: u32,
+    /// Ports of the host that are taken.
+    pub ports: Vec<u32>,
+    /// x86_64 or arm64, in ECS's words; `None` where it does not say.
+    pub architecture: Option<String>,
+}
+
 /// A subnet (EC2 DescribeSubnets, and the route table that it uses).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subnet {

@@ -5,16 +5,31 @@ use std::future::Future;
 
 use super::Answer;
 use crate::image_reference::ImageReference;
-use crate::observed::ClusterRef;
 use crate::observed::surroundings::{
-    Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedSecret, Permission, Role,
-    SecurityGroup, Subnet, TargetGroup,
+    ContainerInstance, Listener, ObservedCluster, ObservedImage, ObservedLogGroup, ObservedSecret,
+    Permission, Role, SecurityGroup, Subnet, TargetGroup,
 };
+use crate::observed::{ClusterRef, TaskDefinitionArn};
 
 /// What a service stands in: ECS, EC2, Elastic Load Balancing and CloudWatch Logs.
 pub trait Surroundings: Send + Sync {
     /// DescribeClusters; `None` when there is none of this name. INACTIVE ones are returned.
     fn cluster(&self, at: &ClusterRef) -> impl Future<Output = Answer<Option<ObservedCluster>>> + Send;
+
+    /// Container names and the digests that ECS resolved for them when it deployed this
+    /// revision of the service; empty where ECS keeps no record.
+    fn resolved_digests(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        task_definition: &TaskDefinitionArn,
+    ) -> impl Future<Output = Answer<Vec<(String, String)>>> + Send;
+
+    /// The container instances of a cluster, at most 100.
+    fn container_instances(
+        &self,
+        at: &ClusterRef,
+    ) -> impl Future<Output = Answer<Vec<ContainerInstance>>> + Send;
 
     /// The subnets of these ids that exist.
     fn subnets(&self, region: &str, ids: &[String]) -> impl Future<Output = Answer<Vec<Subnet>>> + Send;

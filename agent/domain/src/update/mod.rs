@@ -7,6 +7,8 @@
 pub mod diff;
 mod environment;
 mod lists;
+pub mod plan;
+pub mod preflight;
 pub mod references;
 pub mod revision;
 pub mod spec;

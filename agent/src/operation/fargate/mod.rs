@@ -24,7 +24,7 @@ mod judge;
 mod look;
 mod observe;
 mod planned;
-mod preflight;
+pub(super) mod preflight;
 mod redeploy;
 mod wanted;
 mod watch;

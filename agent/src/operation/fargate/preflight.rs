@@ -76,7 +76,10 @@ pub(super) async fn ask<A: Account>(
     }
 }
 
-async fn each<'q, T, F>(keys: &'q [String], read: impl Fn(&'q str) -> F) -> Vec<(String, T)>
+pub(in crate::operation) async fn each<'q, T, F>(
+    keys: &'q [String],
+    read: impl Fn(&'q str) -> F,
+) -> Vec<(String, T)>
 where
     F: Future<Output = T>,
 {
@@ -87,7 +90,7 @@ where
     join_all(reads).await
 }
 
-pub(super) async fn soon<T>(clock: Clock, read: impl Future<Output = Answer<T>>) -> Answer<T> {
+pub(in crate::operation) async fn soon<T>(clock: Clock, read: impl Future<Output = Answer<T>>) -> Answer<T> {
     clock.timeout(PATIENCE, Box::pin(read)).await.unwrap_or_else(|| {
         Err(CallError::Unknown {
             message: format!("nothing within {} s", PATIENCE.as_secs()),

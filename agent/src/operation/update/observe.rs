@@ -136,7 +136,7 @@ impl<A: Account> Update<'_, A> {
         }
     }
 
-    async fn running_definition(
+    pub(super) async fn running_definition(
         &mut self,
         arn: &TaskDefinitionArn,
     ) -> Result<Option<TaskDefinition>, Ending> {

@@ -1,7 +1,7 @@
 //! Roles, images, secrets and the log group.
 
 use super::said::said;
-use super::{Facts, Findings, Severity, keys};
+use super::{Facts, Findings, ImageFact, Severity, keys};
 use crate::fargate::ValidService;
 use crate::fargate::spec::Architecture;
 use crate::fargate::validate::is_stuck;
@@ -69,7 +69,7 @@ fn room_to_deploy(service: &ValidService, facts: &Facts, found: &mut Findings) {
     }
 }
 
-fn trust(role: &Role, found: &mut Findings) {
+pub(crate) fn trust(role: &Role, found: &mut Findings) {
     if !role.trusted_services.iter().any(|service| service == TASKS) {
         found.error(
             "role_trusts_not_tasks",
@@ -95,23 +95,37 @@ fn images(service: &ValidService, facts: &Facts, found: &mut Findings) {
         let Some(answer) = facts.images.get(&image.to_string()) else {
             continue;
         };
-        match answer {
-            Err(CallError::Refused { code, .. }) if code == "NotEcr" => found.add(
-                Severity::Note,
-                "image_not_checked",
-                format!("{what} is not in Amazon ECR, and is not checked"),
-                "see that the tasks can reach its registry",
+        image_answer(&what, answer, Some(service.spec().architecture), found);
+    }
+}
+
+/// What a registry said about an image that is to run on `wanted`, where that is known.
+pub(crate) fn image_answer(
+    what: &str,
+    answer: &ImageFact,
+    wanted: Option<Architecture>,
+    found: &mut Findings,
+) {
+    match answer {
+        Err(CallError::Refused { code, .. }) if code == "NotEcr" => found.add(
+            Severity::Note,
+            "image_not_checked",
+            format!("{what} is not in Amazon ECR, and is not checked"),
+            "see that the tasks can reach its registry",
+        ),
+        answer => match said(answer, what, found) {
+            Some(Some(observed)) => {
+                if let Some(wanted) = wanted {
+                    built_for(wanted, what, observed, found);
+                }
+            }
+            Some(None) => found.error(
+                "image_missing",
+                format!("{what} does not exist"),
+                "push it, or correct the tag; a replicated image may come a little later",
             ),
-            answer => match said(answer, &what, found) {
-                Some(Some(observed)) => built_for(service.spec().architecture, &what, observed, found),
-                Some(None) => found.error(
-                    "image_missing",
-                    format!("{what} does not exist"),
-                    "push it, or correct the tag; a replicated image may come a little later",
-                ),
-                None => {}
-            },
-        }
+            None => {}
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Findings, Severity};
 use crate::outside::{Answer, CallError};
 
 /// The answer; a finding where there is none.
-pub(super) fn said<'a, T>(answer: &'a Answer<T>, what: &str, found: &mut Findings) -> Option<&'a T> {
+pub(crate) fn said<'a, T>(answer: &'a Answer<T>, what: &str, found: &mut Findings) -> Option<&'a T> {
     let error = match answer {
         Ok(answer) => return Some(answer),
         Err(error) => error,

@@ -118,7 +118,7 @@ fn protocol(service: &ValidService, link: &LoadBalancer, group: &TargetGroup, fo
 }
 
 /// What the settings cost each deployment.
-fn slow(group: &TargetGroup, found: &mut Findings) {
+pub(crate) fn slow(group: &TargetGroup, found: &mut Findings) {
     let name = short(&group.arn);
     let healthy_after = group
         .health_check_interval
