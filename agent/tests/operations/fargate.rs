@@ -1,6 +1,7 @@
 //! `DeployFargateService`: a service of Towline's own, in one stack.
 
 mod drift;
+mod keys;
 mod large;
 mod leftovers;
 mod plans;
