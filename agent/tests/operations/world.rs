@@ -63,6 +63,12 @@ impl World {
     pub async fn start_in_region_with(speed: f64, region: &str, extra: &str) -> Self {
         let text = include_str!("../../../tests/aws-sim/seeds/shop.toml");
         let seed = Seed::read(text).expect("the shop's seed");
+        let timing = format!("[timing]\npoll = \"50ms\"\nsettle = \"500ms\"\n{extra}");
+        Self::of(seed, speed, region, &timing).await
+    }
+
+    /// The world of a seed; `rest` is what follows the region in the agent's file.
+    pub async fn of(seed: Seed, speed: f64, region: &str, rest: &str) -> Self {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sim = Simulator::start(seed, loopback, speed)
             .await
@@ -77,7 +83,7 @@ impl World {
             "name = \"dev\"\naccount = \"{ACCOUNT}\"\n\
              [listen]\naddress = \"{address}\"\nnames = [\"127.0.0.1\"]\n\
              [aws]\nendpoint_url = \"{}\"\n[[aws.regions]]\nname = \"{REGION}\"\nclusters = [\"{CLUSTER}\"]\n{region}\n\
-             [timing]\npoll = \"50ms\"\nsettle = \"500ms\"\n{extra}",
+             {rest}",
             sim.url()
         );
         fs::write(directory.path().join("agent.toml"), config).expect("agent.toml");
@@ -208,6 +214,19 @@ impl World {
             .collect()
     }
 
+    /// Writes that were applied, whoever made them.
+    pub async fn all_writes(&self) -> Vec<String> {
+        let effects = self.sim_get("effects").await;
+        let writes = effects
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|effect| effect["kind"] == "write" && effect["disposition"] == "applied");
+        writes
+            .map(|effect| effect["action"].as_str().expect("an action").to_owned())
+            .collect()
+    }
+
     /// Every call that carries an operation's id, in order.
     pub async fn calls(&self, operation: &str) -> Vec<String> {
         let effects = self.sim_get("effects").await;
@@ -227,7 +246,8 @@ impl World {
         self.sim_get(&path).await["regions"][0].clone()
     }
 
-    async fn sim_get(&self, path: &str) -> serde_json::Value {
+    /// Asks the simulator's control interface.
+    pub async fn sim_get(&self, path: &str) -> serde_json::Value {
         let text = http(&self.sim.address(), "GET", path, "").await;
         serde_json::from_str(&text).expect("JSON from the simulator")
     }
@@ -247,12 +267,7 @@ impl World {
 
     /// Somebody else calls ECS; the answer.
     pub async fn ecs(&self, action: &str, body: &serde_json::Value) -> String {
-        let head = format!(
-            "x-amz-target: AmazonEC2ContainerServiceV20141113.{action}\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261124/{REGION}/ecs/aws4_request, \
-             SignedHeaders=host, Signature=none\r\n"
-        );
-        request(&self.sim.address(), "POST /", &head, &body.to_string()).await
+        call_ecs(self.sim.address(), action, body).await
     }
 
     /// Somebody else calls CloudFormation; the answer.
@@ -330,6 +345,16 @@ fn id_of(breakpoint: &serde_json::Value) -> String {
         serde_json::Value::String(id) => id.clone(),
         other => other.to_string(),
     }
+}
+
+/// A call of ECS by somebody else than the agent.
+pub async fn call_ecs(address: SocketAddr, action: &str, body: &serde_json::Value) -> String {
+    let head = format!(
+        "x-amz-target: AmazonEC2ContainerServiceV20141113.{action}\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261124/{REGION}/ecs/aws4_request, \
+         SignedHeaders=host, Signature=none\r\n"
+    );
+    request(&address, "POST /", &head, &body.to_string()).await
 }
 
 /// One request to the simulator's control interface.
