@@ -8,8 +8,13 @@ use towline_agent_domain::fargate::{
 };
 use towline_agent_domain::observed::{
     Controller, Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
+    TaskDefinitionArn,
 };
-use towline_agent_domain::rollout::diagnosis::Diagnosis;
+use towline_agent_domain::rollout::{diagnosis::Diagnosis, targets::TargetCount};
+use towline_agent_domain::update::{
+    diff::DefinitionChange,
+    plan::{UpdateAction, UpdatePlan},
+};
 use towline_proto::agent::v1 as proto;
 
 use crate::time::to_proto;
@@ -79,8 +84,13 @@ pub fn stack(observed: &Stack) -> proto::StackDescription {
     }
 }
 
-/// How far all deployments of a service are; `ours` is the id of the operation's own.
-pub fn rollout(observed: &ObservedService, ours: Option<&str>) -> proto::Rollout {
+/// How far all deployments of a service are; `ours` is the id of the operation's own,
+/// `targets` what was last seen of its tasks' targets.
+pub fn rollout(
+    observed: &ObservedService,
+    ours: Option<&str>,
+    targets: &[proto::RolloutTargets],
+) -> proto::Rollout {
     let deployments = observed.deployments.iter().map(|d| proto::RolloutDeployment {
         id: d.id.clone(),
         status: d.status.as_str().to_owned(),
@@ -94,8 +104,18 @@ pub fn rollout(observed: &ObservedService, ours: Option<&str>) -> proto::Rollout
     });
     proto::Rollout {
         deployments: deployments.collect(),
-        targets: Vec::new(),
+        targets: targets.to_vec(),
     }
+}
+
+/// The targets of our tasks.
+pub fn targets(counted: &[TargetCount]) -> Vec<proto::RolloutTargets> {
+    let of_group = |count: &TargetCount| proto::RolloutTargets {
+        target_group: count.target_group.clone(),
+        healthy: count.healthy,
+        total: count.total,
+    };
+    counted.iter().map(of_group).collect()
 }
 
 pub fn service_event(observed: &ServiceEvent) -> proto::ServiceEvent {
@@ -184,6 +204,46 @@ pub fn plan(plan: &Plan) -> proto::FargatePlan {
         changes: changes.collect(),
         findings: plan.findings.iter().map(finding).collect(),
         drifted: plan.drifted,
+    }
+}
+
+/// What an update would do.
+pub fn update_plan(plan: &UpdatePlan) -> proto::ServiceUpdatePlan {
+    let action = match plan.action {
+        UpdateAction::Register => proto::UpdatePlanAction::Register,
+        UpdateAction::Reuse => proto::UpdatePlanAction::Reuse,
+        UpdateAction::Unchanged => proto::UpdatePlanAction::Unchanged,
+        UpdateAction::Force => proto::UpdatePlanAction::Force,
+        UpdateAction::Refused => proto::UpdatePlanAction::Refused,
+    };
+    let arn = |arn: &Option<TaskDefinitionArn>| arn.as_ref().map(|arn| arn.0.clone()).unwrap_or_default();
+    let images = plan.images.iter().map(|image| proto::PlannedImage {
+        container: image.container.clone(),
+        before: image.before.clone(),
+        after: image.after.clone(),
+        before_digest: image.before_digest.clone(),
+        after_digest: image.after_digest.clone(),
+    });
+    proto::ServiceUpdatePlan {
+        action: action.into(),
+        hash: plan.hash.clone(),
+        summary: plan.summary.clone(),
+        running: arn(&plan.running),
+        base: arn(&plan.base),
+        reused: arn(&plan.reused),
+        changes: plan.changes.iter().map(definition_change).collect(),
+        base_changes: plan.base_changes.iter().map(definition_change).collect(),
+        images: images.collect(),
+        findings: plan.findings.iter().map(finding).collect(),
+    }
+}
+
+fn definition_change(change: &DefinitionChange) -> proto::DefinitionChange {
+    let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
+    proto::DefinitionChange {
+        path: change.path.clone(),
+        before: json(&change.before),
+        after: json(&change.after),
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Clients {
     secrets: PerRegion<aws_sdk_secretsmanager::Client>,
     ec2: PerRegion<Direct>,
     iam: PerRegion<Direct>,
+    monitoring: PerRegion<Direct>,
     s3: PerRegion<Direct>,
     ssm: PerRegion<Direct>,
 }
@@ -54,6 +55,7 @@ impl Clients {
             secrets: PerRegion::default(),
             ec2: PerRegion::default(),
             iam: PerRegion::default(),
+            monitoring: PerRegion::default(),
             s3: PerRegion::default(),
             ssm: PerRegion::default(),
         }
@@ -82,6 +84,12 @@ impl Clients {
     pub(crate) fn iam(&self, region: &str) -> Direct {
         made(&self.iam, region, || {
             Direct::new(&self.config, Service::Iam, region)
+        })
+    }
+
+    pub(crate) fn monitoring(&self, region: &str) -> Direct {
+        made(&self.monitoring, region, || {
+            Direct::new(&self.config, Service::Monitoring, region)
         })
     }
 

@@ -1,7 +1,8 @@
 //! Services whose protocol is spoken here, and not by an SDK of their own:
-//! EC2, IAM and Systems Manager, of which this agent reads a few members of a
-//! few answers, and S3, in which it stores an object now and then. Signing, credentials, retries, timeouts and connections are
-//! still the SDK's, through its generic operation.
+//! EC2, IAM, CloudWatch and Systems Manager, of which this agent reads a few members
+//! of a few answers, and S3, in which it stores an object now and then. Signing,
+//! credentials, retries, timeouts and connections are still the SDK's, through its
+//! generic operation.
 //!
 //! Why: the time that their crates take to compile. Measured in November 2026
 //! on a 2-core machine, seconds of one core for `cargo check` + `cargo build`
@@ -44,6 +45,8 @@ use crate::operation::OperationHeader;
 pub(crate) enum Service {
     Ec2,
     Iam,
+    /// CloudWatch.
+    Monitoring,
     S3,
     Ssm,
 }
@@ -53,6 +56,7 @@ impl Service {
         match self {
             Self::Ec2 => "ec2",
             Self::Iam => "iam",
+            Self::Monitoring => "monitoring",
             Self::S3 => "s3",
             Self::Ssm => "ssm",
         }
@@ -63,6 +67,7 @@ impl Service {
         match self {
             Self::Ec2 => "2016-11-15",
             Self::Iam => "2010-05-08",
+            Self::Monitoring => "2010-08-01",
             Self::S3 | Self::Ssm => "",
         }
     }
@@ -82,7 +87,7 @@ impl Service {
             "amazonaws.com"
         };
         let (host, signed_for) = match self {
-            Self::Ec2 | Self::S3 | Self::Ssm => (format!("{name}.{region}.{suffix}"), region),
+            Self::Ec2 | Self::Monitoring | Self::S3 | Self::Ssm => (format!("{name}.{region}.{suffix}"), region),
             Self::Iam if in_china => (format!("iam.cn-north-1.{suffix}"), "cn-north-1"),
             Self::Iam if region.starts_with("us-gov-") => (format!("iam.us-gov.{suffix}"), "us-gov-west-1"),
             Self::Iam => (format!("{name}.{suffix}"), "us-east-1"),

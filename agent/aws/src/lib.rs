@@ -11,6 +11,7 @@
 //! [`CallError::Unknown`]: towline_agent_domain::outside::CallError::Unknown
 
 mod account;
+mod alarms;
 mod budget;
 mod call;
 mod change_sets;

@@ -90,6 +90,7 @@ fn circuit_breaker(breaker: &types::DeploymentCircuitBreaker) -> CircuitBreaker 
         enabled: breaker.enable(),
         rolls_back: breaker.enable() && breaker.rollback(),
         threshold: threshold.unwrap_or(BreakerThreshold::DEFAULT),
+        resets_on_healthy: breaker.reset_on_healthy_task().unwrap_or(true),
     }
 }
 

@@ -51,6 +51,7 @@ struct ListenTable {
 struct TimingTable {
     poll: Option<Spanned<String>>,
     settle: Option<Spanned<String>>,
+    stuck: Option<Spanned<String>>,
     default_deadline: Option<Spanned<String>>,
 }
 
@@ -190,6 +191,7 @@ impl Check<'_> {
         let poll = self.duration("poll", table.poll, SHORTEST_POLL, usual.poll);
         let settle = self.duration("settle", table.settle, Duration::ZERO, usual.settle);
         let least = Duration::from_secs(1);
+        let stuck = self.duration("stuck", table.stuck, least, usual.stuck);
         let default_deadline = self.duration(
             "default_deadline",
             table.default_deadline,
@@ -199,6 +201,7 @@ impl Check<'_> {
         Timing {
             poll,
             settle,
+            stuck,
             default_deadline,
         }
     }

@@ -118,13 +118,13 @@ pub struct Timing {
     pub poll: Duration,
     /// For how long AWS may still show what was before a write.
     pub settle: Duration,
+    /// For how long nothing of a rollout may move before it counts as stuck. Without
+    /// room for its tasks a third of it is enough; old tasks get twice as long to go.
+    pub stuck: Duration,
     /// The deadline of an operation that names none.
     pub default_deadline: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
 impl Timing {
     /// The usual time between two looks at a stack: CloudFormation's reads are throttled
     /// sooner than those of ECS, and nobody says at which rate.
@@ -133,8 +133,12 @@ impl Timing {
     }
 }
 
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
             poll: Duration::from_secs(1),
             settle: Duration::from_secs(15),
+            stuck: Duration::from_secs(15 * 60),
             default_deadline: Duration::from_secs(60 * 60),
         }
     }

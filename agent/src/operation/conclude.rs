@@ -1,40 +1,157 @@
-//! From a rollout that is followed to the operation's end, with the evidence.
+//! From a rollout that is followed to the operation's end: the verdict with its
+//! evidence, the bake time after a success, the roll-back after a failure. Which
+//! reason an ending gets is the rule in [`towline_agent_domain::verdict`].
 
 use towline_agent_domain::{
     observed::TaskDefinitionArn,
     outside::Account,
-    rollout::follow::{Phase, Progress},
-    verdict::Reason,
+    rollout::{
+        crash_loop,
+        diagnosis::Diagnosis,
+        follow::{Phase, Progress},
+    },
+    update::spec::{Bake, OnFailure},
+    verdict::{Reason, Verdict},
 };
 use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
-    CancelMode, Ending, Interruption, evidence,
+    CancelMode, Ending, Interruption,
+    bake::{self, Baked},
+    evidence,
     follow::{Followed, Follower},
-    interruption, undo,
+    interruption,
+    undo::{self, Failure, Why},
 };
 use crate::wire;
 
-/// Follows a rollout to its end. `previous` is what runs again after a roll-back.
+/// What is to happen once a rollout has its verdict.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Afterwards<'a> {
+    /// What runs again after a roll-back.
+    pub previous: Option<TaskDefinitionArn>,
+    pub on_failure: OnFailure,
+    pub bake: Option<&'a Bake>,
+}
+
+/// Follows a rollout to its end. `previous` is what runs again after a cancel.
 pub(super) async fn rollout<A: Account>(
     follower: &mut Follower<'_, A>,
     previous: Option<TaskDefinitionArn>,
 ) -> Result<Ending, Ending> {
+    let afterwards = Afterwards {
+        previous,
+        ..Afterwards::default()
+    };
+    rollout_and(follower, &afterwards).await
+}
+
+/// Follows a rollout to its end, and does what is to happen afterwards.
+pub(super) async fn rollout_and<A: Account>(
+    follower: &mut Follower<'_, A>,
+    afterwards: &Afterwards<'_>,
+) -> Result<Ending, Ending> {
     match follower.run().await? {
-        Followed::Succeeded { deployment_id } => Ok(succeeded(follower, &deployment_id)),
+        Followed::Succeeded { deployment_id } => {
+            let ending = succeeded(follower, &deployment_id);
+            match afterwards.bake {
+                Some(bake) => baked(follower, bake, ending, afterwards).await,
+                None => Ok(ending),
+            }
+        }
         Followed::Ended { reason, summary } => {
             let handle = follower.handle();
             handle.step(Step::Rollout, StepState::Failed, summary.clone());
-            Ok(ended(follower, reason, &summary).await)
+            failed(follower, reason, &summary, afterwards).await
         }
         Followed::Interrupted { by, at } => match by {
-            Interruption::Deadline => Ok(past_deadline(follower, &at).await),
+            Interruption::Deadline => past_deadline(follower, &at, afterwards).await,
             Interruption::Cancel(CancelMode::Detach) => Ok(outputs(
                 follower,
                 interruption::detached(&format!("service {}", follower.service())),
             )),
-            Interruption::Cancel(CancelMode::RollBack) => undo::roll_back(follower, previous).await,
+            Interruption::Cancel(CancelMode::RollBack) => {
+                undo::roll_back(follower, afterwards.previous.as_ref(), Why::Cancelled).await
+            }
         },
+    }
+}
+
+/// The bake time, and what comes of it.
+async fn baked<A: Account>(
+    follower: &mut Follower<'_, A>,
+    bake: &Bake,
+    succeeded: Ending,
+    afterwards: &Afterwards<'_>,
+) -> Result<Ending, Ending> {
+    let handle = follower.handle();
+    match bake::watch(follower, bake).await? {
+        Baked::Good => Ok(succeeded),
+        Baked::Ended { reason, summary } => {
+            handle.step(Step::Bake, StepState::Failed, summary.clone());
+            failed(follower, reason, &summary, afterwards).await
+        }
+        Baked::Interrupted(Interruption::Cancel(CancelMode::Detach)) => {
+            let summary = format!(
+                "no longer watched, as asked; {} completed in service {} and runs",
+                follower.ours.task_definition,
+                follower.service()
+            );
+            Ok(outputs(follower, Ending::new(Reason::Detached, summary)))
+        }
+        Baked::Interrupted(Interruption::Cancel(CancelMode::RollBack)) => {
+            undo::roll_back(follower, afterwards.previous.as_ref(), Why::Cancelled).await
+        }
+        Baked::Interrupted(Interruption::Deadline) => {
+            let summary = format!(
+                "{} completed in service {}, and the deadline came before its bake time was over",
+                follower.ours.task_definition,
+                follower.service()
+            );
+            handle.step(Step::Bake, StepState::Failed, summary.clone());
+            let ending = outputs(follower, Ending::new(Reason::DeadlineExceeded, summary));
+            Ok(ending.hint("give the operation a later deadline, or a shorter bake time"))
+        }
+    }
+}
+
+/// A rollout that failed: left, or put back, as asked. What ECS or somebody else has
+/// put something else in the place of is not touched.
+async fn failed<A: Account>(
+    follower: &mut Follower<'_, A>,
+    reason: Reason,
+    summary: &str,
+    afterwards: &Afterwards<'_>,
+) -> Result<Ending, Ending> {
+    let is_ours_to_undo = reason.verdict() == Verdict::Failed
+        && !matches!(
+            reason,
+            Reason::Superseded
+                | Reason::RolledBack
+                | Reason::RolledBackByAlarm
+                | Reason::RollbackFailed
+                | Reason::OtherRevisionRuns
+        );
+    if afterwards.on_failure == OnFailure::Leave || !is_ours_to_undo {
+        return Ok(ended(follower, reason, summary).await);
+    }
+    let failure = failure(follower, reason, summary).await;
+    let why = Why::Failed(Box::new(failure));
+    undo::roll_back(follower, afterwards.previous.as_ref(), why).await
+}
+
+/// What failed, with its evidence.
+pub(super) async fn failure<A: Account>(
+    follower: &mut Follower<'_, A>,
+    reason: Reason,
+    summary: &str,
+) -> Failure {
+    let diagnosis = evidence::explain(follower, &[]).await;
+    Failure {
+        cause: cause_of(reason, &diagnosis),
+        summary: summary.to_owned(),
+        revision: follower.ours.task_definition.clone(),
+        diagnosis,
     }
 }
 
@@ -56,15 +173,49 @@ pub(super) async fn ended<A: Account>(
 ) -> Ending {
     let diagnosis = evidence::explain(follower, &[]).await;
     let summary = format!("service {}: {summary}", follower.service());
-    outputs(follower, Ending::new(reason, summary).because(&diagnosis))
+    let cause = cause_of(reason, &diagnosis);
+    // Left where it is, a rollout that ECS gave up is named by what it failed of.
+    let reason = match (reason, cause) {
+        (Reason::DeploymentFailed, Some(cause)) => cause,
+        (reason, _) => reason,
+    };
+    let ending = outputs(follower, Ending::new(reason, summary).because(&diagnosis));
+    with_cause(ending, cause)
 }
 
-async fn past_deadline<A: Account>(follower: &mut Follower<'_, A>, at: &Progress) -> Ending {
+pub(super) fn with_cause(ending: Ending, cause: Option<Reason>) -> Ending {
+    match cause {
+        Some(cause) => ending.output("cause", cause.as_str()),
+        None => ending,
+    }
+}
+
+/// The stable word for why; see the rule in [`towline_agent_domain::verdict`].
+pub(super) fn cause_of(reason: Reason, diagnosis: &Diagnosis) -> Option<Reason> {
+    match reason {
+        reason if Reason::CAUSES.contains(&reason) => Some(reason),
+        Reason::AlarmFired | Reason::RolledBackByAlarm => Some(Reason::AlarmFired),
+        Reason::DeploymentFailed | Reason::CrashLooping | Reason::BecameUnstable | Reason::RolloutStuck => {
+            Some(diagnosis.cause.unwrap_or(reason))
+        }
+        Reason::RolledBack | Reason::RollbackFailed => {
+            Some(diagnosis.cause.unwrap_or(Reason::DeploymentFailed))
+        }
+        Reason::DeadlineExceeded => diagnosis.cause,
+        _ => None,
+    }
+}
+
+async fn past_deadline<A: Account>(
+    follower: &mut Follower<'_, A>,
+    at: &Progress,
+    afterwards: &Afterwards<'_>,
+) -> Result<Ending, Ending> {
     let revision = follower.ours.task_definition.clone();
     // What ECS is undoing is a bad release, however long undoing it takes.
     if at.phase == Phase::RollingBack {
         let summary = format!("{revision} is being rolled back, and the deadline came before the end of it");
-        return ended(follower, Reason::RolledBack, &summary).await;
+        return Ok(ended(follower, Reason::RolledBack, &summary).await);
     }
     let summary = format!(
         "the deadline came while {revision} was rolled out: {} of {} tasks run, {} are pending, {} failed",
@@ -77,7 +228,12 @@ async fn past_deadline<A: Account>(follower: &mut Follower<'_, A>, at: &Progress
     if let Err(ending) = follower.read_stopped().await {
         tracing::warn!("{}", ending.into_finished().summary);
     }
-    ended(follower, Reason::DeadlineExceeded, &summary).await
+    if afterwards.on_failure == OnFailure::Leave {
+        return Ok(ended(follower, Reason::DeadlineExceeded, &summary).await);
+    }
+    let fails = follower.stopped().iter().any(crash_loop::died);
+    let failure = failure(follower, Reason::DeadlineExceeded, &summary).await;
+    Ok(undo::begin_late(follower, afterwards.previous.as_ref(), failure, fails).await)
 }
 
 /// What scripts want to know of the rollout.
@@ -96,7 +252,7 @@ pub(super) fn outputs<A: Account>(follower: &Follower<'_, A>, ending: Ending) ->
 impl Ending {
     /// Adds why, and the next step that follows from it.
     #[must_use]
-    pub(super) fn because(self, found: &towline_agent_domain::rollout::diagnosis::Diagnosis) -> Self {
+    pub(super) fn because(self, found: &Diagnosis) -> Self {
         let ending = self.diagnosis(wire::diagnosis(found));
         if found.hint.is_empty() {
             ending

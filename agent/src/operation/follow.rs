@@ -1,24 +1,31 @@
 //! Following one service's rollout: every look at the service is told as events
-//! and judged by [`towline_agent_domain::rollout::follow`]. What is expensive is
-//! read only when something moved, or when the judge asks for it.
+//! ([`tell`]) and judged by [`towline_agent_domain::rollout::follow`]. What is
+//! expensive is read only when something died, or when the judge asks for it
+//! ([`reads`]). Start with [`Follower::run`].
 
-use std::{collections::HashSet, time::Duration};
+mod motion;
+mod reads;
+mod tell;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use towline_agent_domain::{
-    observed::{ClusterRef, ObservedService, ServiceDeployment, StoppedTask, TargetHealth},
-    outside::{Account, CallError},
+    observed::{ClusterRef, Deployment, ObservedService, ServiceDeployment, StoppedTask, TaskDefinitionArn},
+    outside::Account,
     rollout::{
         diagnosis::ContainerLog,
-        follow::{self, Evidence, OurDeployment, Phase, Progress, RolloutJudgement, RolloutView},
+        follow::{self, Evidence, OurDeployment, Progress, RolloutJudgement, RolloutView},
+        pace,
         targets::Targets,
     },
     verdict::Reason,
 };
-use towline_proto::agent::v1::{self as proto, Severity, operation_event::Event};
 
 use super::{Ending, Handle, Interruption, Surroundings, evidence::DeadLogs};
-use crate::wire;
+use motion::Motion;
+use reads::Targeted;
+use tell::Told;
 
 /// How following came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +46,16 @@ pub(super) struct Follower<'a, A> {
     /// AWS's time from which on what happens counts; known once our deployment was seen.
     since: Option<Timestamp>,
     misses: u32,
-    /// Events that the first look shows are of earlier rollouts.
-    skips_the_past: bool,
+    /// What our tasks died of before the first look counts as well.
+    looks_back: bool,
+    /// The rollout completed with healthy targets; ECS watches over these now.
+    trusts_targets: bool,
     stopped: Vec<StoppedTask>,
-    told_tasks: HashSet<String>,
-    told_events: HashSet<String>,
-    told_rollout: Option<proto::Rollout>,
-    told_phase: Option<Phase>,
+    motion: Motion,
+    told: Told,
     last: Option<ObservedService>,
     logs: DeadLogs,
 }
-
-type Targeted = (Vec<String>, Vec<(String, Vec<TargetHealth>)>);
 
 impl<'a, A: Account> Follower<'a, A> {
     pub(super) fn new(
@@ -68,12 +73,11 @@ impl<'a, A: Account> Follower<'a, A> {
             ours,
             since: None,
             misses: 0,
-            skips_the_past: false,
+            looks_back: false,
+            trusts_targets: false,
             stopped: Vec::new(),
-            told_tasks: HashSet::new(),
-            told_events: HashSet::new(),
-            told_rollout: None,
-            told_phase: None,
+            motion: Motion::starting_at(handle.clock().instant()),
+            told: Told::default(),
             last: None,
             logs: DeadLogs::default(),
         }
@@ -84,9 +88,19 @@ impl<'a, A: Account> Follower<'a, A> {
         self.misses = follow::MISSES_BEFORE_GONE;
     }
 
+    /// Our deployment began before the first look, which will not show what happened since.
+    pub(super) fn look_back(&mut self) {
+        self.looks_back = true;
+    }
+
     /// Nothing was changed: what the service shows already is no news of this operation.
     pub(super) fn skip_the_past(&mut self) {
-        self.skips_the_past = true;
+        self.told.skip_the_past();
+    }
+
+    /// From now on only a task that dies puts the targets in doubt.
+    pub(super) fn trust_targets(&mut self) {
+        self.trusts_targets = true;
     }
 
     /// AWS's time from which on what happens counts.
@@ -120,19 +134,15 @@ impl<'a, A: Account> Follower<'a, A> {
         self.logs.read()
     }
 
-    /// Reads the logs of dead containers that are not read yet. True: another
-    /// look may find more.
-    pub(super) async fn read_logs(&mut self) -> bool {
-        let (surroundings, handle, region) = (self.surroundings, self.handle, &self.at.region);
-        let revision = &self.ours.task_definition;
-        self.logs
-            .gather(surroundings, handle, revision, region, &self.stopped)
-            .await
-    }
-
     /// The service as it was last seen.
     pub(super) fn last(&self) -> Option<&ObservedService> {
         self.last.as_ref()
+    }
+
+    /// Our deployment as it was last seen.
+    pub(super) fn deployment(&self) -> Option<&Deployment> {
+        let deployments = &self.last.as_ref()?.deployments;
+        deployments.iter().find(|d| follow::is_ours(d, &self.ours))
     }
 
     /// Looks again and again until there is a verdict or an interruption.
@@ -176,15 +186,47 @@ impl<'a, A: Account> Follower<'a, A> {
         }
     }
 
+    /// The next look where nothing is in a hurry, after `patience` at the latest.
+    /// `None`: an interruption came before it.
+    pub(super) async fn look_unhurried(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<RolloutJudgement>, Ending> {
+        let (handle, clock) = (self.handle, self.handle.clock());
+        let next = async {
+            tokio::select! {
+                service = self.read_unhurried() => service,
+                () = clock.sleep(patience) => self.read_service().await,
+            }
+        };
+        match handle.unless_interrupted(next).await {
+            Ok(service) => self.see(service?).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Eyes on another deployment of the same service, to which what was told already is no news.
+    pub(super) fn turned_to(&self, ours: OurDeployment) -> Self {
+        let mut turned = Self::new(self.surroundings, self.handle, self.at, self.service, ours);
+        turned.since = self.since;
+        turned.told = self.told.known();
+        turned
+    }
+
+    /// What a deployment of the service runs.
+    pub(super) fn running_revision(&self, deployment_id: &str) -> TaskDefinitionArn {
+        let seen = self.last.as_ref().and_then(|service| {
+            let deployment = service.deployments.iter().find(|d| d.id == deployment_id)?;
+            Some(deployment.task_definition.clone())
+        });
+        seen.unwrap_or_else(|| self.ours.task_definition.clone())
+    }
+
     /// Tells what is new of the service, and judges nothing.
     pub(super) async fn note(&mut self, service: Option<ObservedService>) -> Result<(), Ending> {
         if let Some(service) = &service {
-            self.notice_start(service);
-            if self.tell(service) {
-                self.read_stopped().await?;
-            }
+            self.take_in(service).await?;
         }
-        self.read_logs().await;
         self.last = service;
         Ok(())
     }
@@ -192,29 +234,43 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Tells what is new of the service, and judges it.
     pub(super) async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {
         let shows_ours = follow::shows_ours(service.as_ref(), &self.ours);
-        self.misses = if shows_ours {
-            0
-        } else {
-            self.misses.saturating_add(1)
+        self.misses = match shows_ours {
+            true => 0,
+            false => self.misses.saturating_add(1),
         };
-        let mut moved = false;
         if let Some(service) = &service {
-            self.notice_start(service);
-            moved = self.tell(service);
+            self.take_in(service).await?;
         }
-        if moved {
-            self.read_stopped().await?;
-        }
-        self.read_logs().await;
         let judgement = self.judge(service.as_ref()).await?;
         self.last = service;
         self.tell_phase(&judgement);
         Ok(judgement)
     }
 
+    /// What one look shows: its start, its news, and what died.
+    async fn take_in(&mut self, service: &ObservedService) -> Result<(), Ending> {
+        self.notice_start(service);
+        let now = self.handle.clock().instant();
+        self.motion.see(service, now);
+        let died = pace::shows_failures(self.last.as_ref(), service);
+        if died || std::mem::take(&mut self.looks_back) {
+            self.read_stopped().await?;
+        }
+        let targets = match self.targets_are_due(service) {
+            true => Some(self.read_targets(Some(service)).await?),
+            false => None,
+        };
+        self.tell(service, targets.as_ref());
+        self.read_logs().await;
+        self.tell_outlook(service);
+        Ok(())
+    }
+
     async fn judge(&mut self, service: Option<&ObservedService>) -> Result<RolloutJudgement, Ending> {
         let mut records: Option<Vec<ServiceDeployment>> = None;
         let mut targets: Option<Targeted> = None;
+        let now = self.handle.clock().instant();
+        let timing = self.surroundings.timing;
         // Each kind of evidence is asked for at most once: three rounds see the end.
         for _ in 0..3 {
             let view = RolloutView {
@@ -223,17 +279,23 @@ impl<'a, A: Account> Follower<'a, A> {
                 misses: self.misses,
                 service_deployments: records.as_deref(),
                 stopped: &self.stopped,
+                logs: self.logs.read(),
                 targets: match &targets {
                     Some((ours, groups)) => Targets::Read { ours, groups },
+                    None if self.trusts_targets => Targets::Trusted,
                     None => Targets::NotRead,
                 },
+                stillness: self.motion.stillness(now, timing.stuck),
+                calm: self.motion.is_calm(now, timing.settle),
             };
             match follow::judge(&view, self.surroundings.judge_options()) {
                 RolloutJudgement::Needs(Evidence::ServiceDeployments) => {
                     records = Some(self.read_records().await?);
                 }
                 RolloutJudgement::Needs(Evidence::Targets) => {
-                    targets = Some(self.read_targets(service).await?)
+                    let read = self.read_targets(service).await?;
+                    self.tell_targets(service, &read);
+                    targets = Some(read);
                 }
                 RolloutJudgement::Ended { reason, summary } => {
                     // Why it failed is in the stopped tasks, the late ones included.
@@ -246,66 +308,6 @@ impl<'a, A: Account> Follower<'a, A> {
         Err(unanswerable(Evidence::ServiceDeployments))
     }
 
-    pub(super) async fn read_service(&self) -> Result<Option<ObservedService>, Ending> {
-        let what = format!("describe service {}", self.service);
-        let aws = &self.surroundings.aws;
-        self.handle
-            .read(&what, || aws.service(self.at, self.service))
-            .await
-    }
-
-    /// The service as the poller's next round sees it.
-    pub(super) async fn read_next_service(&self) -> Result<Option<ObservedService>, Ending> {
-        let what = format!("describe service {}", self.service);
-        let aws = &self.surroundings.aws;
-        self.handle
-            .read(&what, || aws.next_service(self.at, self.service))
-            .await
-    }
-
-    pub(super) async fn read_records(&mut self) -> Result<Vec<ServiceDeployment>, Ending> {
-        let what = format!("list the deployments of service {}", self.service);
-        let aws = &self.surroundings.aws;
-        let records = self
-            .handle
-            .read(&what, || aws.service_deployments(self.at, self.service))
-            .await?;
-        let ours = records
-            .iter()
-            .find(|record| record.task_definition.as_ref() == Some(&self.ours.task_definition));
-        if let Some(ours) = ours {
-            self.since.get_or_insert(ours.created);
-        }
-        Ok(records)
-    }
-
-    async fn read_targets(&self, service: Option<&ObservedService>) -> Result<Targeted, Ending> {
-        let aws = &self.surroundings.aws;
-        let revision = &self.ours.task_definition;
-        let what = format!("list the tasks of {revision}");
-        let ours = self
-            .handle
-            .read(&what, || aws.running_target_ids(self.at, self.service, revision))
-            .await?;
-        let mut groups: Vec<(String, Vec<TargetHealth>)> = Vec::new();
-        for link in service
-            .map(|service| service.load_balancers.as_slice())
-            .unwrap_or_default()
-        {
-            let group = &link.target_group;
-            if group.is_empty() || groups.iter().any(|(known, _)| known == group) {
-                continue;
-            }
-            let what = format!("read the health of the targets in {group}");
-            let health = self
-                .handle
-                .read(&what, || aws.target_health(&self.at.region, group))
-                .await?;
-            groups.push((group.clone(), health));
-        }
-        Ok((ours, groups))
-    }
-
     fn notice_start(&mut self, service: &ObservedService) {
         let ours = service
             .deployments
@@ -316,87 +318,6 @@ impl<'a, A: Account> Follower<'a, A> {
             // A stack's service has no known id before it is seen; from then on it is pinned.
             self.ours.id.get_or_insert_with(|| ours.id.clone());
         }
-    }
-
-    /// Tells what is new of the service; says whether anything was.
-    pub(super) fn tell(&mut self, service: &ObservedService) -> bool {
-        let rollout = wire::rollout(service, self.ours.id.as_deref());
-        let mut moved = false;
-        if self.told_rollout.as_ref() != Some(&rollout) {
-            self.handle.emit(Event::Rollout(rollout.clone()));
-            self.told_rollout = Some(rollout);
-            moved = true;
-        }
-        let Some(since) = self.since else { return moved };
-        if std::mem::take(&mut self.skips_the_past) {
-            let past = service.events.iter().map(|event| event.id.clone());
-            self.told_events.extend(past);
-        }
-        for event in service.events.iter().rev().filter(|event| event.at >= since) {
-            if self.told_events.insert(event.id.clone()) {
-                self.handle.emit(Event::ServiceEvent(wire::service_event(event)));
-                moved = true;
-            }
-        }
-        moved
-    }
-
-    fn tell_phase(&mut self, judgement: &RolloutJudgement) {
-        let RolloutJudgement::InProgress(progress) = judgement else {
-            return;
-        };
-        if self.told_phase.as_ref() == Some(&progress.phase) {
-            return;
-        }
-        match &progress.phase {
-            Phase::Targets { unhealthy } => self.handle.finding(
-                Severity::Info,
-                "waiting_for_targets",
-                format!(
-                    "all tasks run; the load balancer waits for {}",
-                    unhealthy.join(", ")
-                ),
-                "",
-            ),
-            Phase::RollingBack => self.handle.finding(
-                Severity::Warning,
-                "rolling_back",
-                format!("ECS puts back what ran before {}", self.ours.task_definition),
-                "",
-            ),
-            Phase::NotSeenYet | Phase::Replacing => {}
-        }
-        self.told_phase = Some(progress.phase.clone());
-    }
-
-    /// Reads the stopped tasks of our revision, and tells each once.
-    pub(super) async fn read_stopped(&mut self) -> Result<(), Ending> {
-        let what = format!("list the stopped tasks of service {}", self.service);
-        let aws = &self.surroundings.aws;
-        let stopped = self
-            .handle
-            .read(&what, || async {
-                match aws.stopped(self.at, self.service).await {
-                    // A service that was taken back leaves none to ask for.
-                    Err(CallError::Missing { .. }) => Ok(Vec::new()),
-                    answer => answer,
-                }
-            })
-            .await?;
-        let revision = &self.ours.task_definition;
-        let since = self.since;
-        let ours = stopped.into_iter().filter(|task| {
-            task.task_definition == *revision
-                && since.is_none_or(|since| task.stopped.is_none_or(|stopped| stopped >= since))
-        });
-        let mut new: Vec<StoppedTask> = ours.filter(|task| !self.told_tasks.contains(&task.id)).collect();
-        for task in new.iter().rev() {
-            self.told_tasks.insert(task.id.clone());
-            self.handle.emit(Event::TaskStopped(wire::stopped_task(task)));
-        }
-        new.append(&mut self.stopped);
-        self.stopped = new;
-        Ok(())
     }
 }
 

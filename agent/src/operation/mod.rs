@@ -7,6 +7,7 @@
 //! watches; there is one operation at a time per service; the registry is
 //! memory only, and an agent that lost it finds everything again in the account.
 
+mod bake;
 mod conclude;
 mod ending;
 mod events;
@@ -45,7 +46,7 @@ pub use lanes::Lanes;
 pub use surroundings::Surroundings;
 pub(crate) use {
     fargate::{FargateOrder, deploy, plan, print},
-    update::{UpdateOrder, update},
+    update::{UpdateOrder, plan_update, update},
 };
 
 /// How many ended operations are remembered for late watchers.

@@ -29,6 +29,8 @@ pub(super) struct OneUpdate<'a, A> {
     /// The id of the PRIMARY deployment that it is to replace; another one on our
     /// revision is then ours.
     pub replaces: Option<&'a str>,
+    /// What a person who stops it now is told of the state of things.
+    pub so_far: &'a str,
 }
 
 impl<A: Account> OneUpdate<'_, A> {
@@ -36,7 +38,7 @@ impl<A: Account> OneUpdate<'_, A> {
     /// its deployment is gone from the service already.
     pub(super) async fn send(&self) -> Result<Option<String>, Ending> {
         if let Some(by) = self.handle.interruption() {
-            return Err(interruption::before_the_write(by, "the service runs what it ran"));
+            return Err(interruption::before_the_write(by, self.so_far));
         }
         let (service, revision) = (self.service, self.revision);
         let detail = match self.kind {
@@ -55,9 +57,7 @@ impl<A: Account> OneUpdate<'_, A> {
             Err(error) => {
                 self.handle
                     .step(Step::ServiceUpdate, StepState::Failed, error.to_string());
-                return Err(
-                    Ending::call(&what, &error).hint("the service runs what it ran; nothing was changed")
-                );
+                return Err(Ending::call(&what, &error).hint(self.so_far));
             }
         };
         self.handle.step(Step::ServiceUpdate, StepState::Done, detail);
@@ -70,7 +70,7 @@ impl<A: Account> OneUpdate<'_, A> {
         loop {
             let turn = aws.turn_to_write(&self.at.region, Write::UpdateService);
             let turn = self.handle.unless_interrupted(turn).await;
-            turn.map_err(|by| interruption::before_the_write(by, "the service runs what it ran"))?;
+            turn.map_err(|by| interruption::before_the_write(by, self.so_far))?;
             let answer = match self.kind {
                 Kind::Change => aws.update_service(self.at, self.service, self.revision).await,
                 Kind::Force => aws.force_deployment(self.at, self.service, self.revision).await,

@@ -283,9 +283,12 @@ impl<A: Account> AgentService for AgentRpcs<A> {
 
     async fn plan_service_update(
         &self,
-        _: Request<proto::PlanServiceUpdateRequest>,
+        request: Request<proto::PlanServiceUpdateRequest>,
     ) -> Result<Response<proto::PlanServiceUpdateResponse>, Status> {
-        Err(Status::unimplemented("updates cannot be planned yet"))
+        let plan = self.0.plan_service_update(request.into_inner()).await?;
+        Ok(Response::new(proto::PlanServiceUpdateResponse {
+            plan: Some(plan),
+        }))
     }
 
     async fn get_fargate_template(

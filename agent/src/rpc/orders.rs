@@ -46,22 +46,11 @@ impl<A: Account> Agent<A> {
         let context = request.context.take().unwrap_or_default();
         let mut violations = Violations::default();
         let id = self.context(&context, &mut violations);
-        self.check_place(&request.region, &request.cluster, &mut violations);
-        violations.demand("service", &request.service, "\"orders\"");
-        let spec = update_spec(&request, &self.surroundings.partition, &mut violations);
         let timeout = timeout(&request, &context, &mut violations);
-        refuse_what_is_not_there_yet(&request, &mut violations);
-        violations.check()?;
-        self.check_account(&request.account)?;
+        let mut order = self.update_order(&request, violations)?;
+        order.repeated_send = context.repeated_send;
         let Some(id) = id else {
             return Err(Status::internal("a checked request lacks its id"));
-        };
-        let order = UpdateOrder {
-            at: cluster_ref(&request.region, &request.cluster),
-            service: request.service.clone(),
-            spec,
-            expected: request.expected.as_ref().and_then(expected_service),
-            repeated_send: context.repeated_send,
         };
         Ok(Wanted {
             id,
@@ -70,6 +59,26 @@ impl<A: Account> Agent<A> {
             order: Order::Update(order),
             deadline: deadline(&context).or_else(|| self.clock.now().checked_add(timeout?).ok()),
             payload: Payload::Update(Box::new(request)),
+        })
+    }
+
+    /// All faults of a request at once; then the order that it means.
+    pub(super) fn update_order(
+        &self,
+        request: &proto::UpdateServiceRequest,
+        mut violations: Violations,
+    ) -> Result<UpdateOrder, Status> {
+        self.check_place(&request.region, &request.cluster, &mut violations);
+        violations.demand("service", &request.service, "\"orders\"");
+        let spec = update_spec(request, &self.surroundings.partition, &mut violations);
+        violations.check()?;
+        self.check_account(&request.account)?;
+        Ok(UpdateOrder {
+            at: cluster_ref(&request.region, &request.cluster),
+            service: request.service.clone(),
+            spec,
+            expected: request.expected.as_ref().and_then(expected_service),
+            repeated_send: false,
         })
     }
 
@@ -133,21 +142,6 @@ pub(super) fn operation_id(text: &str, field: &str, violations: &mut Violations)
             violations.add(field, error.to_string());
             None
         }
-    }
-}
-
-/// A member that nothing handles yet is refused, never ignored.
-fn refuse_what_is_not_there_yet(wire: &proto::UpdateServiceRequest, violations: &mut Violations) {
-    let given = [
-        ("force", wire.force),
-        ("on_failure", wire.on_failure != 0),
-        ("wait_for", wire.wait_for != 0),
-        ("bake_time", wire.bake_time.is_some()),
-        ("bake_alarms", !wire.bake_alarms.is_empty()),
-        ("plan_hash", !wire.plan_hash.is_empty()),
-    ];
-    for (field, _) in given.iter().filter(|(_, given)| *given) {
-        violations.add(*field, "is not supported yet");
     }
 }
 

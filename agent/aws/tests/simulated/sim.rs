@@ -11,6 +11,7 @@ use towline_agent_domain::outside::{Ecs as _, LoadBalancing as _, Tasks as _};
 use towline_agent_domain::rollout::follow::{
     Evidence, JudgeOptions, OurDeployment, RolloutJudgement, RolloutView, judge, shows_ours,
 };
+use towline_agent_domain::rollout::stuck::Stillness;
 use towline_agent_domain::rollout::targets::Targets;
 use towline_link::seams::{Network, Seams};
 
@@ -132,6 +133,9 @@ impl Sim {
                     misses,
                     service_deployments: records.as_deref(),
                     stopped: &stopped,
+                    logs: &[],
+                    stillness: Stillness::NONE,
+                    calm: true,
                     targets: match &targets {
                         Some((ours, groups)) => Targets::Read { ours, groups },
                         None => Targets::NotRead,

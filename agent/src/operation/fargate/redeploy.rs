@@ -209,6 +209,7 @@ impl<A: Account> Deploy<'_, A> {
             revision: &revision,
             kind,
             replaces: primary.map(|primary| primary.id.as_str()),
+            so_far: "the service runs what it ran",
         };
         let deployment = update.send().await?;
         let detail = format!("{revision} in service {name}");

@@ -2,33 +2,36 @@
 //! act once, follow to a verdict. At most one UpdateService is sent; a roll-back
 //! that only another one can do is announced as its own step (see [`super::undo`]).
 
+mod again;
+mod decide;
 mod observe;
+mod planned;
+mod preflight;
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 use towline_agent_domain::{
-    observed::{
-        ClusterRef, Deployment, ObservedService, ServiceDeployment, TaskDefinition, TaskDefinitionArn,
-    },
+    observed::{ClusterRef, Deployment, ObservedService, TaskDefinition, TaskDefinitionArn},
     outside::Account,
     rollout::follow::OurDeployment,
     update::{
-        spec::UpdateSpec,
-        start::{ExpectedService, StartDecision, StartView, start},
+        spec::{UpdateSpec, WaitFor},
+        start::{ExpectedService, StartDecision},
     },
     verdict::Reason,
 };
 use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
-    Ending, Handle, Surroundings, conclude,
+    Ending, Handle, Surroundings, bake,
+    conclude::{self, Afterwards},
     follow::Follower,
-    interruption,
     one_update::{Kind, OneUpdate},
     registration::register,
 };
 use observe::Observation;
+pub(crate) use planned::plan_update;
 
 /// A change of one service, checked.
 #[derive(Clone, Debug)]
@@ -91,6 +94,8 @@ impl<'a, A: Account> Update<'a, A> {
 impl<A: Account> Update<'_, A> {
     async fn run(&mut self) -> Result<Ending, Ending> {
         let (observation, decision) = self.decide().await?;
+        self.check_alarms(&decision).await?;
+        self.before_writing(&observation, &decision).await?;
         let before = Before::of(&observation, self.handle.clock().instant());
         match decision {
             StartDecision::Unchanged {
@@ -100,107 +105,51 @@ impl<A: Account> Update<'_, A> {
             StartDecision::Register => {
                 let next = observation.next.ok_or_else(|| self.nothing_to_register())?;
                 let revision = register(self.surroundings, self.handle, &self.order.at.region, &next).await?;
-                self.unless_changed(&before).await?;
-                self.send(before, revision).await
+                self.unless_changed(&before, &revision).await?;
+                self.send(before, Kind::Change, revision, true).await
             }
             StartDecision::Update { task_definition } => {
                 let detail = format!("{task_definition} has this content already");
                 self.handle.step(Step::Revision, StepState::Skipped, detail);
-                self.send(before, task_definition).await
+                self.send(before, Kind::Change, task_definition, false).await
+            }
+            StartDecision::Force { task_definition } => {
+                let detail = format!("{task_definition} is what runs");
+                self.handle.step(Step::Revision, StepState::Skipped, detail);
+                self.send(before, Kind::Force, task_definition, false).await
             }
             StartDecision::Reattach {
                 deployment_id,
                 task_definition,
-            } => {
-                let detail = format!("deployment {deployment_id} of {task_definition} is under way already");
-                self.handle.step(Step::ServiceUpdate, StepState::Skipped, detail);
-                let previous = self.expected_revision();
-                self.follow(Some(deployment_id), task_definition, previous).await
-            }
-            StartDecision::RolledBack { task_definition, .. } => {
-                // The record is judged, and its evidence gathered, where every rollout is.
-                let mut follower = self.follower(None, task_definition);
-                follower.presume_gone();
-                conclude::rollout(&mut follower, self.expected_revision()).await
-            }
-            StartDecision::Superseded { task_definition, by } => {
-                let summary = format!("{task_definition} was replaced by {by}");
-                let mut follower = self.follower(None, task_definition);
-                follower.read_stopped().await?;
-                Ok(conclude::ended(&mut follower, Reason::Superseded, &summary).await)
-            }
+            } => self.reattach(deployment_id, task_definition).await,
+            StartDecision::RolledBack {
+                task_definition, by, ..
+            } => self.rolled_back(task_definition, by).await,
+            StartDecision::PutBack {
+                task_definition,
+                deployment_id,
+                by,
+            } => self.put_back(task_definition, deployment_id, by).await,
+            StartDecision::Superseded { task_definition, by } => self.superseded(task_definition, &by).await,
             StartDecision::Refuse(refusal) => {
                 self.handle
                     .step(Step::Preflight, StepState::Failed, refusal.message.clone());
                 Err(refusal.into())
             }
-            StartDecision::ReadServiceDeployments | StartDecision::KeepObserving { .. } => {
-                Err(self.undecided())
-            }
+            StartDecision::ReadServiceDeployments
+            | StartDecision::ReadStoppedTasks
+            | StartDecision::KeepObserving { .. } => Err(self.undecided()),
         }
     }
 
-    /// Observes until there is something to do.
-    async fn decide(&mut self) -> Result<(Observation, StartDecision), Ending> {
-        let clock = self.handle.clock();
-        let start_of_watch = clock.instant();
-        let mut waiting = false;
-        loop {
-            let settled = clock.instant().duration_since(start_of_watch) >= self.surroundings.timing.settle;
-            let observation = self.observe().await?;
-            let mut decision = self.start(&observation, None, settled);
-            if decision == StartDecision::ReadServiceDeployments {
-                let records = self.read_records().await?;
-                decision = self.start(&observation, Some(&records), settled);
+    /// An alarm that is in ALARM already would fail every rollout: refused before any write.
+    async fn check_alarms(&self, decision: &StartDecision) -> Result<(), Ending> {
+        match &self.order.spec.bake {
+            Some(bake) if decision.writes() => {
+                bake::check(self.surroundings, self.handle, &self.order.at.region, bake).await
             }
-            let StartDecision::KeepObserving { why } = decision else {
-                self.announce(&decision);
-                return Ok((observation, decision));
-            };
-            if !waiting {
-                self.handle.started(false);
-                self.handle.step(
-                    Step::Preflight,
-                    StepState::Started,
-                    format!("{why}; looking again"),
-                );
-                waiting = true;
-            }
-            if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
-                return Err(interruption::before_the_write(by, "nothing was written"));
-            }
+            _ => Ok(()),
         }
-    }
-
-    fn announce(&self, decision: &StartDecision) {
-        let found = matches!(
-            decision,
-            StartDecision::Reattach { .. }
-                | StartDecision::RolledBack { .. }
-                | StartDecision::Superseded { .. }
-        );
-        self.handle.started(found);
-        if !matches!(decision, StartDecision::Refuse(_)) {
-            let detail = format!("service {} can be updated", self.order.service);
-            self.handle.step(Step::Preflight, StepState::Done, detail);
-        }
-    }
-
-    fn start(
-        &self,
-        observation: &Observation,
-        records: Option<&[ServiceDeployment]>,
-        settled: bool,
-    ) -> StartDecision {
-        start(&StartView {
-            name: &self.order.service,
-            service: observation.service.as_ref(),
-            expected: self.order.expected.as_ref(),
-            with_wanted_content: &observation.with_wanted_content,
-            service_deployments: records,
-            repeated_send: self.order.repeated_send,
-            settled,
-        })
     }
 
     fn follower(&self, id: Option<String>, task_definition: TaskDefinitionArn) -> Follower<'_, A> {
@@ -211,7 +160,7 @@ impl<A: Account> Update<'_, A> {
 
     /// An UpdateService happens only from the state that was decided on. When
     /// registering took its time, that is looked at again.
-    async fn unless_changed(&self, before: &Before) -> Result<(), Ending> {
+    async fn unless_changed(&self, before: &Before, registered: &TaskDefinitionArn) -> Result<(), Ending> {
         let waited = self.handle.clock().instant().duration_since(before.seen);
         if waited < self.surroundings.timing.poll {
             return Ok(());
@@ -230,37 +179,79 @@ impl<A: Account> Update<'_, A> {
         );
         self.handle
             .step(Step::ServiceUpdate, StepState::Skipped, summary.clone());
-        Err(Ending::new(Reason::UnexpectedState, summary).hint(
-            "the service was not changed; look at its deployments, then deploy again from what runs now",
-        ))
+        Err(Ending::new(Reason::UnexpectedState, summary)
+            .hint(
+                "the service was not changed; look at its deployments, then deploy again from what runs now",
+            )
+            .output("registered_task_definition", registered.0.clone()))
     }
 
-    /// The one UpdateService, and what comes of it.
-    async fn send(&self, before: Before, revision: TaskDefinitionArn) -> Result<Ending, Ending> {
+    /// The one UpdateService, and what comes of it. `registered`: its revision was
+    /// made for it, and stays also when nothing comes of it.
+    async fn send(
+        &self,
+        before: Before,
+        kind: Kind,
+        revision: TaskDefinitionArn,
+        registered: bool,
+    ) -> Result<Ending, Ending> {
+        let so_far = match registered {
+            true => format!("the service runs what it ran; revision {revision} was registered and stays"),
+            false => "the service runs what it ran".to_owned(),
+        };
         let update = OneUpdate {
             surroundings: self.surroundings,
             handle: self.handle,
             at: &self.order.at,
             service: &self.order.service,
             revision: &revision,
-            kind: Kind::Change,
+            kind,
             replaces: before.primary.as_ref().map(|primary| primary.id.as_str()),
+            so_far: &so_far,
         };
-        let deployment = update.send().await?;
+        let sent = update.send().await;
+        let deployment = match registered {
+            true => sent.map_err(|ending| ending.output("registered_task_definition", revision.0.clone()))?,
+            false => sent?,
+        };
         let previous = before.primary.map(|primary| primary.task_definition);
-        self.follow(deployment, revision, previous).await
+        if self.order.spec.wait_for == WaitFor::Started {
+            return Ok(self.started(deployment, &revision));
+        }
+        self.follow(self.follower(deployment, revision), previous).await
     }
 
     async fn follow(
         &self,
-        id: Option<String>,
-        revision: TaskDefinitionArn,
+        mut follower: Follower<'_, A>,
         previous: Option<TaskDefinitionArn>,
     ) -> Result<Ending, Ending> {
-        let detail = format!("{revision} in service {}", self.order.service);
+        let detail = format!(
+            "{} in service {}",
+            follower.ours.task_definition, self.order.service
+        );
         self.handle.step(Step::Rollout, StepState::Started, detail);
-        let mut follower = self.follower(id, revision);
-        conclude::rollout(&mut follower, previous).await
+        let afterwards = Afterwards {
+            previous,
+            on_failure: self.order.spec.on_failure,
+            bake: self.order.spec.bake.as_ref(),
+        };
+        conclude::rollout_and(&mut follower, &afterwards).await
+    }
+
+    /// Only the start was asked for.
+    fn started(&self, deployment: Option<String>, revision: &TaskDefinitionArn) -> Ending {
+        let summary = format!(
+            "the rollout of {revision} began in service {}; it is not followed, as asked",
+            self.order.service
+        );
+        let ending = Ending::new(Reason::Started, summary)
+            .hint("DescribeService shows how it goes on")
+            .output("task_definition", revision.0.clone());
+        match deployment {
+            Some(id) => ending.output("deployment_id", id),
+            None => ending,
+        }
     }
 
     fn expected_revision(&self) -> Option<TaskDefinitionArn> {

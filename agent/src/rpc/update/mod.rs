@@ -3,6 +3,7 @@
 //! twice, or at odds with itself.
 
 mod containers;
+mod plan;
 mod tags;
 #[cfg(test)]
 mod tests;

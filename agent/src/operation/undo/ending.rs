@@ -1,0 +1,217 @@
+//! The words for a roll-back's end. "failed, rolled back to orders:41, stable" is not
+//! "failed, and the roll-back failed as well".
+
+use towline_agent_domain::{
+    observed::TaskDefinitionArn, outside::Account, rollout::diagnosis::Diagnosis, verdict::Reason,
+};
+use towline_proto::agent::v1::{Step, StepState};
+
+use super::{
+    super::{Ending, conclude, follow::Follower, interruption},
+    End, Failure, Why,
+};
+
+/// The operation's end.
+pub(super) fn of<A: Account>(follower: &Follower<'_, A>, why: &Why, end: End) -> Ending {
+    let ending = match why {
+        Why::Cancelled => cancelled(follower, end),
+        Why::Failed(failure) => failed(follower, failure, end),
+    };
+    ending.output("undone_task_definition", follower.ours.task_definition.0.clone())
+}
+
+fn step<A: Account>(follower: &Follower<'_, A>, state: StepState, detail: &str) {
+    follower.handle().step(Step::Rollback, state, detail);
+}
+
+fn cancelled<A: Account>(follower: &Follower<'_, A>, end: End) -> Ending {
+    let (service, revision) = (follower.service(), &follower.ours.task_definition);
+    match end {
+        End::Stable {
+            revision: back,
+            deployment_id,
+        } => {
+            let summary = format!("cancelled; service {service} runs {back} again");
+            step(follower, StepState::Done, &summary);
+            running(
+                follower,
+                Ending::new(Reason::Cancelled, summary),
+                &back,
+                &deployment_id,
+            )
+        }
+        End::Failed {
+            reason,
+            summary,
+            diagnosis,
+        } => {
+            step(follower, StepState::Failed, &summary);
+            let summary = format!("cancelled, and rolling {revision} back did not work out: {summary}");
+            let reason = if reason == Reason::Superseded {
+                reason
+            } else {
+                Reason::RollbackFailed
+            };
+            let ending = Ending::new(reason, summary).because(&diagnosis);
+            conclude::with_cause(conclude::outputs(follower, ending), diagnosis.cause)
+        }
+        End::NotHeard => {
+            step(
+                follower,
+                StepState::Failed,
+                &format!("{revision} runs, and nothing takes it back"),
+            );
+            let summary = format!("{revision} was not taken back: it runs in service {service}");
+            conclude::outputs(follower, Ending::new(Reason::Unknown, summary))
+                .hint("the roll-back was not heard, or came too late; update the service to the revision that you want")
+        }
+        End::Impossible { summary, hint } => {
+            step(follower, StepState::Failed, &summary);
+            conclude::outputs(follower, Ending::new(Reason::Unknown, summary)).hint(hint)
+        }
+        End::TooLate => {
+            let summary = format!("the deadline came while {revision} was taken back");
+            conclude::outputs(follower, Ending::new(Reason::DeadlineExceeded, summary))
+                .hint("DescribeService shows how it goes on")
+        }
+        End::Detached => conclude::outputs(
+            follower,
+            interruption::detached(&format!("taking {revision} back in service {service}")),
+        ),
+    }
+}
+
+fn failed<A: Account>(follower: &Follower<'_, A>, failure: &Failure, end: End) -> Ending {
+    let (service, revision) = (follower.service(), &failure.revision);
+    let of = |reason, summary: String| {
+        let ending = conclude::outputs(follower, Ending::new(reason, summary));
+        conclude::with_cause(ending.because(&failure.diagnosis), failure.cause)
+    };
+    match end {
+        End::Stable {
+            revision: back,
+            deployment_id,
+        } => {
+            step(
+                follower,
+                StepState::Done,
+                &format!("service {service} runs {back} again"),
+            );
+            let summary = format!(
+                "service {service}: {revision} failed, rolled back to {back}, stable: {}",
+                failure.summary
+            );
+            running(
+                follower,
+                of(Reason::RolledBackAfterFailure, summary),
+                &back,
+                &deployment_id,
+            )
+        }
+        End::Failed {
+            summary, diagnosis, ..
+        } => {
+            step(follower, StepState::Failed, &summary);
+            let summary = format!(
+                "service {service}: {revision} failed ({}), and so did rolling it back: {summary}",
+                failure.summary
+            );
+            let both = both(&failure.diagnosis, &diagnosis);
+            conclude::with_cause(
+                conclude::outputs(
+                    follower,
+                    Ending::new(Reason::RollbackFailed, summary).because(&both),
+                ),
+                failure.cause,
+            )
+        }
+        End::NotHeard => {
+            let words = format!("{revision} runs, and nothing takes it back");
+            step(follower, StepState::Failed, &words);
+            let summary = format!("service {service}: {} ({words})", failure.summary);
+            of(Reason::RollbackFailed, summary)
+                .hint("the roll-back was not heard; update the service to the revision that you want")
+        }
+        End::Impossible { summary, hint } => {
+            step(follower, StepState::Failed, &summary);
+            let summary = format!("service {service}: {} ({summary})", failure.summary);
+            of(Reason::RollbackFailed, summary).hint(hint)
+        }
+        End::TooLate => {
+            let summary = format!(
+                "service {service}: {revision} failed ({}), and is being rolled back: the deadline came before \
+                 the end of that",
+                failure.summary
+            );
+            of(Reason::RollbackUnderWay, summary).hint("DescribeService shows how it goes on")
+        }
+        End::Detached => conclude::outputs(
+            follower,
+            interruption::detached(&format!("rolling {revision} back in service {service}")),
+        ),
+    }
+}
+
+/// The deadline came during the rollout; the roll-back was begun after it.
+pub(super) fn late<A: Account>(
+    follower: &Follower<'_, A>,
+    failure: &Failure,
+    is_failure: bool,
+    previous: Option<&TaskDefinitionArn>,
+    not_begun: Option<End>,
+) -> Ending {
+    let (service, words) = (follower.service(), &failure.summary);
+    let (reason, summary, hint) = match not_begun {
+        None => {
+            let to = previous.map_or_else(|| "what ran before".to_owned(), ToString::to_string);
+            let reason = if is_failure {
+                Reason::RollbackUnderWay
+            } else {
+                Reason::DeadlineExceeded
+            };
+            let summary = format!("service {service}: {words}; rolling back to {to} is under way");
+            (reason, summary, "DescribeService shows how it goes on".to_owned())
+        }
+        Some(End::Impossible { summary, hint }) => {
+            step(follower, StepState::Failed, &summary);
+            let summary = format!("service {service}: {words} ({summary})");
+            (Reason::RollbackFailed, summary, hint)
+        }
+        Some(_) => {
+            let summary = format!("service {service}: {words}; rolling back could not be begun");
+            (
+                Reason::RollbackFailed,
+                summary,
+                "update the service to the revision that you want".to_owned(),
+            )
+        }
+    };
+    let ending = conclude::outputs(follower, Ending::new(reason, summary));
+    conclude::with_cause(ending.because(&failure.diagnosis).hint(hint), failure.cause)
+        .output("undone_task_definition", failure.revision.0.clone())
+}
+
+/// What the service runs now.
+fn running<A: Account>(
+    follower: &Follower<'_, A>,
+    ending: Ending,
+    back: &TaskDefinitionArn,
+    deployment_id: &str,
+) -> Ending {
+    conclude::outputs(follower, ending)
+        .output("task_definition", back.0.clone())
+        .output("deployment_id", deployment_id)
+}
+
+/// Both diagnoses in one, the first failure first.
+fn both(first: &Diagnosis, second: &Diagnosis) -> Diagnosis {
+    let mut both = first.clone();
+    if !second.root_cause.is_empty() {
+        both.details
+            .insert(0, format!("rolling back failed: {}", second.root_cause));
+    }
+    both.details.extend(second.details.iter().cloned());
+    both.stopped_tasks.extend(second.stopped_tasks.iter().cloned());
+    both.logs.extend(second.logs.iter().cloned());
+    both
+}
