@@ -102,8 +102,11 @@ fn print_line(
     let mut longest = 0.0_f64;
     for (entry, verdict) in entries.iter().zip(&outcomes.verdicts) {
         let rollout = aws.rollout(&entry.service);
-        longest = longest.max(rollout.length_s);
-        if !entry.is_bad {
+        let happened = rollout.ended_s > aws.anchor.1;
+        if happened {
+            longest = longest.max(rollout.length_s);
+        }
+        if happened && !entry.is_bad {
             late.push(aws.seconds(verdict.at) - rollout.ended_s);
         }
     }
