@@ -16,4 +16,5 @@ mod kills;
 mod others;
 mod start;
 mod update;
+mod update_plans;
 mod world;
