@@ -6,7 +6,7 @@ use towline_proto::agent::v1::{
 };
 
 use super::{FIRST, SECOND, THIRD, deploy_web};
-use crate::world::{ACCOUNT, REGION, World, finished, to_the_end, told};
+use crate::world::{ACCOUNT, REGION, World, describe, finished, to_the_end, told};
 
 const BUCKET: &str = "towline-templates-111111111111-eu-west-1";
 
@@ -132,6 +132,43 @@ async fn a_bucket_that_does_not_take_the_template_ends_it_before_anything_is_mad
         assert!(world.writes(FIRST).await.is_empty());
         let state = world.state(ACCOUNT, REGION).await;
         assert_eq!((&state["objects"], &state["stacks"]), (&json!([]), &json!([])));
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_at_its_upload_goes_on_from_there() {
+    for when in ["before", "after"] {
+        let mut world = with_bucket(BUCKET).await;
+        let mut client = world.orchestrator().await;
+        let mut request = large(FIRST, "1.0.0");
+        request.expected = describe(&mut client, "web").await.expected;
+        let hold =
+            json!({"account": ACCOUNT, "region": REGION, "action": "PutObject", "skip": 0, "when": when});
+        let hold = world.sim_post("breakpoints", hold).await;
+        let _stream = client.deploy_fargate_service(request.clone()).await.unwrap();
+        world.wait_hit(&hold).await;
+        world.kill_agent();
+        world.release(&hold, "drop").await;
+        world.start_agent();
+        let mut client = world.orchestrator().await;
+        request.context.as_mut().unwrap().repeated_send = true;
+        let events = to_the_end(client.deploy_fargate_service(request).await).await;
+        let verdict = finished(&events).verdict();
+        assert_eq!(
+            verdict,
+            Verdict::Succeeded,
+            "{when}: {:#?}\n{}",
+            told(&events),
+            world.log()
+        );
+        assert_eq!(objects(&world).await.len(), 1);
+        let mut writes = world.writes(FIRST).await;
+        writes.dedup();
+        assert_eq!(
+            writes,
+            ["PutObject", "CreateChangeSet", "ExecuteChangeSet"],
+            "{when}"
+        );
     }
 }
 
