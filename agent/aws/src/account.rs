@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecs::types::Task;
 use aws_sdk_sts::config::Credentials;
 use tokio::sync::OnceCell;
+use towline_agent_domain::observed::{ClusterRef, ServiceDeploymentStatus, TaskDefinitionArn};
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
 
 use crate::budget::Budgets;
 use crate::call;
 use crate::clients::Clients;
-use crate::ecs::Revisions;
 use crate::poller::Poller;
+use crate::records::{RECORDS_A_CALL, REVISIONS_A_CALL, Records, Revisions};
+use crate::tasks::TASKS_A_CALL;
+use crate::together::Together;
 
 /// How to reach AWS.
 #[derive(Clone, Debug)]
@@ -80,6 +84,12 @@ pub(crate) struct Inner {
     pub(crate) budgets: Budgets,
     pub(crate) poller: Poller,
     pub(crate) revisions: Revisions,
+    /// Service revisions, by region.
+    pub(crate) described_revisions: Together<String, TaskDefinitionArn>,
+    pub(crate) records: Records,
+    /// Records of deployments that are followed, by region.
+    pub(crate) followed_records: Together<String, (ServiceDeploymentStatus, String)>,
+    pub(crate) described_tasks: Together<ClusterRef, Task>,
     account: String,
     partition: String,
     /// The principal of the agent's credentials, as STS names it.
@@ -110,6 +120,10 @@ impl Aws {
                 budgets: Budgets::new(seams.clock),
                 poller,
                 revisions: Revisions::default(),
+                described_revisions: Together::new(seams.clock, REVISIONS_A_CALL),
+                records: Records::default(),
+                followed_records: Together::new(seams.clock, RECORDS_A_CALL),
+                described_tasks: Together::new(seams.clock, TASKS_A_CALL),
                 account,
                 partition,
                 caller: arn,

@@ -1,8 +1,5 @@
 //! Amazon ECS: services, task definitions, deployments.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use aws_sdk_ecs::types::{StopServiceDeploymentStopType, TaskDefinitionField};
 use serde_json::Value;
 use towline_agent_domain::observed::{
@@ -21,13 +18,6 @@ use crate::wire::{KeepBody, replace_body};
 /// DescribeServices takes ten services a call.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html>
 pub(crate) const SERVICES_A_CALL: usize = 10;
-
-/// DescribeServiceRevisions takes 20 a call.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html>
-const REVISIONS_A_CALL: usize = 20;
-
-/// Older deployments than that many decide nothing.
-const NEWEST_DEPLOYMENTS: i32 = 20;
 
 impl Aws {
     fn ecs(&self, region: &str) -> aws_sdk_ecs::Client {
@@ -108,40 +98,6 @@ impl Aws {
             }
         }
     }
-
-    /// The task definitions of service revisions. A service revision never changes:
-    /// what was read of one is kept.
-    async fn revisions_of(
-        &self,
-        region: &str,
-        arns: &[String],
-    ) -> Answer<HashMap<String, TaskDefinitionArn>> {
-        let mut found = self.inner.revisions.of(arns);
-        let unknown: Vec<String> = arns
-            .iter()
-            .filter(|arn| !found.contains_key(*arn))
-            .cloned()
-            .collect();
-        for arns in unknown.chunks(REVISIONS_A_CALL) {
-            let call = self
-                .ecs(region)
-                .describe_service_revisions()
-                .set_service_revision_arns(Some(arns.to_vec()));
-            let sent = self
-                .budgets()
-                .read(region, Group::ServiceRevisions, Purpose::Acting, || {
-                    call.clone().send()
-                });
-            let described = answer(sent.await, "the service's revisions")?;
-            let pair = |revision: &aws_sdk_ecs::types::ServiceRevision| {
-                let arn = revision.service_revision_arn()?.to_owned();
-                Some((arn, TaskDefinitionArn(revision.task_definition()?.to_owned())))
-            };
-            found.extend(described.service_revisions().iter().filter_map(pair));
-        }
-        self.inner.revisions.keep(&found);
-        Ok(found)
-    }
 }
 
 /// What one DescribeServices brought.
@@ -169,33 +125,6 @@ fn failed(failure: &aws_sdk_ecs::types::Failure) -> (String, CallError) {
         message: format!("{arn} {}", observe::text(failure.detail())),
     };
     (observe::last_part(&arn).to_owned(), error)
-}
-
-/// The task definitions of service revisions that were read.
-#[derive(Debug, Default)]
-pub(crate) struct Revisions(Mutex<HashMap<String, TaskDefinitionArn>>);
-
-impl Revisions {
-    /// So many are kept: a few hundred bytes each.
-    const MOST: usize = 10_000;
-
-    fn of(&self, arns: &[String]) -> HashMap<String, TaskDefinitionArn> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = |arn: &String| Some((arn.clone(), known.get(arn)?.clone()));
-        arns.iter().filter_map(pair).collect()
-    }
-
-    fn keep(&self, found: &HashMap<String, TaskDefinitionArn>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + found.len() > Self::MOST {
-            known.clear();
-        }
-        known.extend(
-            found
-                .iter()
-                .map(|(arn, revision)| (arn.clone(), revision.clone())),
-        );
-    }
 }
 
 impl Ecs for Aws {
@@ -309,42 +238,16 @@ impl Ecs for Aws {
     }
 
     async fn service_deployments(&self, at: &ClusterRef, service: &str) -> Answer<Vec<ServiceDeployment>> {
-        let call = self
-            .ecs(&at.region)
-            .list_service_deployments()
-            .cluster(&at.cluster)
-            .service(service)
-            .max_results(NEWEST_DEPLOYMENTS);
-        let sent = self
-            .budgets()
-            .read(&at.region, Group::ServiceDeployments, Purpose::Acting, || {
-                call.clone().send()
-            });
-        let listed = answer(sent.await, &format!("service {service}"))?;
-        let briefs = listed.service_deployments();
-        let mut arns: Vec<String> = briefs
-            .iter()
-            .filter_map(|b| b.target_service_revision_arn().map(str::to_owned))
-            .collect();
-        arns.sort();
-        arns.dedup();
-        let revisions = self.revisions_of(&at.region, &arns).await?;
-        let mut deployments: Vec<ServiceDeployment> = briefs
-            .iter()
-            .map(|brief| ServiceDeployment {
-                arn: observe::text(brief.service_deployment_arn()),
-                status: observe::service_deployment_status(
-                    brief.status().map_or("", |status| status.as_str()),
-                ),
-                status_reason: observe::text(brief.status_reason()),
-                task_definition: brief
-                    .target_service_revision_arn()
-                    .and_then(|arn| revisions.get(arn).cloned()),
-                created: observe::time(brief.created_at()),
-            })
-            .collect();
-        deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
-        Ok(deployments)
+        self.listed_deployments(at, service).await
+    }
+
+    async fn next_service_deployments(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        of: &TaskDefinitionArn,
+    ) -> Answer<Vec<ServiceDeployment>> {
+        self.followed_deployments(at, service, of).await
     }
 
     async fn stop_service_deployment(&self, region: &str, service_deployment_arn: &str) -> Answer<()> {

@@ -26,12 +26,14 @@ mod network;
 mod observe;
 mod operation;
 mod poller;
+mod records;
 mod roles;
 mod secrets;
 mod stacks;
 mod surroundings;
 mod tasks;
 mod templates;
+mod together;
 mod wire;
 
 pub use account::{AccessKey, Aws, AwsSettings, ConnectError};

@@ -11,8 +11,10 @@ use crate::Aws;
 use crate::call::answer;
 use crate::observe;
 
-/// DescribeTasks and DescribeContainerInstances take 100 a call.
-const A_CALL: usize = 100;
+/// DescribeTasks takes 100 a call.
+pub(crate) const TASKS_A_CALL: usize = 100;
+/// DescribeContainerInstances takes 100 a call.
+const INSTANCES_A_CALL: usize = 100;
 
 impl Aws {
     async fn tasks(&self, at: &ClusterRef, service: &str, status: DesiredStatus) -> Answer<Vec<Task>> {
@@ -37,19 +39,27 @@ impl Aws {
                 break;
             }
         }
-        let mut tasks = Vec::new();
-        for arns in arns.chunks(A_CALL) {
-            let call = ecs
-                .describe_tasks()
-                .cluster(&at.cluster)
-                .set_tasks(Some(arns.to_vec()));
-            let sent = self
-                .budgets()
-                .read(&at.region, group, Purpose::Acting, || call.clone().send());
-            let described = answer(sent.await, &format!("cluster {}", at.cluster))?;
-            tasks.extend(described.tasks().to_vec());
-        }
-        Ok(tasks)
+        let (aws, place) = (self.clone(), at.clone());
+        let fetch = move |arns| {
+            let (aws, at) = (aws.clone(), place.clone());
+            async move { aws.described_tasks(&at, arns).await }
+        };
+        let shared = &self.inner.described_tasks;
+        let mut tasks = shared.ask(at.clone(), arns.clone(), fetch).await?;
+        Ok(arns.iter().filter_map(|arn| tasks.remove(arn)).collect())
+    }
+
+    /// ARN → task.
+    async fn described_tasks(&self, at: &ClusterRef, arns: Vec<String>) -> Answer<Vec<(String, Task)>> {
+        let ecs = self.inner.clients.ecs(&at.region);
+        let call = ecs.describe_tasks().cluster(&at.cluster).set_tasks(Some(arns));
+        let group = Group::ClusterResourceReads;
+        let sent = self
+            .budgets()
+            .read(&at.region, group, Purpose::Acting, || call.clone().send());
+        let described = answer(sent.await, &format!("cluster {}", at.cluster))?;
+        let pair = |task: &Task| Some((task.task_arn()?.to_owned(), task.clone()));
+        Ok(described.tasks().iter().filter_map(pair).collect())
     }
 
     /// Container instance ARN → EC2 instance id.
@@ -64,7 +74,7 @@ impl Aws {
         arns.dedup();
         let ecs = self.inner.clients.ecs(&at.region);
         let mut ids = HashMap::new();
-        for arns in arns.chunks(A_CALL) {
+        for arns in arns.chunks(INSTANCES_A_CALL) {
             let call = ecs.describe_container_instances().cluster(&at.cluster);
             let call = call.set_container_instances(Some(arns.to_vec()));
             let group = Group::ClusterResourceReads;

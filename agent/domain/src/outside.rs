@@ -133,6 +133,18 @@ pub trait Ecs: Send + Sync {
         service: &str,
     ) -> impl Future<Output = Answer<Vec<ServiceDeployment>>> + Send;
 
+    /// The same for whoever follows the deployment of this revision for long: while it is
+    /// under way, it is asked for together with those of other services.
+    fn next_service_deployments(
+        &self,
+        at: &ClusterRef,
+        service: &str,
+        of: &TaskDefinitionArn,
+    ) -> impl Future<Output = Answer<Vec<ServiceDeployment>>> + Send {
+        let _ = of;
+        self.service_deployments(at, service)
+    }
+
     /// StopServiceDeployment with ROLLBACK.
     fn stop_service_deployment(
         &self,

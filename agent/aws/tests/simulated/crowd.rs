@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use towline_agent_aws::{Aws, in_operation};
-use towline_agent_domain::observed::{ObservedService, RolloutState, TaskDefinitionArn};
-use towline_agent_domain::outside::{Ecs as _, Stacks as _, Write};
+use towline_agent_domain::observed::{
+    ObservedService, RolloutState, ServiceDeploymentStatus, TaskDefinitionArn,
+};
+use towline_agent_domain::outside::{Ecs as _, Stacks as _, Tasks as _, Write};
 use towline_link::seams::Clock;
 
 use crate::sim::{ACCOUNT, REGION, Sim, main_cluster};
@@ -283,4 +285,54 @@ async fn many_eyes_on_stacks_share_one_pace_in_fair_order() {
         last - first < 3 * SECOND,
         "nobody is served before the others: {looks:?}"
     );
+}
+
+/// Follows a rollout to its first dead task, and asks why.
+async fn fail(aws: Aws, name: String, revision: TaskDefinitionArn) {
+    let at = main_cluster();
+    while aws.next_service(&at, &name).await.unwrap().unwrap().deployments[0].failed == 0 {}
+    for _ in 0..3 {
+        let records = aws.next_service_deployments(&at, &name, &revision).await.unwrap();
+        assert_eq!(records[0].task_definition.as_ref(), Some(&revision));
+        assert_eq!(records[0].status, ServiceDeploymentStatus::InProgress);
+    }
+    let stopped = aws.stopped(&at, &name).await.unwrap();
+    assert!(
+        stopped[0].reason.contains("CannotPullContainerError"),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_crowd_that_fails_shares_the_calls_that_say_why() {
+    let services = 20;
+    let sim = crowd(services).await;
+    let mut request = definition("app");
+    let image = format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/app:nowhere");
+    request["containerDefinitions"][0]["image"] = json!(image);
+    let revision = sim.aws.register_task_definition(REGION, &request).await.unwrap();
+    let at = main_cluster();
+    let names: Vec<String> = (0..services).map(|index| format!("app-{index}")).collect();
+    for name in &names {
+        sim.aws.update_service(&at, name, &revision).await.unwrap();
+    }
+    let mut followers = JoinSet::new();
+    for name in names {
+        followers.spawn(fail(sim.aws.clone(), name, revision.clone()));
+    }
+    followers.join_all().await;
+    let (calls, throttled) = calls(&sim).await;
+    println!("{services} failures: {calls:?}");
+    assert_eq!(throttled, 0);
+    assert_eq!(
+        (calls["ListServiceDeployments"], calls["ListTasks"]),
+        (services, services)
+    );
+    for shared in [
+        "DescribeServiceDeployments",
+        "DescribeServiceRevisions",
+        "DescribeTasks",
+    ] {
+        assert!(calls[shared] <= services / 2, "{shared}: {calls:?}");
+    }
 }
