@@ -62,6 +62,8 @@ pub struct Options {
     pub agent_extra: String,
     /// Arguments for `towline serve`.
     pub serve_arguments: Vec<String>,
+    /// The agents that there may be; those of the shop by default.
+    pub fleet: Vec<AgentPlan>,
     /// Names of agents that are joined; all by default.
     pub agents: Vec<&'static str>,
     /// Another world than the shop's.
@@ -77,6 +79,7 @@ impl Default for Options {
             narrate: false,
             agent_extra: String::new(),
             serve_arguments: Vec::new(),
+            fleet: AGENTS.to_vec(),
             agents: AGENTS.iter().map(|agent| agent.name).collect(),
             seed: None,
             proxied: Vec::new(),
@@ -189,7 +192,7 @@ impl World {
             directory,
         };
         world.install_orchestrator();
-        for plan in AGENTS {
+        for plan in world.options.fleet.clone() {
             if world.options.agents.contains(&plan.name) {
                 world.join_agent(plan);
             }

@@ -181,12 +181,12 @@ impl<'a> Joining<'a, '_> {
         let several = sets.len();
         for (_, group) in sets {
             let rows = self.rows(&group);
-            let targets = self.targets(group.keys());
+            let places = self.places(&group.keys().copied().collect());
             let Some(mut cut) = self.one(name, group, rows) else {
                 continue;
             };
             let message = format!(
-                "{name} has other containers elsewhere and became {several} services; this one is on {targets}"
+                "{name} has other containers elsewhere and became {several} services; this one is in {places}"
             );
             cut.remarks.push(message.clone());
             self.note(cut.key.as_str(), Reason::NotJoined, message);
@@ -202,16 +202,18 @@ impl<'a> Joining<'a, '_> {
             .iter()
             .flat_map(|(_, row)| row.iter().map(|(at, it)| (*at, it.name.as_str())))
             .collect();
-        let mut others: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut others: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (at, service) in &group {
             let containers = service.containers.iter().map(|it| it.name.as_str());
             for container in containers.filter(|it| !named.contains(&(*at, *it))) {
-                others.entry(container).or_default().push(*at);
+                others.entry(container).or_default().insert(*at);
             }
         }
         for (container, places) in others {
-            let targets = self.targets(places.iter());
-            let message = format!("container {container} is only on {targets}: it stays as it is");
+            let message = format!(
+                "container {container} is only in {}: it stays as it is",
+                self.places(&places)
+            );
             remarks.push(message.clone());
             self.note(&key, Reason::ContainerNotEverywhere, message);
         }
@@ -292,10 +294,25 @@ impl<'a> Joining<'a, '_> {
             .unwrap_or_else(|| Text::value(&self.values.share(&names::value_name(otherwise), texts)))
     }
 
-    fn targets<'b>(&self, places: impl Iterator<Item = &'b usize>) -> String {
-        let targets = places.filter_map(|at| self.clusters.get(*at));
-        let targets: Vec<String> = targets.map(|it| it.target().to_string()).collect();
-        targets.join(", ")
+    /// "dev, 333333333333/eu-west-1/main": whole environments by their names.
+    fn places(&self, places: &BTreeSet<usize>) -> String {
+        let mut told: Vec<String> = Vec::new();
+        for at in places {
+            let Some(cluster) = self.clusters.get(*at) else {
+                continue;
+            };
+            let mut same = self.clusters.iter().enumerate();
+            let whole =
+                same.all(|(at, other)| other.environment != cluster.environment || places.contains(&at));
+            let name = match whole {
+                true => cluster.environment.to_string(),
+                false => cluster.target().to_string(),
+            };
+            if !told.contains(&name) {
+                told.push(name);
+            }
+        }
+        told.join(", ")
     }
 
     fn note(&mut self, service: &str, reason: Reason, message: String) {

@@ -151,10 +151,10 @@ fn write_service(
     clusters: &[FoundCluster],
     environments: &Environments<'_>,
 ) {
-    for remark in &service.remarks {
-        file.comment(1, &format!("{}: {remark}.", service.key));
-    }
     file.line(1, &format!("{}:", service.key));
+    for remark in &service.remarks {
+        file.comment(2, &format!("Note: {remark}."));
+    }
     file.line(2, "kind: existing");
     let name = service.name.written();
     if name != service.key.as_str() {
