@@ -118,6 +118,12 @@ fn told_well(played: &Played) -> Vec<String> {
     if end.summary.is_empty() {
         faults.push("an end without a summary".to_owned());
     }
+    faults.extend(
+        played
+            .missed
+            .iter()
+            .map(|words| format!("it ended before {words:?} came")),
+    );
     let needs_hint = matches!(
         end.reason.as_str(),
         "unknown" | "unexpected_state" | "deadline_exceeded"
@@ -144,7 +150,7 @@ fn told_well(played: &Played) -> Vec<String> {
     let all = told.len();
     told.sort();
     told.dedup();
-    if played.incarnations == 1 && told.len() != all {
+    if played.sends == 1 && told.len() != all {
         faults.push("a service event was told twice".to_owned());
     }
     faults

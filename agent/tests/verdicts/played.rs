@@ -40,7 +40,10 @@ pub struct Played {
     pub deployment_before: String,
     /// What the agent told.
     pub lines: Vec<String>,
-    pub incarnations: usize,
+    /// How often the order was sent, after a new start of the agent too.
+    pub sends: usize,
+    /// Conditions that had not come when the operation ended.
+    pub missed: Vec<String>,
     log: String,
 }
 
@@ -93,7 +96,8 @@ struct Play {
     readers: JoinSet<Option<Finished>>,
     /// Somebody else's registration that takes its time, and what holds it.
     registration: Option<(JoinSet<String>, Value)>,
-    incarnations: usize,
+    sends: usize,
+    missed: Vec<String>,
 }
 
 impl Play {
@@ -115,7 +119,8 @@ impl Play {
             lines: Arc::default(),
             readers: JoinSet::new(),
             registration: None,
-            incarnations: 1,
+            sends: 0,
+            missed: Vec::new(),
         }
     }
 
@@ -155,6 +160,7 @@ impl Play {
 
     /// Sends the order, and reads what is told of it.
     async fn send(&mut self) {
+        self.sends += 1;
         let request = self.request.clone();
         let sent = self.client().update_service(request).await;
         let lines = self.lines.clone();
@@ -236,20 +242,24 @@ impl Play {
         }
     }
 
-    async fn until_told(&self, words: &str) {
+    async fn until_told(&mut self, words: &str) {
         while !kept(&self.lines).iter().any(|line| line.contains(words)) {
-            self.world.seams.clock.sleep(GLANCE).await;
+            if self.is_over(words).await {
+                return;
+            }
         }
     }
 
-    async fn until_refused(&self, action: &str) {
+    async fn until_refused(&mut self, action: &str) {
         let is_refused = |call: &Value| call["action"] == action && call["disposition"] == "refused";
         while !self.calls().await.iter().any(is_refused) {
-            self.world.seams.clock.sleep(GLANCE).await;
+            if self.is_over(action).await {
+                return;
+            }
         }
     }
 
-    async fn until_shown(&self, words: &str) {
+    async fn until_shown(&mut self, words: &str) {
         loop {
             let service = self.service().await;
             let none = Vec::new();
@@ -262,11 +272,20 @@ impl Play {
                     let state = one["rolloutState"].as_str().unwrap_or_default();
                     format!("{revision} {state}").ends_with(words)
                 });
-            if shown {
+            if shown || self.is_over(words).await {
                 return;
             }
-            self.world.seams.clock.sleep(GLANCE).await;
         }
+    }
+
+    /// Waits a glance; true, and noted, when the operation has ended without the condition.
+    async fn is_over(&mut self, words: &str) -> bool {
+        let ended = kept(&self.lines).iter().any(|line| line.starts_with("finished"));
+        match ended {
+            true => self.missed.push(words.to_owned()),
+            false => self.world.seams.clock.sleep(GLANCE).await,
+        }
+        ended
     }
 
     /// Every arrival that carries the operation's id.
@@ -306,7 +325,8 @@ impl Play {
             calls: self.calls().await,
             deployment_before: self.deployment_before,
             lines: kept(&self.lines).clone(),
-            incarnations: self.incarnations,
+            sends: self.sends,
+            missed: self.missed,
             log: self.world.log(),
         }
     }

@@ -141,7 +141,6 @@ impl Play {
             Agent::Started => {
                 self.world.start_agent();
                 self.client = Some(self.world.orchestrator().await);
-                self.incarnations += 1;
                 self.request.context.as_mut().expect("a context").repeated_send = true;
                 self.send().await;
             }
