@@ -37,7 +37,7 @@ pub(super) struct Wanted {
 #[derive(Debug)]
 pub(super) enum Order {
     Fargate(Box<FargateOrder>),
-    Update(UpdateOrder),
+    Update(Box<UpdateOrder>),
 }
 
 impl<A: Account> Agent<A> {
@@ -56,7 +56,7 @@ impl<A: Account> Agent<A> {
             id,
             epoch: context.epoch,
             place: place(&order.at, &order.service),
-            order: Order::Update(order),
+            order: Order::Update(Box::new(order)),
             deadline: deadline(&context).or_else(|| self.clock.now().checked_add(timeout?).ok()),
             payload: Payload::Update(Box::new(request)),
         })

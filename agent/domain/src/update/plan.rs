@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::diff::{DefinitionChange, diff};
 use super::revision::NextRevision;
-use super::spec::UpdateSpec;
+use super::spec::{Base, UpdateSpec};
 use super::start::StartDecision;
 use crate::fargate::preflight::{Finding, Severity};
 use crate::observed::{TaskDefinition, TaskDefinitionArn};
@@ -100,6 +100,7 @@ pub fn plan(subject: &Subject<'_>) -> UpdatePlan {
     if let StartDecision::Refuse(refusal) = subject.decision {
         findings.push(refused(refusal));
     }
+    findings.extend(latest_is_not_running(subject, &base_changes));
     UpdatePlan {
         action,
         hash: match action {
@@ -186,6 +187,24 @@ fn hash(subject: &Subject<'_>, changes: &[DefinitionChange], action: UpdateActio
     let family = subject.next.map(NextRevision::family);
     let all = json!([subject.service, family, done, changes]);
     hex::encode(Sha256::digest(all.to_string()))
+}
+
+/// LATEST brings more than was asked for.
+fn latest_is_not_running(subject: &Subject<'_>, base_changes: &[DefinitionChange]) -> Option<Finding> {
+    let base = subject.base.and_then(TaskDefinition::arn)?;
+    let runs = subject.runs?;
+    (subject.spec.base == Base::Latest && !base_changes.is_empty()).then(|| Finding {
+        severity: Severity::Warning,
+        reason: "latest_is_not_running",
+        message: format!(
+            "the service runs {runs}, and the latest revision of its family is {base}, which differs in {}",
+            match base_changes.len() {
+                1 => "1 place".to_owned(),
+                many => format!("{many} places"),
+            }
+        ),
+        hint: "these changes come along; start from base RUNNING to leave them out".to_owned(),
+    })
 }
 
 fn refused(refusal: &Refusal) -> Finding {

@@ -35,7 +35,7 @@ pub(super) fn update_spec(
              runs, set force",
         );
     }
-    UpdateSpec {
+    let spec = UpdateSpec {
         family: family("family", &wire.family, violations),
         base: base(wire, violations),
         containers: containers::changes(wire, partition, violations),
@@ -51,7 +51,15 @@ pub(super) fn update_spec(
         },
         bake: bake(wire, violations),
         plan_hash: (!wire.plan_hash.is_empty()).then(|| wire.plan_hash.clone()),
+    };
+    if spec.wait_for == WaitFor::Started && (spec.bake.is_some() || spec.on_failure == OnFailure::RollBack) {
+        violations.add(
+            "wait_for",
+            "a rollout that nobody follows has no bake time, and is not rolled back; wait for the verdict, or leave \
+             those out",
+        );
     }
+    spec
 }
 
 /// How long the operation may take from its start; only without a deadline.

@@ -43,7 +43,7 @@ fn everything() -> proto::UpdateServiceRequest {
         remove_tags: vec!["old".to_owned()],
         force: true,
         on_failure: proto::OnFailure::RollBack.into(),
-        wait_for: proto::WaitFor::Started.into(),
+        wait_for: proto::WaitFor::Verdict.into(),
         bake_time: Some(prost_types::Duration {
             seconds: 86_400,
             nanos: 0,
@@ -105,7 +105,7 @@ fn every_member_arrives_where_it_belongs() {
         },
         force: true,
         on_failure: OnFailure::RollBack,
-        wait_for: WaitFor::Started,
+        wait_for: WaitFor::Verdict,
         bake: Some(Bake {
             time: SignedDuration::from_hours(24),
             alarms: vec!["errors".to_owned()],
@@ -227,6 +227,20 @@ fn alarms_need_a_bake_time_and_times_are_times() {
         wire.bake_time = Some(prost_types::Duration { seconds, nanos });
         assert!(faults(&wire).contains_key("bake_time"), "{seconds} {nanos}");
     }
+}
+
+#[test]
+fn a_rollout_that_nobody_follows_is_neither_baked_nor_rolled_back() {
+    let mut wire = everything();
+    wire.wait_for = proto::WaitFor::Started.into();
+    assert!(faults(&wire).contains_key("wait_for"));
+    wire.bake_time = None;
+    wire.bake_alarms.clear();
+    assert!(faults(&wire).contains_key("wait_for"));
+    wire.on_failure = proto::OnFailure::Leave.into();
+    let (spec, violations) = check(&wire);
+    assert_eq!(violations.into_pairs(), []);
+    assert_eq!(spec.wait_for, WaitFor::Started);
 }
 
 #[test]

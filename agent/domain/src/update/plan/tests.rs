@@ -94,12 +94,13 @@ fn what_latest_brings_along_is_shown_apart_and_counts() {
     assert_eq!(paths(&plan.base_changes), [level]);
     assert_eq!(paths(&plan.changes), ["containerDefinitions[app].image", level]);
     assert_eq!(plan.base, Some(arn("orders:9")));
+    assert_eq!(plan.findings[0].reason, "latest_is_not_running");
     let spec = UpdateSpec {
         base: Base::Running,
         ..to_tag("2")
     };
     let from_running = planned(&spec, &running, &running, StartDecision::Register);
-    assert!(from_running.base_changes.is_empty());
+    assert!(from_running.base_changes.is_empty() && from_running.findings.is_empty());
     assert_ne!(plan.hash, from_running.hash);
 }
 
