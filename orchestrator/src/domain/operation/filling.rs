@@ -49,7 +49,7 @@ impl Filling<'_> {
     pub fn payload(&self, service: &Service) -> Result<Payload, Missing> {
         match &service.kind {
             ServiceKind::Fargate(fargate) => Ok(Payload::Fargate(Box::new(self.fargate(fargate)?))),
-            ServiceKind::Existing(existing) => Ok(Payload::Update(self.update(existing)?)),
+            ServiceKind::Existing(existing) => Ok(Payload::Update(Box::new(self.update(existing)?))),
         }
     }
 

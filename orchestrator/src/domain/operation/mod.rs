@@ -69,7 +69,7 @@ impl PlannedOperation {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Payload {
     Fargate(Box<FargatePayload>),
-    Update(UpdatePayload),
+    Update(Box<UpdatePayload>),
 }
 
 impl Payload {

@@ -105,7 +105,7 @@ pub enum ServiceKind {
     /// Towline owns it, through one CloudFormation stack.
     Fargate(Box<FargateService>),
     /// Someone else owns it; Towline changes its images and nothing else.
-    Existing(ExistingService),
+    Existing(Box<ExistingService>),
 }
 
 /// An ordered list of targets.

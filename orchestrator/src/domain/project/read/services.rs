@@ -42,7 +42,9 @@ impl<'a> Reading<'a> {
             KindWord::Fargate => self
                 .fargate(key, &what, &fields)
                 .map(|it| ServiceKind::Fargate(Box::new(it))),
-            KindWord::Existing => self.existing(key, &what, &fields).map(ServiceKind::Existing),
+            KindWord::Existing => self
+                .existing(key, &what, &fields)
+                .map(|it| ServiceKind::Existing(Box::new(it))),
         };
         self.reaches(uses, Reach::Service(key.to_owned()));
         Some(Service {

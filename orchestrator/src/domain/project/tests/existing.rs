@@ -9,7 +9,7 @@ const EXISTING: &str = include_str!("../../../../../examples/existing/towline.ya
 
 fn existing(project: &Project, key: &str) -> ExistingService {
     match &project.services[key].kind {
-        ServiceKind::Existing(existing) => existing.clone(),
+        ServiceKind::Existing(existing) => ExistingService::clone(existing),
         ServiceKind::Fargate(_) => panic!("{key} is of kind existing"),
     }
 }
