@@ -30,8 +30,14 @@ impl<A: Account> Follower<'_, A> {
     pub(in super::super) async fn read_next_service(&self) -> Result<Option<ObservedService>, Ending> {
         let what = format!("describe service {}", self.service);
         let aws = &self.surroundings.aws;
+        // That ours does not show is believed after several looks: they must not all
+        // fall into one moment in which ECS lags.
+        let outlook = match self.told.waits_to_see_ours() {
+            true => Outlook::Unhurried,
+            false => Outlook::AsItStands,
+        };
         self.handle
-            .read(&what, || aws.next_service(self.at, self.service))
+            .read(&what, || aws.next_look(self.at, self.service, outlook))
             .await
     }
 
@@ -49,7 +55,9 @@ impl<A: Account> Follower<'_, A> {
         let aws = &self.surroundings.aws;
         let records = self
             .handle
-            .read(&what, || aws.service_deployments(self.at, self.service))
+            .read(&what, || {
+                aws.next_service_deployments(self.at, self.service, &self.ours.task_definition)
+            })
             .await?;
         let ours = records
             .iter()

@@ -44,6 +44,11 @@ impl Told {
         }
     }
 
+    /// The last look did not show our deployment, and nothing says why.
+    pub(super) fn waits_to_see_ours(&self) -> bool {
+        self.phase == Some(Phase::NotSeenYet)
+    }
+
     /// Each task is new once.
     pub(super) fn is_new_task(&mut self, id: &str) -> bool {
         self.tasks.insert(id.to_owned())
