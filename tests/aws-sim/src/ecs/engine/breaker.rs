@@ -9,6 +9,7 @@ use super::{
     events,
     failure::{self, Failure},
     health,
+    lifecycle::FAILED_TO_START,
 };
 use crate::{
     ecs::{
@@ -45,7 +46,11 @@ pub fn judge(region: &mut Region, service: &mut Service, now: SimTime) {
         }
     }
     for task in failed {
-        if let Some(reason) = &task.cannot_start {
+        if let Some(reason) = task
+            .cannot_start
+            .as_ref()
+            .filter(|reason| *reason != FAILED_TO_START)
+        {
             say_why(region, service, now, reason);
         }
         count_failure(region, service, now, &task);

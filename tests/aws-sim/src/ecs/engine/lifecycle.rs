@@ -171,6 +171,9 @@ fn pulled(region: &mut Region, task: &mut Task, now: SimTime) {
     enter(task, Stage::Starting, now.plus_s(region.timing.start_s));
 }
 
+/// What ECS says of a task on an instance whose container could not start.
+pub const FAILED_TO_START: &str = "Task failed to start";
+
 fn fail_to_start(task: &mut Task, now: SimTime, container: Option<&str>, reason: String) {
     for one in &mut task.containers {
         one.stopped = true;
@@ -181,7 +184,12 @@ fn fail_to_start(task: &mut Task, now: SimTime, container: Option<&str>, reason:
     task.stopping = true;
     task.stopping_at = Some(now);
     task.stop_code = Some(StopCode::TaskFailedToStart);
-    task.stopped_reason = Some(reason);
+    // The agent of an instance says of the container what Fargate says of the task.
+    task.stopped_reason = Some(if task.launch_type == "EC2" && container.is_some() {
+        FAILED_TO_START.to_owned()
+    } else {
+        reason
+    });
     enter(task, Stage::Deprovisioning, now.plus_ms(500));
 }
 

@@ -1,8 +1,11 @@
 //! What can stop a task before a process of it runs: roles, secrets, log
 //! groups, images.
 
+mod fetching;
+
 use serde_json::Value;
 
+use self::fetching::{Fetcher, Store};
 use super::launch::image_of;
 use crate::{
     ecs::{
@@ -44,114 +47,151 @@ pub fn obstacle(
     }
     let containers: Vec<Value> = definition.containers().cloned().collect();
     let role = definition.body.get("executionRoleArn").and_then(Value::as_str);
-    let role = role.filter(|role| !role.is_empty());
-    for container in &containers {
-        let denied = role.and_then(|role| denied(region, role, container));
-        let trouble = denied
-            .or_else(|| missing_secret(region, container))
-            .or_else(|| locked_secret(region, role, container))
-            .or_else(|| missing_log_group(region, container, now));
-        if let Some(reason) = trouble {
-            return Some(of_task(reason));
-        }
+    let look = Look {
+        region,
+        fetcher: Fetcher::of(task.launch_type),
+        role: role.filter(|role| !role.is_empty()),
+        cpu: cpu_of(task.architecture),
+    };
+    let unreadable = containers
+        .iter()
+        .find_map(|container| look.unreadable_secret(container));
+    if let Some(reason) = unreadable {
+        return Some(of_task(reason));
     }
-    task.containers.iter().find_map(|container| {
-        let reason = cannot_pull(region, container, cpu_of(task.architecture))?;
-        Some(CannotStart {
-            container: Some(container.name.clone()),
-            reason,
-        })
+    let of_container = |container: &str, reason: String| CannotStart {
+        container: Some(container.to_owned()),
+        reason,
+    };
+    let unpulled = task
+        .containers
+        .iter()
+        .find_map(|one| Some(of_container(&one.name, look.cannot_pull(one)?)));
+    if unpulled.is_some() {
+        return unpulled;
+    }
+    let fetcher = look.fetcher;
+    containers.iter().find_map(|container| {
+        let is_missing = lacks_log_group(region, container, now);
+        let name = text(container, "name").unwrap_or_default();
+        is_missing.then(|| of_container(name, fetcher.no_log_group()))
     })
 }
 
-const INITIALISING: &str = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve";
+/// Who looks for what a task needs, and with which rights.
+struct Look<'a> {
+    region: &'a Region,
+    fetcher: Fetcher,
+    role: Option<&'a str>,
+    cpu: &'static str,
+}
 
-/// What the execution role's own policy forbids it to fetch for a container.
-fn denied(region: &Region, role: &str, container: &Value) -> Option<String> {
-    let session = role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/");
-    let refusal = |what: &str, action: &str, resource: &str| {
-        crate::iam::forbids(region, role, action, resource).then(|| {
+impl Look<'_> {
+    /// The refusal of what the execution role's own policy forbids.
+    fn denied(&self, action: &str, resource: &str) -> Option<String> {
+        let role = self.role?;
+        let session = role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/");
+        crate::iam::forbids(self.region, role, action, resource).then(|| {
             format!(
-                "{INITIALISING} {what}: service call has been retried 1 time(s): AccessDeniedException: User: {session} is not authorized to perform: {action} on resource: {resource} with an explicit deny in an identity-based policy"
+                "AccessDeniedException: User: {session} is not authorized to perform: {action} on resource: {resource} with an explicit deny in an identity-based policy"
             )
         })
-    };
-    let image = Reference::parse(text(container, "image").unwrap_or_default());
-    let registry = image.ecr_account().and_then(|(account, place)| {
-        let repository = format!(
-            "arn:{}:ecr:{place}:{account}:repository/{}",
-            region.partition(),
-            image.repository
-        );
-        refusal("ecr registry auth", "ecr:GetAuthorizationToken", "*")
-            .or_else(|| refusal("ecr image", "ecr:BatchGetImage", &repository))
-    });
-    let secrets = container.get("secrets").and_then(Value::as_array);
-    let mut from = secrets
-        .into_iter()
-        .flatten()
-        .filter_map(|one| text(one, "valueFrom"));
-    registry.or_else(|| {
-        from.find_map(|arn| {
-            if arn.contains(":secretsmanager:") {
-                refusal("secret from asm", "secretsmanager:GetSecretValue", arn)
-            } else {
-                refusal("secrets from ssm", "ssm:GetParameters", arn)
-            }
-        })
-    })
-}
+    }
 
-fn missing_secret(region: &Region, container: &Value) -> Option<String> {
-    let secrets = container.get("secrets").and_then(Value::as_array);
-    for secret in secrets.into_iter().flatten() {
-        let from = text(secret, "valueFrom").unwrap_or_default();
-        if from.contains(":secretsmanager:") {
-            let arn: Vec<&str> = from.split(':').take(7).collect();
-            let arn = arn.join(":");
-            // An ARN may leave out the six characters that Secrets Manager adds.
-            let known =
-                |one: &String| *one == arn || one.rsplit_once('-').is_some_and(|(short, _)| short == arn);
-            if !region.secrets.iter().any(known) {
-                return Some(format!(
-                    "{INITIALISING} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret."
-                ));
+    fn unreadable_secret(&self, container: &Value) -> Option<String> {
+        let secrets = container.get("secrets").and_then(Value::as_array);
+        let mut from = secrets
+            .into_iter()
+            .flatten()
+            .filter_map(|one| text(one, "valueFrom"));
+        from.find_map(|from| {
+            let (store, action) = if from.contains(":secretsmanager:") {
+                (Store::SecretsManager, "secretsmanager:GetSecretValue")
+            } else {
+                (Store::Parameters, "ssm:GetParameters")
+            };
+            let refusal = self
+                .denied(action, from)
+                .or_else(|| self.missing(store, from))
+                .or_else(|| self.locked(store, from))?;
+            Some(self.fetcher.secret(store, &self.region.name, from, &refusal))
+        })
+    }
+
+    fn missing(&self, store: Store, from: &str) -> Option<String> {
+        let known = self.region.secrets.iter().any(|one| is_named(store, one, from));
+        (!known).then(|| match store {
+            Store::SecretsManager => {
+                "ResourceNotFoundException: Secrets Manager can't find the specified secret.".to_owned()
             }
-        } else if !region.secrets.iter().any(|one| one == from) {
-            return Some(format!(
-                "{INITIALISING} secrets from ssm: service call has been retried 1 time(s): invalid ssm parameters: {from}"
-            ));
+            Store::Parameters => self.fetcher.no_parameter(from),
+        })
+    }
+
+    /// What is encrypted with a key of the account's own that the execution role's policy
+    /// does not let it use. The key's own policy, which could do so as well, lets nobody.
+    fn locked(&self, store: Store, from: &str) -> Option<String> {
+        let mut keys = self.region.secret_keys.iter();
+        let (_, key) = keys.find(|(name, _)| is_named(store, name, from))?;
+        let is_open = self
+            .role
+            .is_some_and(|role| crate::iam::allows(self.region, role, "kms:Decrypt", key));
+        let words = match store {
+            Store::SecretsManager => "AccessDeniedException: Access to KMS is not allowed",
+            Store::Parameters => {
+                "AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
+            }
+        };
+        (!is_open).then(|| words.to_owned())
+    }
+
+    /// The words of an image that cannot be pulled.
+    fn cannot_pull(&self, container: &Container) -> Option<String> {
+        let image = &container.image;
+        let reference = Reference::parse(image);
+        if let Some((account, place)) = reference.ecr_account() {
+            let repository = format!(
+                "arn:{}:ecr:{place}:{account}:repository/{}",
+                self.region.partition(),
+                reference.repository
+            );
+            if let Some(refusal) = self.denied("ecr:GetAuthorizationToken", "*") {
+                return Some(self.fetcher.login(&refusal));
+            }
+            if let Some(refusal) = self.denied("ecr:BatchGetImage", &repository) {
+                return Some(self.fetcher.forbidden(image, &refusal));
+            }
+            if account != self.region.account {
+                let refusal = format!(
+                    "not authorized to perform: ecr:BatchGetImage on resource: {repository} because no resource-based policy allows the ecr:BatchGetImage action"
+                );
+                return Some(self.fetcher.forbidden(image, &refusal));
+            }
+        }
+        match image_of(self.region, container) {
+            Some(found) if found.is_index() && !found.is_for(self.cpu) => {
+                let platform = if self.cpu == "ARM64" {
+                    "linux/arm64"
+                } else {
+                    "linux/amd64"
+                };
+                Some(self.fetcher.no_platform(platform))
+            }
+            Some(_) => None,
+            None => Some(self.fetcher.not_found(image)),
         }
     }
-    None
 }
 
-/// What is encrypted with a key of the account's own that the execution role's policy
-/// does not let it use. The key's own policy, which could do so as well, lets nobody.
-fn locked_secret(region: &Region, role: Option<&str>, container: &Value) -> Option<String> {
-    let secrets = container.get("secrets").and_then(Value::as_array);
-    let mut from = secrets
-        .into_iter()
-        .flatten()
-        .filter_map(|one| text(one, "valueFrom"));
-    from.find_map(|from| {
-        let managed = from.contains(":secretsmanager:");
-        let parts: Vec<&str> = from.split(':').take(7).collect();
-        let named = if managed { parts.join(":") } else { from.to_owned() };
-        let key = region.secret_keys.iter().find(|(name, _)| {
-            **name == named || name.rsplit_once('-').is_some_and(|(short, _)| managed && short == named)
-        });
-        let (_, key) = key?;
-        let open = role.is_some_and(|role| crate::iam::allows(region, role, "kms:Decrypt", key));
-        (!open).then(|| match managed {
-            true => format!(
-                "{INITIALISING} secret from asm: service call has been retried 1 time(s): failed to fetch secret {from} from secrets manager: AccessDeniedException: Access to KMS is not allowed"
-            ),
-            false => format!(
-                "{INITIALISING} secrets from ssm: service call has been retried 1 time(s): AccessDeniedException: The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
-            ),
-        })
-    })
+/// Whether `from` names a secret or parameter. An ARN of Secrets Manager may say
+/// more (a key, a version), and may leave out the six characters at its end.
+fn is_named(store: Store, known: &str, from: &str) -> bool {
+    if store == Store::Parameters {
+        return known == from;
+    }
+    let parts: Vec<&str> = from.split(':').take(7).collect();
+    let arn = parts.join(":");
+    known == arn || known.rsplit_once('-').is_some_and(|(short, _)| short == arn)
 }
 
 /// Group, stream prefix and whether the driver may make the group.
@@ -172,14 +212,14 @@ pub(super) fn awslogs(container: &Value) -> Option<(String, String, bool)> {
     ))
 }
 
-fn missing_log_group(region: &mut Region, container: &Value, now: SimTime) -> Option<String> {
-    let (group, _, may_create) = awslogs(container)?;
+fn lacks_log_group(region: &mut Region, container: &Value, now: SimTime) -> bool {
+    let Some((group, _, may_create)) = awslogs(container) else {
+        return false;
+    };
     if may_create {
         region.logs.ensure_group(&group, now);
     }
-    (!region.logs.groups.contains_key(&group)).then(|| {
-        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1".to_owned()
-    })
+    !region.logs.groups.contains_key(&group)
 }
 
 /// A task's CPU as task definitions name it.
@@ -189,37 +229,4 @@ pub(super) fn cpu_of(architecture: &str) -> &'static str {
     } else {
         "X86_64"
     }
-}
-
-/// The words of an image that cannot be pulled.
-fn cannot_pull(region: &Region, container: &Container, cpu: &str) -> Option<String> {
-    let image = &container.image;
-    let reference = Reference::parse(image);
-    let foreign = reference
-        .ecr_account()
-        .is_some_and(|(account, _)| account != region.account);
-    if foreign {
-        let tag = reference.tag.as_deref().unwrap_or("latest");
-        return Some(format!(
-            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: unexpected status from HEAD request to https://{}/v2/{}/manifests/{tag}: 403 Forbidden",
-            reference.registry, reference.repository
-        ));
-    }
-    match image_of(region, container) {
-        Some(found) if found.is_index() && !found.is_for(cpu) => {
-            let platform = if cpu == "ARM64" {
-                "linux/arm64"
-            } else {
-                "linux/amd64"
-            };
-            return Some(format!(
-                "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform '{platform}'"
-            ));
-        }
-        Some(_) => return None,
-        None => {}
-    }
-    Some(format!(
-        "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref {image}: {image}: not found"
-    ))
 }

@@ -46,12 +46,9 @@ fn an_image_that_is_not_there_cannot_be_pulled() {
         .iter()
         .find(|task| task["stopCode"] == "TaskFailedToStart")
         .unwrap();
-    assert!(
-        task["stoppedReason"]
-            .as_str()
-            .unwrap()
-            .starts_with("CannotPullContainerError")
-    );
+    assert_eq!(task["stoppedReason"], "Task failed to start");
+    let words = task["containers"][0]["reason"].as_str().unwrap();
+    assert!(words.starts_with("CannotPullContainerError"), "{words}");
     assert_eq!(task["containers"][0]["exitCode"], Value::Null);
 }
 
@@ -132,12 +129,12 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
         (
             "secrets",
             json!([{"name": "A", "valueFrom": "arn:aws:secretsmanager:eu-west-1:111111111111:secret:gone-aaaaaa"}]),
-            "ResourceInitializationError: unable to pull secrets",
+            "Fetching secret data from AWS Secrets Manager in region eu-west-1: secret",
         ),
         (
             "logConfiguration",
             json!({"logDriver": "awslogs", "options": {"awslogs-group": "/gone", "awslogs-region": REGION}}),
-            "ResourceInitializationError: failed to validate logger args",
+            "CannotStartContainerError: Error response from daemon",
         ),
     ];
     for (member, value, words) in cases {
@@ -156,7 +153,7 @@ fn what_a_task_needs_and_does_not_find_stops_it_before_its_start() {
         shop.call("CreateService", create);
         shop.pass(10.0);
         let stopped = shop.stopped_tasks("x");
-        let reason = stopped[0]["stoppedReason"].as_str().unwrap().to_owned();
+        let reason = told(&stopped[0]);
         assert!(reason.starts_with(words), "{reason}");
         assert_eq!(stopped[0]["stopCode"], "TaskFailedToStart");
     }
@@ -196,7 +193,7 @@ fn an_image_for_another_cpu_is_not_found_in_an_index_and_does_not_start_by_itsel
         );
         shop.pass(30.0);
         let stopped = shop.stopped_tasks(&name);
-        let found = stopped[0]["stoppedReason"].as_str().unwrap();
+        let found = told(&stopped[0]);
         assert!(found.starts_with(reason), "{tag}: {found}");
     }
 }
@@ -226,4 +223,74 @@ fn a_missing_key_is_what_crashes_web_1_1_0() {
         json!({"cluster": "main", "service": "web", "taskDefinition": "web"}),
     );
     assert_eq!(shop.settle("web")["deployments"][0]["rolloutState"], "COMPLETED");
+}
+
+/// What a stopped task says of itself or, where that says nothing, of its containers.
+fn told(task: &Value) -> String {
+    let reason = task["stoppedReason"].as_str().unwrap();
+    let of_container = task["containers"][0]["reason"].as_str();
+    let words = if reason == "Task failed to start" {
+        of_container.unwrap()
+    } else {
+        reason
+    };
+    words.to_owned()
+}
+
+#[test]
+fn fargate_says_of_the_task_what_an_instance_says_of_the_container() {
+    let deny = |action: &str| json!([{"Effect": "Deny", "Action": action, "Resource": "*"}]);
+    let cases = [
+        (
+            json!([]),
+            "1.0.0",
+            "ResourceInitializationError: unable to pull secrets",
+            "Fetching secret data from",
+        ),
+        (
+            deny("ecr:GetAuthorizationToken"),
+            "1.0.0",
+            "ResourceInitializationError",
+            "CannotPullECRContainerError: AccessDenied",
+        ),
+        (
+            deny("ecr:BatchGetImage"),
+            "1.0.0",
+            "CannotPullContainerError: pull image manifest",
+            "CannotPullContainerError: Error response",
+        ),
+        (
+            json!([]),
+            "9.9.9",
+            "CannotPullContainerError: pull image manifest",
+            "CannotPullContainerError: Error response",
+        ),
+    ];
+    for (index, (statements, tag, on_fargate, on_instance)) in cases.into_iter().enumerate() {
+        for (launch, words) in [("FARGATE", on_fargate), ("EC2", on_instance)] {
+            let mut shop = Shop::open();
+            shop.set_policy("orders-execution", &statements);
+            let mut container = json!({"name": "a", "image": Shop::image("shop/orders", tag), "memory": 64});
+            if index == 0 {
+                let gone = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:gone-aaaaaa";
+                container["secrets"] = json!([{"name": "A", "valueFrom": gone}]);
+            }
+            let mut definition = json!({
+                "family": "x", "executionRoleArn": "arn:aws:iam::111111111111:role/orders-execution",
+                "containerDefinitions": [container],
+            });
+            let mut create = json!({"cluster": "main", "launchType": launch, "serviceName": "x", "taskDefinition": "x", "desiredCount": 1});
+            if launch == "FARGATE" {
+                definition["networkMode"] = json!("awsvpc");
+                definition["cpu"] = json!("256");
+                definition["memory"] = json!("512");
+                create["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": [SUBNET]}});
+            }
+            shop.call("RegisterTaskDefinition", definition);
+            shop.call("CreateService", create);
+            shop.pass(15.0);
+            let found = told(&shop.stopped_tasks("x")[0]);
+            assert!(found.starts_with(words), "{launch}: {found}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, REGION, Shop, has};
+use super::{ACCOUNT, REGION, SUBNET, Shop, has};
 use crate::cloudwatch::{self, Alarm};
 
 impl Shop {
@@ -122,9 +122,9 @@ fn a_rollback_to_a_revision_that_cannot_start_any_more_fails_too() {
 #[test]
 fn a_task_that_cannot_start_is_told_of_once() {
     let mut shop = Shop::open();
-    shop.update_orders("9.9.9");
-    shop.settle("orders");
-    let events = shop.events("orders");
+    shop.create_web("9.9.9", SUBNET).unwrap();
+    shop.settle("web");
+    let events = shop.events("web");
     let told = events
         .iter()
         .filter(|event| event.contains("was unable to place a task. Reason: CannotPullContainerError"));

@@ -71,6 +71,15 @@ impl Shop {
         found["serviceDeployments"][0].clone()
     }
 
+    /// Replaces a role's own policy.
+    fn set_policy(&mut self, role: &str, statements: &Value) {
+        let region = self.0.region(ACCOUNT, REGION);
+        let policy = json!({"PolicyName": "inline", "PolicyDocument": {"Statement": statements}});
+        let mut properties = region.iam.lock()[role].properties.clone();
+        properties.insert("Policies".into(), json!([policy]));
+        crate::iam::update_role(region, role, properties).unwrap();
+    }
+
     fn image(repository: &str, tag: &str) -> String {
         format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}")
     }
