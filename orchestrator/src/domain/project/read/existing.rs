@@ -36,6 +36,8 @@ const LONGEST_BAKE: SignedDuration = SignedDuration::from_hours(24);
 const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// What one request to an agent may name.
 const MOST_ALARMS: usize = 50;
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/use-environment-file.html>
+const MOST_FILES: usize = 10;
 
 const BASES: [(&str, BaseRevision); 2] = [
     ("latest", BaseRevision::Latest),
@@ -195,6 +197,9 @@ impl<'a> Reading<'a> {
             _ => None,
         });
         for entry in entries.into_iter().flatten() {
+            if let Some(why) = named.key_fault(&entry.key) {
+                self.report.error(entry.key_at, format!("{what}: {why}"));
+            }
             if changes.remove.contains(&entry.key) {
                 self.report.error(
                     entry.key_at,
@@ -271,6 +276,14 @@ impl<'a> Reading<'a> {
             let node = fields.get(key)?;
             self.formed_texts(node, &format!("{what}: {key}"), Form::EnvironmentFile)
         });
+        if let (Some(Texts::Items(files)), Some(node)) = (&add, fields.get("add"))
+            && files.len() > MOST_FILES
+        {
+            self.report.error(
+                node.at,
+                format!("{what}: a container has at most {MOST_FILES} environment files"),
+            );
+        }
         let replace = self.optional_boolean(&fields, "replace", what).unwrap_or(false);
         if replace && let Some(node) = fields.get("remove") {
             self.report.error(
@@ -307,4 +320,24 @@ enum Named {
     Variables,
     Secrets,
     Tags,
+}
+
+impl Named {
+    /// What is wrong with a name that is set; that it is empty is told elsewhere.
+    fn key_fault(self, key: &str) -> Option<String> {
+        match self {
+            Self::Variables | Self::Secrets if key.contains('=') => Some(format!(
+                "{key:?} is no name for a variable: it has an equals sign"
+            )),
+            Self::Variables | Self::Secrets => None,
+            Self::Tags if key.starts_with("aws:") || key.starts_with("towline:") => Some(format!(
+                "{key} cannot be set: AWS and Towline keep such tags themselves"
+            )),
+            // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html
+            Self::Tags if key.chars().count() > 128 => {
+                Some("a tag's key has at most 128 characters".to_owned())
+            }
+            Self::Tags => None,
+        }
+    }
 }

@@ -119,6 +119,16 @@ fn what_contradicts_itself_is_told_where_it_stands() {
             "legacy is both set and removed",
         ),
         (
+            "set: { team: warehouse }",
+            "set: { §towline:team: warehouse }",
+            "AWS and Towline keep such tags themselves",
+        ),
+        (
+            "set: { LEVEL: \"${environment.level}\"",
+            "set: { §\"A=B\": \"${environment.level}\"",
+            "has an equals sign",
+        ),
+        (
             "          replace: true\n",
             "          replace: true\n          remove: §[OLD]\n",
             "remove means nothing beside replace",
