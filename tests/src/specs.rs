@@ -19,6 +19,8 @@ const TARGET_GROUP: &str =
 const LISTENER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:222222222222:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2";
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:222222222222:secret:db-password-a1b2c3";
+const LOCKED_SECRET: &str = "arn:aws:secretsmanager:eu-west-1:222222222222:secret:card-key-d4e5f6";
+const KEY: &str = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const PARAMETER: &str = "arn:aws:ssm:eu-west-1:222222222222:parameter/shop/web/smtp-host";
 const TASK_ROLE: &str = "arn:aws:iam::222222222222:role/orders-task";
 const VPC: &str = "vpc-0510000000000000e";
@@ -235,11 +237,18 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
         select(vec![0_u32, 7, 365]),
         0..3_u8,
         select(vec!["", "1.4.0", "LATEST"]),
+        any::<bool>(),
     );
     (containers, task, service, rest).prop_map(move |(containers, task, service, rest)| {
         let ((mut web, sidecar, depends), ((cpu, memory), volume, storage, arm)) = (containers, task);
         let (balancer, rollout, count, exec, managed, propagate, rebalancing) = service;
-        let (tags, retention, providers, platform) = rest;
+        let (tags, retention, providers, platform, locked) = rest;
+        // A secret under a key of the account's own.
+        let secret = web.secrets.get_mut("DB").filter(|_| locked);
+        let kms_keys = secret.map(|secret| {
+            LOCKED_SECRET.clone_into(secret);
+            vec![KEY.to_owned()]
+        });
         let mut volumes = Vec::new();
         if volume {
             volumes.push(pb::VolumeSpec {
@@ -291,6 +300,7 @@ pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
             managed_tags: managed,
             availability_zone_rebalancing: rebalancing,
             log_retention: retention,
+            kms_keys: kms_keys.unwrap_or_default(),
             ..Default::default()
         }
     })
@@ -414,6 +424,7 @@ pub fn features(spec: &pb::FargateServiceSpec) -> Vec<&'static str> {
         ("sidecar", spec.containers.len() > 1),
         ("depends_on", !web.depends_on.is_empty()),
         ("secrets", !web.secrets.is_empty()),
+        ("kms_keys", !spec.kms_keys.is_empty()),
         ("environment", !web.environment.is_empty()),
         ("command", !web.command.is_empty()),
         ("entry_point", !web.entry_point.is_empty()),

@@ -224,7 +224,11 @@ fn a_secret_under_a_key_of_ones_own_needs_leave_to_use_that_key() {
     assert_eq!(alone(&[&other], ID).reason, "secret_key_not_allowed");
     let alias = alone(&[], "alias/shop");
     assert_eq!(alias.reason, "secret_key_not_allowed");
-    assert!(alias.hint.contains("describe-key --key-id alias/shop"), "{}", alias.hint);
+    assert!(
+        alias.hint.contains("describe-key --key-id alias/shop"),
+        "{}",
+        alias.hint
+    );
     let unknown = alone(&[&own], "alias/shop");
     assert_eq!(
         (unknown.severity, unknown.reason),
