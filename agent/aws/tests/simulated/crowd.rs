@@ -298,7 +298,9 @@ async fn fail(aws: Aws, name: String, revision: TaskDefinitionArn) {
     }
     let stopped = aws.stopped(&at, &name).await.unwrap();
     assert!(
-        stopped[0].reason.contains("CannotPullContainerError"),
+        stopped[0].containers[0]
+            .reason
+            .contains("CannotPullContainerError"),
         "{stopped:?}"
     );
 }
