@@ -8,7 +8,7 @@
 //! - Put back by this operation (`on_failure: roll_back`): `rolled_back_after_failure`
 //!   ("failed, rolled back to orders:41, stable"), `rollback_failed`, or, when the
 //!   deadline came first, `rollback_under_way`.
-//! - Replaced by somebody else's deployment: `superseded`.
+//! - Replaced by somebody else's deployment: `superseded`, which has no cause.
 //! - Left where it is: the cause itself.
 //!
 //! The cause is one of [`Reason::CAUSES`] or `crash_looping`, `deployment_failed`,
@@ -122,7 +122,8 @@ reasons! {
     /// Nothing moves any more, and ECS will not end it: tasks that never start, old
     /// ones that never go.
     RolloutStuck = "rollout_stuck" => Failed,
-    /// A CloudWatch alarm went off during the bake time.
+    /// A CloudWatch alarm went off during the bake time, or one of the service's own
+    /// deployment configuration, which ECS then does not roll back.
     AlarmFired = "alarm_fired" => Failed,
     /// The service stopped being stable during the bake time.
     BecameUnstable = "became_unstable" => Failed,

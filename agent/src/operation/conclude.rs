@@ -51,7 +51,7 @@ pub(super) async fn rollout_and<A: Account>(
     follower: &mut Follower<'_, A>,
     afterwards: &Afterwards<'_>,
 ) -> Result<Ending, Ending> {
-    match follower.run().await? {
+    match follower.run().await.map_err(interruption::out_of_sight)? {
         Followed::Succeeded { deployment_id } => {
             let ending = succeeded(follower, &deployment_id);
             match afterwards.bake {
@@ -85,7 +85,10 @@ async fn baked<A: Account>(
     afterwards: &Afterwards<'_>,
 ) -> Result<Ending, Ending> {
     let handle = follower.handle();
-    match bake::watch(follower, bake).await? {
+    match bake::watch(follower, bake)
+        .await
+        .map_err(interruption::out_of_sight)?
+    {
         Baked::Good => Ok(succeeded),
         Baked::Ended { reason, summary } => {
             handle.step(Step::Bake, StepState::Failed, summary.clone());
@@ -179,8 +182,12 @@ pub(super) async fn ended<A: Account>(
         (Reason::DeploymentFailed, Some(cause)) => cause,
         (reason, _) => reason,
     };
-    let ending = outputs(follower, Ending::new(reason, summary).because(&diagnosis));
-    with_cause(ending, cause)
+    let ending = Ending::new(reason, summary);
+    let ending = match reason {
+        Reason::DeadlineExceeded => ending.hint("DescribeService shows how it goes on"),
+        _ => ending,
+    };
+    with_cause(outputs(follower, ending.because(&diagnosis)), cause)
 }
 
 pub(super) fn with_cause(ending: Ending, cause: Option<Reason>) -> Ending {
@@ -198,10 +205,7 @@ pub(super) fn cause_of(reason: Reason, diagnosis: &Diagnosis) -> Option<Reason> 
         Reason::DeploymentFailed | Reason::CrashLooping | Reason::BecameUnstable | Reason::RolloutStuck => {
             Some(diagnosis.cause.unwrap_or(reason))
         }
-        Reason::RolledBack | Reason::RollbackFailed => {
-            Some(diagnosis.cause.unwrap_or(Reason::DeploymentFailed))
-        }
-        Reason::DeadlineExceeded => diagnosis.cause,
+        Reason::RolledBack | Reason::RollbackFailed | Reason::DeadlineExceeded => diagnosis.cause,
         _ => None,
     }
 }

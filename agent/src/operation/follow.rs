@@ -10,6 +10,7 @@ mod tell;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use towline_agent_domain::{
     observed::{ClusterRef, Deployment, ObservedService, ServiceDeployment, StoppedTask, TaskDefinitionArn},
     outside::Account,
@@ -46,6 +47,8 @@ pub(super) struct Follower<'a, A> {
     /// AWS's time from which on what happens counts; known once our deployment was seen.
     since: Option<Timestamp>,
     misses: u32,
+    missing_since: Option<Instant>,
+    presumed_gone: bool,
     /// What our tasks died of before the first look counts as well.
     looks_back: bool,
     /// The rollout completed with healthy targets; ECS watches over these now.
@@ -73,6 +76,8 @@ impl<'a, A: Account> Follower<'a, A> {
             ours,
             since: None,
             misses: 0,
+            missing_since: None,
+            presumed_gone: false,
             looks_back: false,
             trusts_targets: false,
             stopped: Vec::new(),
@@ -86,6 +91,7 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Our deployment is known to be gone already: no need to wait for it to show.
     pub(super) fn presume_gone(&mut self) {
         self.misses = follow::MISSES_BEFORE_GONE;
+        self.presumed_gone = true;
     }
 
     /// Our deployment began before the first look, which will not show what happened since.
@@ -234,10 +240,7 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Tells what is new of the service, and judges it.
     pub(super) async fn see(&mut self, service: Option<ObservedService>) -> Result<RolloutJudgement, Ending> {
         let shows_ours = follow::shows_ours(service.as_ref(), &self.ours);
-        self.misses = match shows_ours {
-            true => 0,
-            false => self.misses.saturating_add(1),
-        };
+        self.count_miss(shows_ours);
         if let Some(service) = &service {
             self.take_in(service).await?;
         }
@@ -245,6 +248,23 @@ impl<'a, A: Account> Follower<'a, A> {
         self.last = service;
         self.tell_phase(&judgement);
         Ok(judgement)
+    }
+
+    /// Something is gone when it is missing often enough, and for as long as AWS may
+    /// show what was before a write.
+    fn count_miss(&mut self, shows_ours: bool) {
+        if shows_ours {
+            (self.misses, self.missing_since) = (0, None);
+            return;
+        }
+        let now = self.handle.clock().instant();
+        let missing = now.duration_since(*self.missing_since.get_or_insert(now));
+        let next = self.misses.saturating_add(1);
+        let may_lag = !self.presumed_gone && missing < self.surroundings.timing.settle;
+        self.misses = match may_lag {
+            true => next.min(follow::MISSES_BEFORE_GONE - 1),
+            false => next,
+        };
     }
 
     /// What one look shows: its start, its news, and what died.

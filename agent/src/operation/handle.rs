@@ -43,6 +43,8 @@ pub struct Handle {
     pub(super) deadline: Timestamp,
     /// The driver has taken the cancel and is carrying it out.
     pub(super) cancel_taken: AtomicBool,
+    /// The driver can let go of what it takes back.
+    pub(super) heeds_detach: AtomicBool,
     pub(super) started: AtomicBool,
 }
 
@@ -96,6 +98,9 @@ impl Handle {
         let cancel = *self.operation.cancel.borrow();
         match cancel {
             Some(mode) if !self.cancel_taken.load(Ordering::Relaxed) => Some(Interruption::Cancel(mode)),
+            _ if self.heeds_detach.load(Ordering::Relaxed) && *self.operation.detach.borrow() => {
+                Some(Interruption::Cancel(CancelMode::Detach))
+            }
             _ if self.clock.now() >= self.deadline => Some(Interruption::Deadline),
             _ => None,
         }
@@ -104,6 +109,11 @@ impl Handle {
     /// The driver carries the cancel out from here on: it no longer interrupts.
     pub fn take_cancel(&self) {
         self.cancel_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// From here on what is taken back need not be followed: a detach still interrupts.
+    pub fn heed_detach(&self) {
+        self.heeds_detach.store(true, Ordering::Relaxed);
     }
 
     /// Waits, or less when there is an interruption; then says which.
@@ -121,9 +131,14 @@ impl Handle {
     /// What interrupted it.
     pub async fn unless_interrupted<F: Future>(&self, future: F) -> Result<F::Output, Interruption> {
         let mut cancel = self.operation.cancel.subscribe();
+        let mut detach = self.operation.detach.subscribe();
         let cancelled = async {
             if self.cancel_taken.load(Ordering::Relaxed) {
-                return std::future::pending().await;
+                let heeded = self.heeds_detach.load(Ordering::Relaxed);
+                return match heeded && detach.wait_for(|asked| *asked).await.is_ok() {
+                    true => Interruption::Cancel(CancelMode::Detach),
+                    false => std::future::pending().await,
+                };
             }
             let asked = cancel.wait_for(Option::is_some).await.ok().and_then(|mode| *mode);
             match asked {

@@ -27,3 +27,13 @@ pub(super) fn detached(what: &str) -> Ending {
     )
     .hint("DescribeService shows how it goes on")
 }
+
+/// The agent's role lost its rights while a change was followed: AWS carries on.
+pub(super) fn out_of_sight(ending: Ending) -> Ending {
+    if ending.reason() != Reason::AccessDenied.as_str() {
+        return ending;
+    }
+    let summary = format!("{}; the rollout goes on unseen", ending.summary());
+    Ending::new(Reason::AccessLost, summary)
+        .hint("give the agent's IAM role its rights back; DescribeService then shows how it went on")
+}

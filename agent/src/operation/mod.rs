@@ -87,11 +87,17 @@ pub struct Operation {
     pub log: Arc<EventLog>,
     payload: Payload,
     cancel: watch::Sender<Option<CancelMode>>,
+    /// After a roll-back was asked for: nobody wants to follow it.
+    detach: watch::Sender<bool>,
 }
 
 impl Operation {
-    /// Asks the driver to stop. A roll-back that was asked for is not weakened to a detach.
+    /// Asks the driver to stop. A roll-back that was asked for is not weakened to a
+    /// detach: it is begun, and then not followed.
     pub fn cancel(&self, mode: CancelMode) {
+        if mode == CancelMode::Detach && *self.cancel.borrow() == Some(CancelMode::RollBack) {
+            self.detach.send_replace(true);
+        }
         self.cancel.send_if_modified(|asked| {
             let stronger =
                 asked.is_none() || (*asked == Some(CancelMode::Detach) && mode == CancelMode::RollBack);
@@ -295,6 +301,7 @@ impl Registry {
             log: Arc::new(EventLog::new(opening.id, incarnation, self.seams.clock)),
             started: self.seams.clock.now(),
             cancel: watch::Sender::new(None),
+            detach: watch::Sender::new(false),
             id: opening.id,
             place: opening.place,
             payload: opening.payload,
@@ -307,6 +314,7 @@ impl Registry {
             clock: self.seams.clock,
             deadline,
             cancel_taken: AtomicBool::new(false),
+            heeds_detach: AtomicBool::new(false),
             started: AtomicBool::new(false),
         }
     }

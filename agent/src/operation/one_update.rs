@@ -67,10 +67,11 @@ impl<A: Account> OneUpdate<'_, A> {
     /// The answer to the one send that ECS took; being asked for patience is none.
     async fn until_answered(&self, what: &str) -> Result<Answer<ObservedService>, Ending> {
         let aws = &self.surroundings.aws;
+        let mut throttled = None;
         loop {
             let turn = aws.turn_to_write(&self.at.region, Write::UpdateService);
             let turn = self.handle.unless_interrupted(turn).await;
-            turn.map_err(|by| interruption::before_the_write(by, self.so_far))?;
+            turn.map_err(|by| self.given_up(what, by, throttled.take()))?;
             let answer = match self.kind {
                 Kind::Change => aws.update_service(self.at, self.service, self.revision).await,
                 Kind::Force => aws.force_deployment(self.at, self.service, self.revision).await,
@@ -79,9 +80,24 @@ impl<A: Account> OneUpdate<'_, A> {
                 return Ok(answer);
             };
             tracing::info!(operation = %self.handle.id(), "cannot {what} yet: {message}");
+            throttled = Some(message);
             if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
-                return Err(interruption::before_the_write(by, "the service runs what it ran"));
+                return Err(self.given_up(what, by, throttled.take()));
             }
+        }
+    }
+
+    /// The end of one that ECS never took.
+    fn given_up(&self, what: &str, by: Interruption, throttled: Option<String>) -> Ending {
+        match (by, throttled) {
+            (Interruption::Deadline, Some(message)) => {
+                let ending = Ending::call(what, &CallError::Throttled { message });
+                ending.hint(format!(
+                    "{}; something else in this account calls ECS very often",
+                    self.so_far
+                ))
+            }
+            (by, _) => interruption::before_the_write(by, self.so_far),
         }
     }
 

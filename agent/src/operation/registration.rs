@@ -143,8 +143,15 @@ async fn find<A: Account>(
 ) -> Result<Option<TaskDefinitionArn>, Ending> {
     let family = next.family();
     let what = format!("describe the latest revision of {family}");
-    let latest = handle
-        .read(&what, || surroundings.aws.task_definition(region, family))
-        .await?;
-    Ok(latest.arn().filter(|_| same_content(&latest, next)))
+    let read = || async {
+        match surroundings.aws.task_definition(region, family).await {
+            Ok(latest) => Ok(Some(latest)),
+            // The family has no ACTIVE revision: the next one will be its first.
+            Err(CallError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let latest = handle.read(&what, read).await?;
+    let same = latest.filter(|latest| same_content(latest, next));
+    Ok(same.and_then(|latest| latest.arn()))
 }

@@ -23,6 +23,7 @@ use towline_proto::agent::v1::{Severity, Step, StepState};
 use super::{
     CancelMode, Ending, Interruption, conclude, evidence,
     follow::{Followed, Follower},
+    interruption,
 };
 
 /// Why a rollout is undone.
@@ -96,7 +97,8 @@ pub(super) async fn roll_back<A: Account>(
     if way == Way::Breaker && matches!(why, Why::Cancelled) {
         return to_its_own_end(follower).await;
     }
-    let end = follow_back(follower, previous, way).await?;
+    let followed = follow_back(follower, previous, way).await;
+    let end = followed.map_err(interruption::out_of_sight)?;
     Ok(ending::of(follower, &why, end))
 }
 
@@ -158,6 +160,7 @@ pub(super) async fn go_on<A: Account>(
 }
 
 fn announce<A: Account>(follower: &Follower<'_, A>) {
+    follower.handle().heed_detach();
     let detail = format!("{} is taken back", follower.ours.task_definition);
     follower.handle().step(Step::Rollback, StepState::Started, detail);
 }

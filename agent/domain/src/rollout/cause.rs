@@ -77,7 +77,7 @@ pub(super) fn of(task: &StoppedTask, logs: &[ContainerLog]) -> Cause {
     {
         return initialization(task, &words);
     }
-    if has("exec format error") || logged(task, logs, "exec format error") {
+    if has("exec format error") || logged_by_its_like(task, logs, "exec format error") {
         return wrong_architecture(task);
     }
     if has("InsufficientFreeAddresses") {
@@ -147,9 +147,19 @@ pub(super) fn of_event(event: &ServiceEvent) -> Option<Cause> {
     Some(Cause { kind, sentence, hint })
 }
 
-fn logged(task: &StoppedTask, logs: &[ContainerLog], needle: &str) -> bool {
-    let of_task = logs.iter().filter(|log| log.task == task.id);
-    of_task
+/// The exit code of a container whose image cannot be run at all.
+const CANNOT_RUN: i32 = 255;
+
+/// Whether the container that ended the task left these words, or the same container
+/// of another task did that ended alike: of each only one log is read.
+fn logged_by_its_like(task: &StoppedTask, logs: &[ContainerLog], needle: &str) -> bool {
+    let container = culprit(task);
+    let alike = |log: &&ContainerLog| {
+        log.task == task.id
+            || container.is_some_and(|c| c.name == log.container && c.exit_code == Some(CANNOT_RUN))
+    };
+    logs.iter()
+        .filter(alike)
         .flat_map(|log| &log.lines)
         .any(|line| line.message.contains(needle))
 }
@@ -169,7 +179,7 @@ fn is_pull_failure(words: &str) -> bool {
     words.contains("CannotPullContainer")
         || words.contains("CannotPullImageManifest")
         // The registry's own login: the task has no way to it, or no right.
-        || words.contains("unable to retrieve ecr registry auth")
+        || words.contains("unable to retrieve ecr")
 }
 
 fn cannot_pull(words: &str) -> Cause {
@@ -196,7 +206,7 @@ fn cannot_pull(words: &str) -> Cause {
 fn pull_words(words: &str) -> &str {
     let line = words
         .lines()
-        .find(|line| line.contains("CannotPull") || line.contains("registry auth"));
+        .find(|line| line.contains("CannotPull") || line.contains("unable to retrieve ecr"));
     line.unwrap_or(words).trim()
 }
 

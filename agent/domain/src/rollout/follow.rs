@@ -19,7 +19,7 @@ use crate::rollout::{
     diagnosis::ContainerLog,
     stuck::{self, Stillness},
     targets::{Targets, TargetsState},
-    undone::{self, our_record},
+    undone::{self, UndoneBy, our_record},
 };
 use crate::update::start::is_stable;
 use crate::verdict::Reason;
@@ -219,8 +219,12 @@ fn given_up(
         _ => {}
     }
     let words = or_else(&primary.rollout_reason, "ECS gave no reason");
+    let reason = match UndoneBy::by_words(words) {
+        UndoneBy::Alarm => Reason::AlarmFired,
+        UndoneBy::Breaker | UndoneBy::Request => Reason::DeploymentFailed,
+    };
     ended(
-        Reason::DeploymentFailed,
+        reason,
         format!(
             "{} failed, and was not rolled back: {words}",
             primary.task_definition

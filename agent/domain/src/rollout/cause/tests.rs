@@ -24,6 +24,7 @@ fn aws_words_and_the_cause_that_they_name() {
     let secret = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret X";
     let parameter = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from ssm: invalid ssm parameters: /a";
     let login = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError";
+    let no_right = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr image: AccessDeniedException";
     let logger = "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: The specified log group does not exist.";
     let platform = "CannotPullContainerError: pull image manifest has been retried 7 time(s): image Manifest does not contain descriptor matching platform 'linux/arm64'";
     let addresses = "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-1': InsufficientFreeAddressesInSubnet";
@@ -33,6 +34,7 @@ fn aws_words_and_the_cause_that_they_name() {
             Kind::CannotPull,
         ),
         (failed_to_start(login), Kind::CannotPull),
+        (failed_to_start(no_right), Kind::CannotPull),
         (failed_to_start(platform), Kind::WrongArchitecture),
         (failed_to_start(secret), Kind::Secret),
         (failed_to_start(parameter), Kind::Secret),
@@ -91,7 +93,14 @@ fn another_cpu_shows_in_the_log_alone() {
         }],
     };
     assert_eq!(of(&task, &[]).kind, Kind::Exited);
-    assert_eq!(of(&task, &[log]).kind, Kind::WrongArchitecture);
+    let logs = [log];
+    assert_eq!(of(&task, &logs).kind, Kind::WrongArchitecture);
+    // Only one log of each container is read; its like ended alike.
+    let mut another = container(Some(255), "");
+    another.id = "t2".to_owned();
+    assert_eq!(of(&another, &logs).kind, Kind::WrongArchitecture);
+    another.containers[0].exit_code = Some(1);
+    assert_eq!(of(&another, &logs).kind, Kind::Exited);
 }
 
 #[test]

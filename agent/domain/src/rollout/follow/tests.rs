@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
-use crate::rollout::undone::UndoneBy;
 use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
 
 /// Running targets of ours, and the health in each group.
@@ -302,6 +301,16 @@ fn who_had_ecs_roll_back_is_told_apart() {
     assert_eq!(told(stopped), Some(Reason::RolledBack));
     assert_eq!(UndoneBy::by_words(stopped), UndoneBy::Request);
     assert_eq!(UndoneBy::by_words(""), UndoneBy::Breaker);
+}
+
+#[test]
+fn an_alarm_that_stops_a_rollout_without_rolling_it_back_is_called_so() {
+    let mut failed = rolling("d2", "orders:2");
+    failed.rollout = RolloutState::Failed;
+    failed.rollout_reason = "ECS deployment alarms: alarm detected.".to_owned();
+    let mut case = case(vec![failed]);
+    case.records = Some(vec![record("orders:2", ServiceDeploymentStatus::Stopped, 0)]);
+    assert_eq!(case.reason(), Some(Reason::AlarmFired));
 }
 
 #[test]
