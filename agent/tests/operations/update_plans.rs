@@ -9,7 +9,7 @@ use towline_proto::agent::v1::{
     UpdatePlanAction, UpdateServiceRequest, Verdict,
 };
 
-use crate::world::{CLUSTER, Client, World, finished, to_the_end, told, update_orders};
+use crate::world::{ACCOUNT, CLUSTER, Client, REGION, World, finished, to_the_end, told, update_orders};
 
 const FIRST: &str = "11111111-1111-4111-8111-111111111111";
 const SECOND: &str = "22222222-2222-4222-8222-222222222222";
@@ -295,4 +295,30 @@ async fn members_that_nobody_knows_reach_ecs_as_they_were_found() {
 async fn after_tags(world: &World) -> Vec<Value> {
     let answer = definition(world, "orders").await;
     answer["tags"].as_array().expect("tags").clone()
+}
+
+#[tokio::test]
+async fn who_deploys_while_the_agent_looks_ahead_is_not_run_over() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let hold =
+        json!({"account": ACCOUNT, "region": REGION, "action": "BatchGetImage", "skip": 0, "when": "before"});
+    let hold = world.sim_post("breakpoints", hold).await;
+    let stream = client.update_service(update_orders(FIRST, "1.1.0")).await;
+    world.wait_hit(&hold).await;
+    world.force_deployment("orders").await;
+    // Longer than one interval between two looks: from then on the agent looks again.
+    world
+        .seams
+        .clock
+        .sleep(std::time::Duration::from_millis(60))
+        .await;
+    world.release(&hold, "continue").await;
+    let events = to_the_end(stream).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Errored, "unexpected_state")
+    );
+    assert!(!world.writes(FIRST).await.contains(&"UpdateService".to_owned()));
 }

@@ -17,7 +17,7 @@ use towline_agent_domain::{
     rollout::follow::OurDeployment,
     update::{
         spec::{UpdateSpec, WaitFor},
-        start::{ExpectedService, StartDecision},
+        start::{ExpectedService, StartDecision, last_good},
     },
     verdict::Reason,
 };
@@ -68,6 +68,8 @@ struct Update<'a, A> {
 /// What the decision to write rests on.
 struct Before {
     primary: Option<Deployment>,
+    /// The newest deployment that completed, should PRIMARY never have.
+    good: Option<TaskDefinitionArn>,
     seen: Instant,
 }
 
@@ -75,7 +77,14 @@ impl Before {
     fn of(observation: &Observation, seen: Instant) -> Self {
         let service = observation.service.as_ref();
         let primary = service.and_then(ObservedService::primary).cloned();
-        Self { primary, seen }
+        let good = service.and_then(last_good).cloned();
+        Self { primary, good, seen }
+    }
+
+    /// What a roll-back puts back.
+    fn previous(self) -> Option<TaskDefinitionArn> {
+        self.good
+            .or_else(|| self.primary.map(|primary| primary.task_definition))
     }
 }
 
@@ -94,9 +103,9 @@ impl<'a, A: Account> Update<'a, A> {
 impl<A: Account> Update<'_, A> {
     async fn run(&mut self) -> Result<Ending, Ending> {
         let (observation, decision) = self.decide().await?;
+        let before = Before::of(&observation, self.handle.clock().instant());
         self.check_alarms(&decision).await?;
         self.before_writing(&observation, &decision).await?;
-        let before = Before::of(&observation, self.handle.clock().instant());
         match decision {
             StartDecision::Unchanged {
                 deployment_id,
@@ -105,7 +114,6 @@ impl<A: Account> Update<'_, A> {
             StartDecision::Register => {
                 let next = observation.next.ok_or_else(|| self.nothing_to_register())?;
                 let revision = register(self.surroundings, self.handle, &self.order.at.region, &next).await?;
-                self.unless_changed(&before, &revision).await?;
                 self.send(before, Kind::Change, revision, true).await
             }
             StartDecision::Update { task_definition } => {
@@ -158,9 +166,13 @@ impl<A: Account> Update<'_, A> {
         Follower::new(self.surroundings, self.handle, at, service, ours)
     }
 
-    /// An UpdateService happens only from the state that was decided on. When
-    /// registering took its time, that is looked at again.
-    async fn unless_changed(&self, before: &Before, registered: &TaskDefinitionArn) -> Result<(), Ending> {
+    /// An UpdateService happens only from the state that was decided on. When looking
+    /// ahead and registering took their time, that is looked at again.
+    async fn unless_changed(
+        &self,
+        before: &Before,
+        registered: Option<&TaskDefinitionArn>,
+    ) -> Result<(), Ending> {
         let waited = self.handle.clock().instant().duration_since(before.seen);
         if waited < self.surroundings.timing.poll {
             return Ok(());
@@ -174,16 +186,17 @@ impl<A: Account> Update<'_, A> {
             return Ok(());
         }
         let runs = primary.map_or("nothing", |primary| &primary.task_definition.0);
-        let summary = format!(
-            "somebody else changed service {service} while its next revision was registered: it runs {runs}"
-        );
+        let summary =
+            format!("somebody else changed service {service} while its update was prepared: it runs {runs}");
         self.handle
             .step(Step::ServiceUpdate, StepState::Skipped, summary.clone());
-        Err(Ending::new(Reason::UnexpectedState, summary)
-            .hint(
-                "the service was not changed; look at its deployments, then deploy again from what runs now",
-            )
-            .output("registered_task_definition", registered.0.clone()))
+        let ending = Ending::new(Reason::UnexpectedState, summary).hint(
+            "the service was not changed; look at its deployments, then deploy again from what runs now",
+        );
+        Err(match registered {
+            Some(revision) => ending.output("registered_task_definition", revision.0.clone()),
+            None => ending,
+        })
     }
 
     /// The one UpdateService, and what comes of it. `registered`: its revision was
@@ -195,6 +208,8 @@ impl<A: Account> Update<'_, A> {
         revision: TaskDefinitionArn,
         registered: bool,
     ) -> Result<Ending, Ending> {
+        self.unless_changed(&before, registered.then_some(&revision))
+            .await?;
         let so_far = match registered {
             true => format!("the service runs what it ran; revision {revision} was registered and stays"),
             false => "the service runs what it ran".to_owned(),
@@ -214,7 +229,7 @@ impl<A: Account> Update<'_, A> {
             true => sent.map_err(|ending| ending.output("registered_task_definition", revision.0.clone()))?,
             false => sent?,
         };
-        let previous = before.primary.map(|primary| primary.task_definition);
+        let previous = before.previous();
         if self.order.spec.wait_for == WaitFor::Started {
             return Ok(self.started(deployment, &revision));
         }
