@@ -175,10 +175,10 @@ mod tests {
 
     type Calls = Arc<Mutex<Vec<Vec<String>>>>;
 
+    type Said = std::future::Ready<Answer<Vec<(String, usize)>>>;
+
     /// Says of each id how long it is; knows nothing of those that begin with a minus.
-    fn lengths(
-        calls: &Calls,
-    ) -> impl Fn(Vec<String>) -> std::future::Ready<Answer<Vec<(String, usize)>>> + Send + use<> {
+    fn lengths(calls: &Calls) -> impl Fn(Vec<String>) -> Said + Send + use<> {
         let calls = calls.clone();
         move |ids| {
             lock(&calls).push(ids.clone());
@@ -213,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn after_a_panic_others_are_answered_again() {
         let together: Together<&str, usize> = Together::new(Clock::system(), 3);
-        let panics = |_| -> std::future::Ready<Answer<Vec<(String, usize)>>> { panic!("planted") };
+        let panics = |_| -> Said { panic!("planted") };
         assert!(together.ask("main", ids(&["a"]), panics).await.is_err());
         let calls = Calls::default();
         assert!(together.ask("main", ids(&["a"]), lengths(&calls)).await.is_ok());
