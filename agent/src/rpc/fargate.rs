@@ -237,7 +237,7 @@ fn check_size(service: &ValidService, facts: &AccountFacts, has_bucket: bool, vi
                 template.too_large_inline(&facts.region)
             ),
         ),
-        Err(error @ TemplateError::TooLarge { .. }) => violations.add(field, error.to_string()),
+        Err(error @ (TemplateError::TooLarge { .. } | TemplateError::TaskDefinitionTooLarge { .. })) => violations.add(field, error.to_string()),
         Err(error @ TemplateError::TooManyTags { .. }) => violations.add("service.tags", error.to_string()),
         // Chosen later, by what the listener shows.
         Ok(_) | Err(TemplateError::PriorityOpen { .. }) => {}

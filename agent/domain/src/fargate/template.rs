@@ -26,7 +26,7 @@ use self::document::{Document, LogGroup, Output, Parameter, Resource, value_of};
 use self::names::ImageParameter;
 pub(crate) use self::names::{LinkNames, Names};
 pub(crate) use self::patch::merge;
-pub use self::size::{LARGEST_TEMPLATE, LARGEST_TEMPLATE_IN_BUCKET};
+pub use self::size::{LARGEST_TASK_DEFINITION, LARGEST_TEMPLATE, LARGEST_TEMPLATE_IN_BUCKET};
 use crate::fargate::ValidService;
 use crate::fargate::choices::{Choices, LogGroupChoice};
 use crate::fargate::validate::Target;
@@ -69,6 +69,12 @@ pub enum TemplateError {
          {LARGEST_TEMPLATE_IN_BUCKET}; split the service, or move environment variables into environment_files"
     )]
     TooLarge { bytes: usize },
+    /// ECS would not register it; the template around it may be as large as it likes.
+    #[error(
+        "the task definition has {bytes} bytes, and ECS takes at most {LARGEST_TASK_DEFINITION}; \
+         move environment variables into environment_files, or split the service"
+    )]
+    TaskDefinitionTooLarge { bytes: usize },
     /// The service's tags, the account's and Towline's own are too many.
     #[error("a stack has at most 50 tags; the service's, the agent's and Towline's own are {count}")]
     TooManyTags { count: usize },
@@ -168,6 +174,7 @@ pub fn template(
     if text.len() > LARGEST_TEMPLATE_IN_BUCKET {
         return Err(TemplateError::TooLarge { bytes: text.len() });
     }
+    size::check_task_definition(resources.get(&names.task_definition))?;
     Ok(Template {
         text,
         parameters,

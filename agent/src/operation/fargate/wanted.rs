@@ -247,8 +247,10 @@ fn not_stored(what: &str, upload: &TemplateUpload, error: &CallError) -> Ending 
 
 fn cannot_make(error: &TemplateError) -> Ending {
     match error {
-        TemplateError::TooLarge { .. } => Ending::new(Reason::TemplateTooLarge, error.to_string())
-            .hint("put long environments into environment_files in S3, and large labels into the image"),
+        TemplateError::TooLarge { .. } | TemplateError::TaskDefinitionTooLarge { .. } => {
+            Ending::new(Reason::TemplateTooLarge, error.to_string())
+                .hint("put long environments into environment_files in S3, and large labels into the image")
+        }
         TemplateError::TooManyTags { .. } => {
             Ending::new(Reason::PreflightFailed, format!("nothing was written: {error}"))
                 .hint("take tags from the service, or from the agent's configuration")

@@ -216,18 +216,19 @@ async fn without_a_bucket_a_large_template_is_a_fault_of_the_request_with_the_wa
 }
 
 #[tokio::test]
-async fn a_template_over_a_megabyte_is_refused_with_a_bucket_too() {
+async fn what_aws_would_not_take_is_refused_with_a_bucket_too() {
     let world = with_bucket(BUCKET).await;
     let mut client = world.orchestrator().await;
-    let mut deploy = deploy_web(FIRST, "1.0.0");
-    let container = &mut deploy.service.as_mut().unwrap().containers[0];
-    container.environment.insert("LONG".into(), "x".repeat(1_000_000));
-    let status = client.deploy_fargate_service(deploy).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::InvalidArgument);
-    assert!(
-        status.message().contains("reads at most 1000000"),
-        "{}",
-        status.message()
-    );
+    for (bytes, words) in [
+        (70_000, "ECS takes at most 65536"),
+        (1_000_000, "reads at most 1000000"),
+    ] {
+        let mut deploy = deploy_web(FIRST, "1.0.0");
+        let container = &mut deploy.service.as_mut().unwrap().containers[0];
+        container.environment.insert("LONG".into(), "x".repeat(bytes));
+        let status = client.deploy_fargate_service(deploy).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::InvalidArgument);
+        assert!(status.message().contains(words), "{}", status.message());
+    }
     assert!(objects(&world).await.is_empty());
 }

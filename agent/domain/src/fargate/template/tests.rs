@@ -168,6 +168,14 @@ fn a_template_that_cloudformation_would_not_take_is_refused_here() {
         told.contains("the agent has none in eu-west-1 (template_bucket in its agent.toml)"),
         "{told}"
     );
+    service.containers[0].environment.insert(
+        "MORE".to_owned(),
+        "x".repeat(LARGEST_TASK_DEFINITION - LARGEST_TEMPLATE),
+    );
+    let made_larger = template(&validate(&service).unwrap(), &facts(), &Choices::default());
+    assert!(
+        matches!(made_larger, Err(TemplateError::TaskDefinitionTooLarge { bytes }) if bytes > LARGEST_TASK_DEFINITION)
+    );
     service.containers[0]
         .environment
         .insert("BIGGER".to_owned(), "x".repeat(LARGEST_TEMPLATE_IN_BUCKET));

@@ -38,6 +38,9 @@ fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterException", message)
 }
 
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+const LONGEST: usize = 65_536;
+
 /// Whether ECS takes the task definition.
 ///
 /// # Errors
@@ -46,6 +49,12 @@ pub fn check(body: &Map<String, Value>) -> Result<(), AwsError> {
     let whole = Value::Object(body.clone());
     if let Some(computed) = COMPUTED.iter().find(|member| body.contains_key(**member)) {
         return Err(invalid(format!("Unknown parameter in input: \"{computed}\"")));
+    }
+    let length = whole.to_string().len();
+    if length > LONGEST {
+        return Err(refuse(format!(
+            "Actual length: '{length}'. Max allowed length is '{LONGEST}' bytes."
+        )));
     }
     let family = text(&whole, "family").ok_or_else(|| refuse("Family should not be null or empty."))?;
     if family.len() > 255 || !is_name(family) {

@@ -170,6 +170,11 @@ fn every_fault_is_refused_in_words_that_name_it() {
         ),
         ("0/privileged", json!(true), "privileged"),
         (
+            "0/environment",
+            json!([{"name": "LONG", "value": "x".repeat(70_000)}]),
+            "Max allowed length is '65536' bytes.",
+        ),
+        (
             "0/resourceRequirements",
             json!([{"type": "GPU", "value": "1"}]),
             "GPU",
