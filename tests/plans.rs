@@ -27,7 +27,7 @@ fn released() -> World {
     world
 }
 
-fn plan(world: &World, service: &str, release: &str) -> (Value, String) {
+fn plan_of(world: &World, service: &str, release: &str) -> (Value, String) {
     let arguments = [
         "service",
         "plan",
@@ -60,9 +60,9 @@ fn a_deployment_is_carried_out_as_it_was_planned_or_not_at_all() {
     let create = ["release", "create", "--version", "1.0.1", "--no-wait"];
     let same = ["--image", "web=1.0.0", "--image", "orders=1.1.0"];
     world.run(create.into_iter().chain(same)).expect_code(0);
-    let (web, web_text) = plan(&world, "web", "1.0.1");
+    let (web, web_text) = plan_of(&world, "web", "1.0.1");
     assert_eq!(web["action"], "unchanged", "{web_text}");
-    let (orders, orders_text) = plan(&world, "orders", "1.0.1");
+    let (orders, orders_text) = plan_of(&world, "orders", "1.0.1");
     assert_eq!(orders["action"], "register", "{orders_text}");
     assert_eq!(orders["target"], DEV);
     assert_eq!(
@@ -89,9 +89,26 @@ fn a_deployment_is_carried_out_as_it_was_planned_or_not_at_all() {
         human.stdout
     );
 
-    // The approved plans as files, then a plan of something else by its hash.
+    // What the whole promotion would do, approved as a file; then plans of
+    // something else by their hashes.
+    let dry_run = ["promote", "1.0.1", "--to", "dev", "--dry-run"];
+    let all = world
+        .run(dry_run.into_iter().chain(["--output", "json"]))
+        .expect_code(0);
+    let hashes: Vec<Value> = all.json()["plans"]
+        .as_array()
+        .expect("plans")
+        .iter()
+        .map(|plan| plan["hash"].clone())
+        .collect();
+    assert_eq!(hashes, [web["hash"].clone(), orders["hash"].clone()]);
+    let human = world.run(dry_run).expect_code(0).stdout;
+    assert!(
+        human.contains(&format!("web@{DEV}")) && human.contains("-> "),
+        "{human}"
+    );
     let approved = world.path().join("approved.json");
-    std::fs::write(&approved, web_text + &orders_text).expect("a file");
+    std::fs::write(&approved, all.stdout).expect("a file");
     let file = approved.to_str().expect("a path");
     let wrong = world.run(["promote", "1.0.0", "--to", "dev", "--plan-file", file]);
     assert_eq!(wrong.code, 1, "{}", wrong.stderr);
@@ -161,4 +178,100 @@ fn a_forced_deployment_starts_new_tasks_although_nothing_changed() {
     assert!(ran.stdout.contains("admin, forced"), "{}", ran.stdout);
     let all = updates(&world);
     assert_eq!(all.len(), before + 2, "one for each service: {all:?}");
+}
+
+/// One service with everything that can be said of it.
+const EVERYTHING: &str = r#"
+project: everything
+images:
+  orders: { repository: running }
+services:
+  stock:
+    kind: existing
+    service: "${target.name}"
+    containers:
+      app:
+        image: orders
+        environment: { set: { LEVEL: "${environment.level}", WORKERS: 4 }, remove: [QUEUE] }
+        secrets: { set: { EXTRA: "${target.secret}" } }
+      "${target.sidecar}":
+        environment: { set: { DD_ENV: dev } }
+    base: running
+    tags: { set: { owner: shop }, remove: [team] }
+    on_failure: roll_back
+    timeout: 10m
+    bake: { time: 1s, alarms: ["${target.name}-errors"] }
+environments:
+  dev:
+    values: { level: debug }
+    targets:
+      - agent: dev
+        account: "111111111111"
+        region: eu-west-1
+        cluster: main
+        values:
+          name: orders
+          sidecar: datadog
+          secret: arn:aws:secretsmanager:eu-west-1:111111111111:secret:db-password-a1b2c3
+channels:
+  stable: { lifecycle: standard }
+lifecycles:
+  standard:
+    - { phase: dev, environments: [dev] }
+"#;
+
+#[test]
+fn everything_that_a_file_says_of_an_existing_service_is_carried_out() {
+    let world = World::start(Options {
+        agents: vec!["dev"],
+        ..Options::default()
+    });
+    let path = world.path().join("everything.yaml");
+    std::fs::write(&path, EVERYTHING).expect("a file");
+    world.apply_file(&path);
+    for version in ["1.0.0", "1.3.0"] {
+        let image = format!("orders={version}");
+        world
+            .run([
+                "release",
+                "create",
+                "--version",
+                version,
+                "--image",
+                &image,
+                "--no-wait",
+            ])
+            .expect_code(0);
+    }
+    let planned = world
+        .run([
+            "service",
+            "plan",
+            "stock",
+            "--environment",
+            "dev",
+            "--release",
+            "1.0.0",
+        ])
+        .expect_code(0)
+        .stdout;
+    for line in [
+        "  ~ containerDefinitions[app].environment[LEVEL]: \"info\" -> \"debug\"\n",
+        "  + containerDefinitions[app].environment[WORKERS]: \"4\"\n",
+        "  - containerDefinitions[app].environment[QUEUE]: \"orders\"\n",
+        "  + containerDefinitions[datadog].environment[DD_ENV]: \"dev\"\n",
+        "  + tags[owner]: \"shop\"\n",
+        "  - tags[team]: \"shop\"\n",
+    ] {
+        assert!(planned.contains(line), "{line:?} is not in\n{planned}");
+    }
+    assert!(planned.contains("secrets[EXTRA]"), "{planned}");
+    world.run(["promote", "1.0.0", "--to", "dev"]).expect_code(0);
+    let (again, text) = plan_of(&world, "stock", "1.0.0");
+    assert_eq!(again["action"], "unchanged", "{text}");
+
+    // Its image crashes: what ran before is put back, and runs.
+    let failed = world.run(["promote", "1.3.0", "--to", "dev"]).expect_code(3);
+    let (after, text) = plan_of(&world, "stock", "1.0.0");
+    assert_eq!(after["action"], "unchanged", "{text}\n{}", failed.stderr);
 }

@@ -67,6 +67,7 @@ impl OrchestratorRpc {
             | Self::ImportProject
             | Self::CreateRelease
             | Self::PromoteRelease
+            | Self::PlanRelease
             | Self::CancelDeployment => OrchestratorAccess::Deploy,
             Self::ApproveDeployment => OrchestratorAccess::Approve,
             Self::InviteAgent | Self::InviteOperator | Self::ListOperators => OrchestratorAccess::Administer,

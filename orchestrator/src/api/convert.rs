@@ -84,6 +84,20 @@ pub fn service_plan(plan: engine::ServicePlan) -> pb::PlanServiceResponse {
     told
 }
 
+pub fn promotion_plan(plan: engine::PromotionPlan) -> pb::PlanReleaseResponse {
+    let unplanned = |not: engine::Unplanned| pb::UnplannedOperation {
+        service: not.service,
+        target: not.target,
+        reason: not.reason,
+        hint: not.hint,
+    };
+    pb::PlanReleaseResponse {
+        environment: plan.environment,
+        plans: plan.plans.into_iter().map(service_plan).collect(),
+        unplanned: plan.unplanned.into_iter().map(unplanned).collect(),
+    }
+}
+
 fn definition_change(change: engine::DefinitionChange) -> pb::DefinitionChange {
     pb::DefinitionChange {
         path: change.path,

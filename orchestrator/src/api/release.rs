@@ -86,6 +86,22 @@ impl ReleaseService for Api {
         }))
     }
 
+    async fn plan_release(
+        &self,
+        request: Request<pb::PlanReleaseRequest>,
+    ) -> Result<Response<pb::PlanReleaseResponse>, Status> {
+        let asked = request.into_inner();
+        let promotion = Promotion {
+            project: asked.project,
+            version: asked.version,
+            environment: Some(asked.environment).filter(|name| !name.is_empty()),
+            force: asked.force,
+            plans: Vec::new(),
+        };
+        let plan = self.engine.plan_promotion(&promotion).await.map_err(status)?;
+        Ok(Response::new(convert::promotion_plan(plan)))
+    }
+
     type WatchReleaseStream = BoxStream<'static, Result<pb::WatchReleaseResponse, Status>>;
 
     async fn watch_release(

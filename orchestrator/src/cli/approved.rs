@@ -1,5 +1,6 @@
 //! Plans that somebody has approved: on the command line, or in a file as
-//! `towline service plan --output json` prints them.
+//! `towline promote --dry-run --output json` and `towline service plan --output
+//! json` print them.
 
 use std::{fs, io::Read as _, path::Path};
 
@@ -27,6 +28,17 @@ pub fn plan(text: &str) -> Result<pb::ApprovedPlan, String> {
     })
 }
 
+/// What is in a file: all plans of a promotion, or one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Document {
+    Promotion {
+        plans: Vec<Printed>,
+        unplanned: Vec<serde_json::Value>,
+    },
+    One(Box<Printed>),
+}
+
 /// What counts of a plan that was printed.
 #[derive(Deserialize)]
 struct Printed {
@@ -46,14 +58,23 @@ pub fn file(path: &Path, version: &str, environment: Option<&str>) -> Result<Vec
     let text = read(path).map_err(|error| Fault::local(format!("cannot read {shown}: {error}")))?;
     of_text(&text, version, environment).map_err(|why| {
         Fault::local(format!("{shown}: {why}"))
-            .hint("towline service plan SERVICE --environment ENV --release VERSION --output json > FILE")
+            .hint("towline promote VERSION --to ENV --dry-run --output json > FILE")
     })
 }
 
 fn of_text(text: &str, version: &str, environment: Option<&str>) -> Result<Vec<pb::ApprovedPlan>, String> {
+    let mut printed = Vec::new();
+    for document in serde_json::Deserializer::from_str(text).into_iter::<Document>() {
+        match document.map_err(|error| format!("not a plan: {error}"))? {
+            Document::Promotion { unplanned, .. } if !unplanned.is_empty() => {
+                return Err("some operations of the promotion have no plan".to_owned());
+            }
+            Document::Promotion { plans, .. } => printed.extend(plans),
+            Document::One(plan) => printed.push(*plan),
+        }
+    }
     let mut plans = Vec::new();
-    for printed in serde_json::Deserializer::from_str(text).into_iter::<Printed>() {
-        let printed = printed.map_err(|error| format!("not a plan: {error}"))?;
+    for printed in printed {
         let Printed { service, target, .. } = &printed;
         if printed.action == "refused" || printed.hash.is_empty() {
             return Err(format!(
@@ -122,6 +143,16 @@ mod tests {
         };
         let two = printed("update") + "\n" + &printed("create");
         assert_eq!(of_text(&two, "1.0.0", Some("prod")).map(|it| it.len()), Ok(2));
+        let all = |plans: &str, unplanned: &str| {
+            let text =
+                format!(r#"{{"environment": "prod", "plans": [{plans}], "unplanned": [{unplanned}]}}"#);
+            of_text(&text, "1.0.0", Some("prod")).map(|it| it.len())
+        };
+        assert_eq!(
+            all(&format!("{}, {}", printed("update"), printed("create")), ""),
+            Ok(2)
+        );
+        assert!(all(&printed("update"), r#"{"service": "web"}"#).is_err());
         let wrong = [
             (of_text(&printed("refused"), "1.0.0", None), "was refused"),
             (
@@ -133,7 +164,7 @@ mod tests {
                 "is of environment prod",
             ),
             (of_text("", "1.0.0", None), "no plan"),
-            (of_text("{}", "1.0.0", None), "not a plan: missing field"),
+            (of_text("{}", "1.0.0", None), "not a plan: "),
         ];
         for (told, words) in wrong {
             let told = told.unwrap_err();

@@ -11,6 +11,7 @@ use super::{
     deployments,
     exit::{Exit, Fault},
     output::Console,
+    service,
 };
 
 /// Creates the next deployment of a release along its lifecycle, and waits for its end.
@@ -23,8 +24,9 @@ Examples:
   towline promote 1.0.0
   towline promote 1.0.0 --to prod --no-wait
   towline promote 1.0.0 --to dev --force
-  towline service plan web --environment prod --release 1.0.0 --output json > web.json
-  towline promote 1.0.0 --to prod --plan-file web.json
+  towline promote 1.0.0 --to prod --dry-run
+  towline promote 1.0.0 --to prod --dry-run --output json > plans.json
+  towline promote 1.0.0 --to prod --plan-file plans.json
   towline promote 1.0.0 --to prod --plan web@333333333333/eu-west-1/main=4f2a9c")]
 pub struct Promote {
     /// The release.
@@ -42,10 +44,14 @@ pub struct Promote {
     /// left out where there is just one.
     #[arg(long = "plan", value_name = "SERVICE[@TARGET]=HASH", value_parser = approved::plan)]
     plans: Vec<pb::ApprovedPlan>,
-    /// A file of plans that were approved, as `towline service plan --output
-    /// json` prints them; `-` reads standard input.
+    /// A file of plans that were approved, as --dry-run with --output json prints
+    /// them (or `towline service plan`); `-` reads standard input.
     #[arg(long = "plan-file", value_name = "FILE")]
     plan_files: Vec<PathBuf>,
+    /// Only show what the deployment would do, as the agents plan it. The exit code
+    /// is 1 when some of it is refused or not known, else 0.
+    #[arg(long, conflicts_with_all = ["plans", "plan_files", "no_wait"])]
+    dry_run: bool,
     /// Do not wait for the end.
     #[arg(long)]
     no_wait: bool,
@@ -53,6 +59,9 @@ pub struct Promote {
 
 impl Promote {
     pub async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
+        if self.dry_run {
+            return self.plan(api, console).await;
+        }
         let mut plans = self.plans;
         for file in &self.plan_files {
             plans.extend(approved::file(file, &self.version, self.to.as_deref())?);
@@ -68,4 +77,41 @@ impl Promote {
         let deployment = promoted.deployment.unwrap_or_default();
         deployments::wait_and_show(api, console, deployment, !self.no_wait).await
     }
+
+    async fn plan(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
+        let request = pb::PlanReleaseRequest {
+            project: choose::project(api, self.project).await?,
+            version: self.version,
+            environment: self.to.unwrap_or_default(),
+            force: self.force,
+        };
+        let answer = api.releases.plan_release(request).await?.into_inner();
+        console.message("PlanReleaseResponse", &answer, |color| planned(&answer, color))?;
+        let refused = answer.plans.iter().any(|plan| plan.action == "refused");
+        match refused || !answer.unplanned.is_empty() {
+            true => Ok(Exit::Local),
+            false => Ok(Exit::Done),
+        }
+    }
+}
+
+/// Each operation with its plan, then those without one.
+fn planned(answer: &pb::PlanReleaseResponse, color: bool) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for plan in &answer.plans {
+        let head = format!("{}@{}", plan.service, plan.target);
+        parts.push(format!(
+            "{head}\n{}\n{}",
+            "-".repeat(head.len()),
+            service::plan_text(plan, color)
+        ));
+    }
+    for not in &answer.unplanned {
+        let mut part = format!("{}@{} has no plan: {}", not.service, not.target, not.reason);
+        if !not.hint.is_empty() {
+            part.push_str(&format!("\n  hint: {}", not.hint));
+        }
+        parts.push(part);
+    }
+    parts.join("\n\n")
 }

@@ -2,11 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt as _, stream};
 use tonic::Status;
 use towline_link::channel::LinkChannel;
 use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
 
-use super::{Engine, EngineError, Fault, ServicePlan, ServiceQuestion, ServiceTemplate, commands, wire};
+use super::{
+    Engine, EngineError, Fault, Promotion, PromotionPlan, ServicePlan, ServiceQuestion, ServiceTemplate,
+    Unplanned, commands, wire,
+};
 use crate::domain::{
     name::AgentName,
     operation::{self, Payload},
@@ -20,6 +24,9 @@ const TEMPLATE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long an agent may take for a plan: CloudFormation makes a change set
 /// for a stack, and deletes it.
 const PLAN_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How many plans of one promotion are made side by side.
+const PLANS_AT_ONCE: usize = 16;
 
 /// A question with all that its answer needs.
 struct Asking {
@@ -74,6 +81,55 @@ impl Engine {
             },
             planned,
         })
+    }
+
+    /// What a promotion would do; its approved plans do not count.
+    pub async fn plan_promotion(&self, promotion: &Promotion) -> Result<PromotionPlan, EngineError> {
+        let mut view = self.0.store.read().await?;
+        let (stored, stop) = self.next_stop(&mut view, promotion).await?;
+        let project = self.project_of(&mut view, &stored.release).await?;
+        drop(view);
+        let environment = &stop.environment;
+        let targets = project.environments.get(environment).map(|it| &it.targets);
+        let operations = targets.into_iter().flatten().flat_map(|target| {
+            let services = project.services.iter();
+            let here = services.filter(|(_, service)| service.goes_to(environment, target));
+            here.map(|(name, _)| ServiceQuestion {
+                project: promotion.project.clone(),
+                service: name.to_string(),
+                environment: environment.to_string(),
+                target: target.id().to_string(),
+                release: promotion.version.clone(),
+                force: promotion.force,
+                ..ServiceQuestion::default()
+            })
+        });
+        let questions: Vec<ServiceQuestion> = operations.collect();
+        let asked = questions.into_iter().map(|question| {
+            let engine = self.clone();
+            async move {
+                let answer = engine.plan_service(&question).await;
+                (question, answer)
+            }
+        });
+        let answers: Vec<_> = stream::iter(asked).buffered(PLANS_AT_ONCE).collect().await;
+        let mut plan = PromotionPlan {
+            environment: environment.to_string(),
+            plans: Vec::new(),
+            unplanned: Vec::new(),
+        };
+        for (question, answer) in answers {
+            match answer {
+                Ok(planned) => plan.plans.push(planned),
+                Err(error) => plan.unplanned.push(Unplanned {
+                    service: question.service,
+                    target: question.target,
+                    reason: error.to_string(),
+                    hint: error.hint().unwrap_or_default().to_owned(),
+                }),
+            }
+        }
+        Ok(plan)
     }
 
     async fn asking(&self, question: &ServiceQuestion) -> Result<Asking, EngineError> {

@@ -9,7 +9,7 @@ use super::{Caller, DeploymentView, Engine, EngineError, Fault, NewRelease, Prom
 use crate::{
     domain::{
         deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
-        lifecycle::{self, NoPromotion},
+        lifecycle::{self, NextStop, NoPromotion},
         name::{DeploymentId, EnvironmentName, ReleaseVersion},
         operation::{TermFault, Terms},
         project::{ApproverRole, Lifecycle},
@@ -73,19 +73,8 @@ impl Engine {
         caller: &Caller,
         promotion: &Promotion,
     ) -> Result<DeploymentView, EngineError> {
-        let (project, version) = (promotion.project.as_str(), promotion.version.as_str());
         let mut tx = self.0.store.begin().await?;
-        let stored = find_release(tx.connection(), project, version).await?;
-        let lifecycle = self.lifecycle_of(tx.connection(), &stored.release).await?;
-        let environment: Option<EnvironmentName> = promotion
-            .environment
-            .as_deref()
-            .map(|name| name.parse().map_err(|_| no_environment(&lifecycle, name)))
-            .transpose()?;
-        let deployments = deployments_of(tx.connection(), stored.number).await?;
-        let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
-        let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
-            .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
+        let (stored, stop) = self.next_stop(tx.connection(), promotion).await?;
         let by = Author::Operator(caller.operator.to_string());
         let definition = self.project_of(tx.connection(), &stored.release).await?;
         let terms = Terms::of(&definition, &stop.environment, promotion.force, &promotion.plans)
@@ -93,9 +82,30 @@ impl Engine {
         let created = self
             .create_deployment(&mut tx, &stored, &stop, by, &terms)
             .await?;
-        self.commit_and_act(tx, project, CommitPoint::DeploymentCreated)
+        self.commit_and_act(tx, &promotion.project, CommitPoint::DeploymentCreated)
             .await?;
         self.deployment(&created.deployment.id.to_string()).await
+    }
+
+    /// The release, and where it goes with this promotion.
+    pub(super) async fn next_stop(
+        &self,
+        connection: &mut SqliteConnection,
+        promotion: &Promotion,
+    ) -> Result<(StoredRelease, NextStop), EngineError> {
+        let (project, version) = (promotion.project.as_str(), promotion.version.as_str());
+        let stored = find_release(connection, project, version).await?;
+        let lifecycle = self.lifecycle_of(connection, &stored.release).await?;
+        let environment: Option<EnvironmentName> = promotion
+            .environment
+            .as_deref()
+            .map(|name| name.parse().map_err(|_| no_environment(&lifecycle, name)))
+            .transpose()?;
+        let deployments = deployments_of(connection, stored.number).await?;
+        let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
+        let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
+            .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
+        Ok((stored, stop))
     }
 
     /// Approves a created deployment.

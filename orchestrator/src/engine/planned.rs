@@ -39,6 +39,25 @@ pub struct ServicePlan {
     pub planned: Planned,
 }
 
+/// What a promotion would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromotionPlan {
+    pub environment: String,
+    /// In the order of waves, targets and services.
+    pub plans: Vec<ServicePlan>,
+    pub unplanned: Vec<Unplanned>,
+}
+
+/// An operation whose plan is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplanned {
+    pub service: String,
+    pub target: String,
+    pub reason: String,
+    /// May be empty.
+    pub hint: String,
+}
+
 /// What an agent plans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {

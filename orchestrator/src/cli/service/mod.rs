@@ -17,6 +17,8 @@ use super::{
 mod existing;
 mod planned;
 
+pub use planned::text as plan_text;
+
 /// The services: plan the deployment of one, or print a fargate service's template.
 #[derive(Args, Debug)]
 pub struct Service {

@@ -62,7 +62,9 @@ async fn a_forced_deployment_says_so_to_the_agent_and_in_the_log_also_after_a_re
     assert!(request.force);
     assert_eq!(request.plan_hash, "4f2a");
     let event = world
-        .event("1.0.0", 0, |event| event.message.contains("into dev, created by dan"))
+        .event("1.0.0", 0, |event| {
+            event.message.contains("into dev, created by dan")
+        })
         .await;
     assert_eq!(
         event.message,
@@ -188,4 +190,42 @@ async fn a_plan_of_a_release_is_of_the_project_as_it_was() {
     world.engine.plan_service(&newest).await.expect("a plan");
     assert_eq!(prod.next().await.plan().containers[0].name, "renamed");
     assert!(calls.none());
+}
+
+#[tokio::test]
+async fn a_promotion_is_planned_operation_by_operation_and_who_is_away_is_named() {
+    let (world, _dev, mut calls) = released().await;
+    let promotion = Promotion {
+        force: true,
+        ..to_dev()
+    };
+    let plan = world.engine.plan_promotion(&promotion).await.expect("a plan");
+    assert_eq!((plan.environment.as_str(), plan.plans.len()), ("dev", 1));
+    assert_eq!(plan.plans[0].of.release, "1.0.0");
+    assert!(calls.next().await.plan().force);
+    assert!(calls.none(), "nothing was deployed");
+
+    // Staging's turn comes by itself, and its agent is not there.
+    let (staging, mut staging_calls) = world.agent("staging");
+    let request = staging_calls.next().await.update();
+    staging.finish(&id_of(&request), Verdict::Succeeded, "completed");
+    world
+        .entered("1.0.0", "staging", DeploymentState::Succeeded)
+        .await;
+    let prod = Promotion {
+        environment: None,
+        ..to_dev()
+    };
+    let plan = world.engine.plan_promotion(&prod).await.expect("a plan");
+    assert_eq!((plan.environment.as_str(), plan.plans.len()), ("prod", 0));
+    let away: Vec<&str> = plan.unplanned.iter().map(|it| it.target.as_str()).collect();
+    assert_eq!(
+        away,
+        ["333333333333/eu-west-1/main", "333333333333/eu-central-1/main"]
+    );
+    assert!(
+        plan.unplanned[0].reason.contains("agent prod offline since"),
+        "{:?}",
+        plan.unplanned
+    );
 }
