@@ -162,3 +162,20 @@ async fn alarm_by_query(address: std::net::SocketAddr) -> String {
     let (_, state) = answer.split_once("<StateValue>").unwrap();
     state.split_once('<').unwrap().0.to_owned()
 }
+
+#[tokio::test]
+async fn a_service_that_was_just_made_is_missing_for_stale_reads() {
+    let simulator = start().await;
+    let address = simulator.address();
+    let rules = json!({"rules": [{"kind": "stale", "action": "DescribeServices", "ms": 3000}]});
+    control(address, "POST", "faults", rules).await;
+    let create = json!({"cluster": "main", "launchType": "EC2", "serviceName": "new", "taskDefinition": "orders", "desiredCount": 1});
+    assert_eq!(ecs(address, "CreateService", create).await.unwrap().0, 200);
+    let describe = json!({"cluster": "main", "services": ["new"]});
+    let (_, found) = ecs(address, "DescribeServices", describe.clone()).await.unwrap();
+    assert_eq!(found["failures"][0]["reason"], "MISSING");
+    control(address, "POST", "clock", json!({"advance_ms": 3_500})).await;
+    let (_, found) = ecs(address, "DescribeServices", describe).await.unwrap();
+    assert_eq!(found["services"][0]["status"], "ACTIVE");
+    simulator.stop().await;
+}
