@@ -11,13 +11,13 @@ use towline_agent_domain::{
         OurTrace, StackDecision, StackStatus, StatusKind, Waiting, continuation, deleted_by, last_of_stack,
         trace, until_next_look,
     },
-    observed::{ChangeSet, ObservedService, Stack, TaskDefinitionArn},
+    observed::{ChangeSet, ObservedService, RolloutState, Stack, TaskDefinitionArn},
     outside::Account,
     rollout::{
-        follow::{OurDeployment, RolloutJudgement},
+        follow::{OurDeployment, RolloutJudgement, is_ours},
         pace::{Standing, standing},
     },
-    verdict::{Reason, Verdict},
+    verdict::Verdict,
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
 
@@ -150,8 +150,11 @@ impl<'a, A: Account> Deploy<'a, A> {
             return Ok(());
         };
         let rests = if forward {
+            let goes_on = service
+                .as_ref()
+                .is_some_and(|service| goes_on(service, &follower.ours));
             let judged = follower.see(service).await?;
-            self.heed_service(judged)
+            self.heed_service(judged, goes_on)
         } else {
             let rests = matches!(
                 standing(service.as_ref()),
@@ -168,8 +171,9 @@ impl<'a, A: Account> Deploy<'a, A> {
         Ok(())
     }
 
-    /// Whether the service has come to rest; what CloudFormation will not see by itself is told.
-    fn heed_service(&mut self, judged: RolloutJudgement) -> bool {
+    /// Whether the service has come to rest; a rollout that is judged lost, and that ECS
+    /// lets go on, is told: CloudFormation will not see it by itself.
+    fn heed_service(&mut self, judged: RolloutJudgement, goes_on: bool) -> bool {
         let (reason, summary) = match judged {
             RolloutJudgement::Succeeded { .. } => return true,
             RolloutJudgement::Ended { reason, summary } => (reason, summary),
@@ -178,9 +182,7 @@ impl<'a, A: Account> Deploy<'a, A> {
                 return false;
             }
         };
-        // A roll-back CloudFormation sees for itself in a moment; these it never does.
-        let unseen = matches!(reason, Reason::CrashLooping | Reason::CannotPullImage);
-        if unseen && self.progress.hopeless.is_none() {
+        if goes_on && self.progress.hopeless.is_none() {
             let message = format!("{summary}; CloudFormation does not give up yet");
             self.handle.finding(
                 Severity::Warning,
@@ -190,7 +192,7 @@ impl<'a, A: Account> Deploy<'a, A> {
             );
         }
         self.progress.hopeless = (reason.verdict() == Verdict::Failed).then_some((reason, summary));
-        !unseen
+        !goes_on
     }
 
     /// The eyes on the service for this revision; new ones when it is another than before.
@@ -210,6 +212,12 @@ impl<'a, A: Account> Deploy<'a, A> {
             Follower::new(surroundings, handle, &order.at, order.service_name(), ours)
         })
     }
+}
+
+/// Whether ECS still rolls our revision out.
+fn goes_on(service: &ObservedService, ours: &OurDeployment) -> bool {
+    let primary = service.primary().filter(|primary| is_ours(primary, ours));
+    primary.is_some_and(|primary| primary.rollout == RolloutState::InProgress)
 }
 
 /// Whether a stack of this status still does what was asked of it.

@@ -2,9 +2,11 @@
 //! a person, and never deleted.
 
 use serde_json::json;
-use towline_proto::agent::v1::{OperationEvent, Verdict};
+use towline_proto::agent::v1::{
+    CircuitBreakerSpec, DeployFargateServiceRequest, OperationEvent, Verdict, operation_event::Event,
+};
 
-use super::{SECOND, THIRD, deploy_web, made, until_rollout};
+use super::{FIRST, SECOND, THIRD, deploy_web, made, roll_back, until_rollout};
 use crate::world::{World, describe, finished, to_the_end, told};
 
 fn continued(writes: &[String]) -> usize {
@@ -65,4 +67,45 @@ async fn a_roll_back_that_is_stuck_is_continued_once_and_then_left_to_a_person()
     assert!(end.hint.contains("--resources-to-skip"), "{}", end.hint);
     assert!(end.hint.contains("Service"), "{}", end.hint);
     assert_eq!(world.writes(THIRD).await, ["ContinueUpdateRollback"]);
+}
+
+fn without_breaker(mut request: DeployFargateServiceRequest) -> DeployFargateServiceRequest {
+    let service = request.service.as_mut().unwrap();
+    let rollout = service.rollout.get_or_insert_default();
+    rollout.circuit_breaker = Some(CircuitBreakerSpec {
+        enabled: Some(false),
+        ..Default::default()
+    });
+    request
+}
+
+#[tokio::test]
+async fn a_rollout_that_nothing_gives_up_is_told_once_and_can_be_cancelled() {
+    let world = World::start(80.0).await;
+    let mut client = world.orchestrator().await;
+    let first = without_breaker(deploy_web(FIRST, "1.0.0"));
+    let events = to_the_end(client.deploy_fargate_service(first).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}",
+        told(&events)
+    );
+    let second = without_breaker(deploy_web(SECOND, "1.1.0"));
+    let mut stream = client.deploy_fargate_service(second).await.unwrap().into_inner();
+    let mut warned = 0;
+    while let Some(message) = stream.message().await.unwrap() {
+        match message.event.unwrap().event.unwrap() {
+            Event::Finding(finding) if finding.message.contains("CloudFormation does not give up") => {
+                warned += 1;
+                assert_eq!(finding.reason, "crash_looping", "{finding:?}");
+                client.cancel_operation(roll_back(SECOND)).await.unwrap();
+            }
+            Event::Finished(end) => {
+                assert_eq!(end.reason, "update_cancelled", "{end:#?}\n{}", world.log());
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(warned, 1, "{}", world.log());
 }
