@@ -85,10 +85,16 @@ impl<A: Account> Agent<A> {
         };
         let surroundings = Arc::clone(&self.surroundings);
         let begun = self.operations.begin(opening, move |handle| async move {
+            // A driver is a large future: on the heap it does not make that of everything
+            // around it larger than a thread's stack.
             let work = async {
                 match &order {
-                    orders::Order::Fargate(order) => operation::deploy(&surroundings, &handle, order).await,
-                    orders::Order::Update(order) => operation::update(&surroundings, &handle, order).await,
+                    orders::Order::Fargate(order) => {
+                        Box::pin(operation::deploy(&surroundings, &handle, order)).await
+                    }
+                    orders::Order::Update(order) => {
+                        Box::pin(operation::update(&surroundings, &handle, order)).await
+                    }
                 }
             };
             towline_agent_aws::in_operation(&id.to_string(), work).await
