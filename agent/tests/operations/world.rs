@@ -106,16 +106,31 @@ impl World {
             .append(true)
             .open(self.directory.path().join("agent.log"))
             .expect("a log file");
-        let child = self
-            .program(ACCOUNT)
+        self.agent = Some(self.serve(self.directory.path(), log));
+    }
+
+    /// Another process of an agent, with the files of another directory.
+    #[allow(dead_code, reason = "for the verdict matrix, which shares this file")]
+    pub fn serve_in(&self, directory: &Path) -> Child {
+        let log = fs::File::create(directory.join("agent.log")).expect("a log file");
+        self.serve(directory, log)
+    }
+
+    fn serve(&self, directory: &Path, log: fs::File) -> Child {
+        self.program(ACCOUNT)
             .arg("serve")
             .arg("--dir")
-            .arg(self.directory.path())
+            .arg(directory)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("the agent starts");
-        self.agent = Some(child);
+            .expect("the agent starts")
+    }
+
+    /// Where the agent listens.
+    #[allow(dead_code, reason = "for the verdict matrix, which shares this file")]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// `kill -9`.
@@ -180,10 +195,15 @@ impl World {
 
     /// The client of `orchestrator` or `ann`, an operator.
     pub async fn client_of(&self, caller: &str) -> Client {
+        self.client_at(&self.address, caller).await
+    }
+
+    /// The same of an agent that listens somewhere else.
+    pub async fn client_at(&self, address: &str, caller: &str) -> Client {
         let now = self.seams.clock.now();
         let credentials = Credentials::load(&self.directory.path().join(caller), now).expect("credentials");
         let destination = Destination {
-            address: self.address.clone(),
+            address: address.to_owned(),
             protocol: Protocol::Api,
             expected: Identity::Agent("dev".parse().expect("a name")),
             proxy: None,

@@ -89,6 +89,20 @@ pub fn judge(row: &Row, played: &Played) -> Outcome {
             end.diagnosis
         ));
     }
+    if let Some(words) = &expect.tells
+        && !played.lines.iter().any(|line| line.contains(words))
+    {
+        faults.push(format!("nobody told {words:?}"));
+    }
+    for member in &expect.carries {
+        let [first, now] = played
+            .definitions
+            .each_ref()
+            .map(|definition| definition.pointer(member));
+        if first.is_none() || first != now {
+            faults.push(format!("{member} was {first:?}, and is {now:?}"));
+        }
+    }
     if let Some(most) = expect.most_calls
         && played.calls.len() > most
     {
@@ -192,9 +206,9 @@ impl Account {
         let none = Vec::new();
         let deployments = service["deployments"].as_array().unwrap_or(&none);
         let primary = deployments.iter().find(|one| one["status"] == "PRIMARY");
-        let arn = primary
-            .and_then(|one| one["taskDefinition"].as_str())
-            .unwrap_or_default();
+        // A service that CodeDeploy drives has task sets instead.
+        let runs = primary.unwrap_or(&service["taskSets"][0]);
+        let arn = runs["taskDefinition"].as_str().unwrap_or_default();
         let is_done = |one: &Value| {
             !matches!(one["rolloutState"].as_str(), Some("IN_PROGRESS" | "FAILED"))
                 && one["runningCount"] == one["desiredCount"]

@@ -18,7 +18,9 @@
 
 mod blind;
 mod judged;
+mod kills;
 mod played;
+mod rivals;
 mod row;
 mod seeded;
 mod table;
@@ -35,27 +37,29 @@ use judged::Outcome;
 use row::{NotYet, Row};
 
 /// Worlds at one time: two cores drive them, and most of a row is waiting.
-const WORLDS: usize = 10;
+static WORLDS: Semaphore = Semaphore::const_new(10);
 /// Longer than any row takes.
 const PATIENCE: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_situation_gets_its_verdict() {
     let clock = Seams::system().clock;
-    let wanted = std::option_env!("VERDICT_ROW");
-    let rows = Row::all()
-        .into_iter()
-        .filter(|row| wanted.is_none_or(|text| row.name.contains(text)));
-    let worlds = Arc::new(Semaphore::new(WORLDS));
+    // VERDICT_ROW: only the rows with these words in their names.
+    let wanted = std::env::var_os("VERDICT_ROW").map(|text| text.to_string_lossy().into_owned());
+    let is_wanted = |row: &Row| {
+        wanted
+            .as_ref()
+            .is_none_or(|text| row.name.contains(text.as_str()))
+    };
+    let rows = Row::all().into_iter().filter(is_wanted);
     let mut playing = JoinSet::new();
     for (number, row) in rows.enumerate() {
-        let worlds = worlds.clone();
         playing.spawn(async move {
-            let _world = worlds.acquire_owned().await.expect("open");
+            let _world = WORLDS.acquire().await.expect("open");
             let row = Arc::new(row);
             let began = clock.instant();
             let mut one = JoinSet::new();
-            one.spawn(played::play(row.clone()));
+            one.spawn(played::play(row.clone(), None));
             let played = clock.timeout(PATIENCE, one.join_next()).await;
             let took = clock.instant().duration_since(began);
             let outcome = match played {

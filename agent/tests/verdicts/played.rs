@@ -3,6 +3,7 @@
 //! that the agent tells or the account shows.
 
 mod acts;
+pub mod kill;
 mod told;
 
 use std::{
@@ -17,6 +18,8 @@ use towline_link::status::Details;
 use towline_proto::agent::v1::{
     self as pb, DescribeServiceRequest, Finished, UpdateServiceRequest, Verdict, operation_event::Event,
 };
+
+use kill::Kill;
 
 use crate::{
     row::{At, Base, Intervention, OnFailure, Row, Then, WaitFor},
@@ -38,6 +41,8 @@ pub struct Played {
     /// The service as DescribeServices shows it afterwards.
     pub service: Value,
     pub deployment_before: String,
+    /// The first revision, and the one that runs.
+    pub definitions: [Value; 2],
     /// What the agent told.
     pub lines: Vec<String>,
     /// How often the order was sent, after a new start of the agent too.
@@ -65,8 +70,8 @@ impl Played {
     }
 }
 
-/// Plays a row to its end.
-pub async fn play(row: Arc<Row>) -> Played {
+/// Plays a row to its end; with a kill, the agent dies at one of its calls and is asked again.
+pub async fn play(row: Arc<Row>, kill: Option<Kill>) -> Played {
     let mut play = Play::begin(row).await;
     let row = play.row.clone();
     for act in &row.before {
@@ -77,8 +82,15 @@ pub async fn play(row: Arc<Row>) -> Played {
         play.act(act).await;
     }
     let held = play.arm(&row.during).await;
+    let deadly = match kill {
+        Some(kill) => Some(play.arm_kill(kill).await),
+        None => None,
+    };
     for _ in 0..row.order.sends.unwrap_or(1) {
         play.send().await;
+    }
+    if let Some(deadly) = deadly {
+        play.kill(deadly).await;
     }
     for (intervention, held) in row.during.iter().zip(held) {
         play.intervene(intervention, held.as_ref()).await;
@@ -303,6 +315,13 @@ impl Play {
         ours.cloned().unwrap_or(Value::Null)
     }
 
+    async fn definition(&self, revision: &str) -> Value {
+        let body = json!({ "taskDefinition": revision });
+        let answer = self.world.ecs("DescribeTaskDefinition", &body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        answer["taskDefinition"].clone()
+    }
+
     async fn end(mut self) -> Played {
         let mut ends = Vec::new();
         while let Some(end) = self.readers.join_next().await {
@@ -318,10 +337,16 @@ impl Play {
         if let Some(seconds) = self.row.expect.later_s {
             self.pass(seconds).await;
         }
+        let service = self.service().await;
+        let runs = service["taskDefinition"]
+            .as_str()
+            .unwrap_or("orders:1")
+            .to_owned();
         Played {
             finished,
             ends,
-            service: self.service().await,
+            service,
+            definitions: [self.definition("orders:1").await, self.definition(&runs).await],
             calls: self.calls().await,
             deployment_before: self.deployment_before,
             lines: kept(&self.lines).clone(),

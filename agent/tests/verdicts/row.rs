@@ -32,6 +32,9 @@ pub struct Row {
     /// Members that the service does without.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Over the task definition.
+    #[serde(default)]
+    pub definition: Value,
     /// Over the one container of the task definition.
     #[serde(default)]
     pub container: Value,
@@ -226,6 +229,12 @@ pub struct Expect {
     /// Words in the diagnosis.
     #[serde(default)]
     pub diagnosis: Option<String>,
+    /// Words among what was told.
+    #[serde(default)]
+    pub tells: Option<String>,
+    /// Members of the running revision, as JSON pointers, that are as they were in the first.
+    #[serde(default)]
+    pub carries: Vec<String>,
     /// All calls of the operation, reads included.
     #[serde(default)]
     pub most_calls: Option<usize>,

@@ -21,8 +21,7 @@ pub fn seed(row: &Row) -> Seed {
     }
     let contents = &mut world["contents"];
     patch(&mut contents["place"], &row.place);
-    let container = &mut contents[launch]["task_definitions"][0]["containerDefinitions"][0];
-    patch(container, &row.container);
+    patch_definition(&mut contents[launch]["task_definitions"][0], row);
     let service = &mut contents[launch]["services"][0];
     patch(service, &breaker(row.breaker));
     if row.balanced {
@@ -38,12 +37,16 @@ pub fn seed(row: &Row) -> Seed {
 /// What somebody else registers: the task definition of the row, with another tag.
 pub fn definition(row: &Row, tag: &str) -> Value {
     let mut definition = written()["contents"][launch(row)]["task_definitions"][0].clone();
-    let container = &mut definition["containerDefinitions"][0];
-    patch(container, &row.container);
-    container["image"] = json!(format!(
+    patch_definition(&mut definition, row);
+    definition["containerDefinitions"][0]["image"] = json!(format!(
         "{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/orders:{tag}"
     ));
     definition
+}
+
+fn patch_definition(definition: &mut Value, row: &Row) {
+    patch(definition, &row.definition);
+    patch(&mut definition["containerDefinitions"][0], &row.container);
 }
 
 fn written() -> Value {

@@ -131,7 +131,7 @@ impl Play {
             .expect("the cancel is taken");
     }
 
-    async fn agent(&mut self, agent: Agent) {
+    pub(super) async fn agent(&mut self, agent: Agent) {
         match agent {
             Agent::Killed => {
                 self.world.kill_agent();
