@@ -5,6 +5,7 @@
 use towline_agent_domain::{
     observed::{LoggedLine, StackEvent, StoppedTask, TaskDefinition, TaskDefinitionArn},
     outside::{Account, Answer},
+    rollout::crash_loop::died,
     rollout::diagnosis::{
         ContainerLog, Diagnosis, Findings, LogSource, diagnose, log_source, telling_containers,
     },
@@ -144,7 +145,8 @@ fn newest_of_each<'s>(
     stopped: &'s [StoppedTask],
 ) -> Vec<(&'s StoppedTask, &'s str)> {
     let mut newest: Vec<(&StoppedTask, &str)> = Vec::new();
-    for task in stopped.iter().filter(|task| task.task_definition == *revision) {
+    let dead = |task: &&StoppedTask| task.task_definition == *revision && died(task);
+    for task in stopped.iter().filter(dead) {
         for container in telling_containers(task) {
             if newest.iter().all(|(_, known)| *known != container) {
                 newest.push((task, container));

@@ -46,6 +46,8 @@ pub(super) struct Follower<'a, A> {
     pub(super) ours: OurDeployment,
     /// AWS's time from which on what happens counts; known once our deployment was seen.
     since: Option<Timestamp>,
+    /// What happened before this is no news, even where the deployment is older.
+    since_floor: Option<Timestamp>,
     misses: u32,
     missing_since: Option<Instant>,
     presumed_gone: bool,
@@ -75,6 +77,7 @@ impl<'a, A: Account> Follower<'a, A> {
             service,
             ours,
             since: None,
+            since_floor: None,
             misses: 0,
             missing_since: None,
             presumed_gone: false,
@@ -214,7 +217,7 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Eyes on another deployment of the same service, to which what was told already is no news.
     pub(super) fn turned_to(&self, ours: OurDeployment) -> Self {
         let mut turned = Self::new(self.surroundings, self.handle, self.at, self.service, ours);
-        turned.since = self.since;
+        turned.since_floor = self.since;
         turned.told = self.told.known();
         turned
     }
@@ -334,7 +337,10 @@ impl<'a, A: Account> Follower<'a, A> {
             .iter()
             .find(|d| follow::is_ours(d, &self.ours));
         if let Some(ours) = ours {
-            self.since.get_or_insert(ours.created);
+            let start = self
+                .since_floor
+                .map_or(ours.created, |floor| floor.max(ours.created));
+            self.since.get_or_insert(start);
             // A stack's service has no known id before it is seen; from then on it is pinned.
             self.ours.id.get_or_insert_with(|| ours.id.clone());
         }

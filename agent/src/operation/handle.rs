@@ -43,6 +43,8 @@ pub struct Handle {
     pub(super) deadline: Timestamp,
     /// The driver has taken the cancel and is carrying it out.
     pub(super) cancel_taken: AtomicBool,
+    /// The deadline has passed, and what is left to do is bounded otherwise.
+    pub(super) past_deadline: AtomicBool,
     /// The driver can let go of what it takes back.
     pub(super) heeds_detach: AtomicBool,
     pub(super) started: AtomicBool,
@@ -101,9 +103,19 @@ impl Handle {
             _ if self.heeds_detach.load(Ordering::Relaxed) && *self.operation.detach.borrow() => {
                 Some(Interruption::Cancel(CancelMode::Detach))
             }
-            _ if self.clock.now() >= self.deadline => Some(Interruption::Deadline),
+            _ if self.is_too_late() => Some(Interruption::Deadline),
             _ => None,
         }
+    }
+
+    fn is_too_late(&self) -> bool {
+        self.clock.now() >= self.deadline && !self.past_deadline.load(Ordering::Relaxed)
+    }
+
+    /// The deadline has been heeded: it interrupts no more. The caller bounds what it
+    /// still does.
+    pub(super) fn outlive_deadline(&self) {
+        self.past_deadline.store(true, Ordering::Relaxed);
     }
 
     /// The driver carries the cancel out from here on: it no longer interrupts.
@@ -114,6 +126,13 @@ impl Handle {
     /// From here on what is taken back need not be followed: a detach still interrupts.
     pub fn heed_detach(&self) {
         self.heeds_detach.store(true, Ordering::Relaxed);
+    }
+
+    async fn until_too_late(&self) {
+        match self.past_deadline.load(Ordering::Relaxed) {
+            true => std::future::pending().await,
+            false => self.clock.sleep_until(self.deadline).await,
+        }
     }
 
     /// Waits, or less when there is an interruption; then says which.
@@ -149,7 +168,7 @@ impl Handle {
         tokio::select! {
             output = future => Ok(output),
             by = cancelled => Err(by),
-            () = self.clock.sleep_until(self.deadline) => Err(Interruption::Deadline),
+            () = self.until_too_late() => Err(Interruption::Deadline),
         }
     }
 

@@ -314,6 +314,7 @@ impl Registry {
             clock: self.seams.clock,
             deadline,
             cancel_taken: AtomicBool::new(false),
+            past_deadline: AtomicBool::new(false),
             heeds_detach: AtomicBool::new(false),
             started: AtomicBool::new(false),
         }

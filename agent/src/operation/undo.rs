@@ -11,6 +11,8 @@ mod put_back;
 
 pub(super) use put_back::copy_of;
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use towline_agent_domain::{
     observed::{Deployment, ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn},
@@ -25,6 +27,9 @@ use super::{
     follow::{Followed, Follower},
     interruption,
 };
+
+/// How long a roll-back may take to be begun when the deadline has passed already.
+const LATE: Duration = Duration::from_secs(60);
 
 /// Why a rollout is undone.
 #[derive(Clone, Debug)]
@@ -135,9 +140,15 @@ pub(super) async fn begin_late<A: Account>(
     failure: Failure,
     is_failure: bool,
 ) -> Ending {
+    let handle = follower.handle();
+    handle.outlive_deadline();
     announce(follower);
-    let begun = begin(follower, previous).await;
-    ending::late(follower, &failure, is_failure, previous, begun.err())
+    let begun = handle.clock().timeout(LATE, begin(follower, previous)).await;
+    let not_begun = match begun {
+        Some(begun) => begun.err(),
+        None => Some(End::TooLate),
+    };
+    ending::late(follower, &failure, is_failure, previous, not_begun)
 }
 
 /// Goes on with a roll-back that an earlier send of the operation began; `back` is

@@ -339,7 +339,7 @@ async fn a_crash_that_was_rolled_back_while_the_agent_was_down_is_explained() {
     );
 }
 
-fn behind_load_balancer(mut request: DeployFargateServiceRequest) -> DeployFargateServiceRequest {
+pub fn behind_load_balancer(mut request: DeployFargateServiceRequest) -> DeployFargateServiceRequest {
     let service = request.service.as_mut().unwrap();
     service.containers[0].ports = vec![PortSpec {
         container_port: 8080,

@@ -41,10 +41,7 @@ impl Kind {
 
     /// Trying again brings the same: no task of the revision can start.
     pub(super) fn is_definite(self) -> bool {
-        matches!(
-            self,
-            Self::CannotPull | Self::Secret | Self::WrongArchitecture | Self::CannotStart
-        )
+        matches!(self, Self::CannotPull | Self::Secret | Self::WrongArchitecture)
     }
 }
 
@@ -73,8 +70,7 @@ pub(super) fn of(task: &StoppedTask, logs: &[ContainerLog]) -> Cause {
     if is_pull_failure(&words) {
         return cannot_pull(&words);
     }
-    if has("ResourceInitializationError") || has("unable to retrieve secret") || has("unable to pull secrets")
-    {
+    if has("ResourceInitializationError") || tells_of_secret(&words) {
         return initialization(task, &words);
     }
     if has("exec format error") || logged_by_its_like(task, logs, "exec format error") {
@@ -127,6 +123,10 @@ pub(super) fn of(task: &StoppedTask, logs: &[ContainerLog]) -> Cause {
     }
     match culprit(task) {
         Some(container) => exited(task, container, logs),
+        None if task.stop_code == "TaskFailedToStart" => {
+            let sentence = format!("a task cannot be started: {}", first_words(task));
+            by(Kind::CannotStart, sentence, "")
+        }
         None => by(Kind::Other, format!("a task stopped: {}", first_words(task)), ""),
     }
 }
@@ -176,8 +176,8 @@ fn wrong_architecture(task: &StoppedTask) -> Cause {
 }
 
 fn is_pull_failure(words: &str) -> bool {
-    words.contains("CannotPullContainer")
-        || words.contains("CannotPullImageManifest")
+    // CannotPullContainerError, CannotPullECRContainerError, CannotPullImageManifestError.
+    words.contains("CannotPull")
         // The registry's own login: the task has no way to it, or no right.
         || words.contains("unable to retrieve ecr")
 }
@@ -210,11 +210,19 @@ fn pull_words(words: &str) -> &str {
     line.unwrap_or(words).trim()
 }
 
-fn initialization(task: &StoppedTask, words: &str) -> Cause {
-    // ECS's opening words name secrets whatever it was.
+/// Fargate's and the container agent's words. Fargate's opening words name secrets
+/// whatever it was.
+fn tells_of_secret(words: &str) -> bool {
+    let fargates = words.contains("ResourceInitializationError");
     let rest = words.replace("unable to pull secrets or registry auth", "");
-    let of_secret = ["secret", "ssm", "parameter"];
-    if of_secret.iter().any(|needle| rest.contains(needle)) {
+    let names_one = ["secret", "ssm", "parameter"]
+        .iter()
+        .any(|needle| rest.contains(needle));
+    fargates && names_one || words.to_ascii_lowercase().contains("fetching secret data")
+}
+
+fn initialization(task: &StoppedTask, words: &str) -> Cause {
+    if tells_of_secret(words) {
         return Cause {
             kind: Kind::Secret,
             sentence: format!("a secret cannot be read: {}", first_words(task)),

@@ -18,8 +18,8 @@ mod force;
 mod tests;
 
 use crate::observed::{
-    Controller, Deployment, ObservedService, RolloutState, Scheduling, ServiceDeployment, ServiceStatus,
-    StoppedTask, TaskDefinitionArn,
+    Controller, Deployment, DeploymentStatus, ObservedService, RolloutState, Scheduling, ServiceDeployment,
+    ServiceStatus, StoppedTask, TaskDefinitionArn,
 };
 use crate::rollout::undone::UndoneBy;
 use crate::verdict::{Reason, Refusal};
@@ -145,6 +145,18 @@ pub fn start(view: &StartView<'_>) -> StartDecision {
         (true, false) => write(view, service, primary),
         (false, false) => again::changed_meanwhile(view, primary),
     }
+}
+
+/// The revision of the newest deployment that completed: what is worth putting back,
+/// also where PRIMARY itself is a rollout that gets nowhere.
+pub fn last_good(service: &ObservedService) -> Option<&TaskDefinitionArn> {
+    let completed = service
+        .deployments
+        .iter()
+        .filter(|d| d.rollout == RolloutState::Completed);
+    completed
+        .max_by_key(|d| (d.status == DeploymentStatus::Primary, d.created))
+        .map(|d| &d.task_definition)
 }
 
 /// Whether nothing is under way and all tasks run: what "unchanged" means.

@@ -136,7 +136,7 @@ impl<A: Account> Follower<'_, A> {
             })
             .await?;
         let revision = &self.ours.task_definition;
-        let since = self.since;
+        let since = self.since.or(self.since_floor);
         let ours = stopped.into_iter().filter(|task| {
             task.task_definition == *revision
                 && since.is_none_or(|since| task.stopped.is_none_or(|stopped| stopped >= since))

@@ -22,6 +22,7 @@ fn container(code: Option<i32>, reason: &str) -> StoppedTask {
 #[test]
 fn aws_words_and_the_cause_that_they_name() {
     let secret = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret X";
+    let on_an_instance = "Fetching secret data from AWS Secrets Manager in region eu-west-1: secret X: ResourceNotFoundException: Secrets Manager can't find the specified secret.";
     let parameter = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secrets from ssm: invalid ssm parameters: /a";
     let login = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError";
     let no_right = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve ecr image: AccessDeniedException";
@@ -37,6 +38,11 @@ fn aws_words_and_the_cause_that_they_name() {
         (failed_to_start(no_right), Kind::CannotPull),
         (failed_to_start(platform), Kind::WrongArchitecture),
         (failed_to_start(secret), Kind::Secret),
+        (failed_to_start(on_an_instance), Kind::Secret),
+        (
+            failed_to_start("Timeout waiting for network interface provisioning to complete."),
+            Kind::CannotStart,
+        ),
         (failed_to_start(parameter), Kind::Secret),
         (failed_to_start(logger), Kind::CannotStart),
         (

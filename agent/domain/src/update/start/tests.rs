@@ -379,3 +379,16 @@ fn a_first_send_has_no_work_of_its_own_to_find() {
     ]);
     assert_eq!(case.refusal(), Some(Reason::UnexpectedState));
 }
+
+#[test]
+fn what_completed_is_what_is_worth_putting_back() {
+    let good = service(vec![stable("d1", "orders:1")]);
+    assert_eq!(last_good(&good), Some(&arn("orders:1")));
+    // A hopeless rollout was replaced: the revision before it still runs.
+    let hopeless = service(vec![
+        rolling("d2", "orders:2"),
+        older("d1", "orders:1", RolloutState::Completed),
+    ]);
+    assert_eq!(last_good(&hopeless), Some(&arn("orders:1")));
+    assert_eq!(last_good(&service(vec![rolling("d1", "orders:1")])), None);
+}
