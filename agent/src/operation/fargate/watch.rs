@@ -140,9 +140,15 @@ impl<'a, A: Account> Deploy<'a, A> {
         let rests = self.progress.at_rest && self.quiet() < self.surroundings.timing.stack_look() * REST;
         match (&self.follower, forward) {
             (Some(_), _) if !rests => Waiting::Service,
-            (None, true) => Waiting::Resources,
+            (None, true) if !self.service_is_begun() => Waiting::Resources,
             _ => Waiting::End,
         }
+    }
+
+    /// CloudFormation is at the service, which comes last.
+    fn service_is_begun(&self) -> bool {
+        self.our_events()
+            .any(|event| event.resource_type == "AWS::ECS::Service")
     }
 
     async fn see_service(&mut self, service: Option<ObservedService>, forward: bool) -> Result<(), Ending> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 pub enum Waiting {
     /// What was written a moment ago, or a change set that is being made.
     Answer,
-    /// The stack's resources, one after the other, before its service is begun.
+    /// The stack's resources, one after the other, before its service is begun: nothing
+    /// depends on seeing them soon.
     Resources,
     /// The service's rollout, which the poller's looks tell; the stack's own events
     /// hardly say anything meanwhile.
@@ -34,7 +35,7 @@ impl Waiting {
     fn pace(self) -> Pace {
         let (share, least, most) = match self {
             Self::Answer => (0.2, 0.5, 5.0),
-            Self::Resources => (0.25, 0.5, 5.0),
+            Self::Resources => (0.25, 1.0, 5.0),
             Self::Service => (0.05, 5.0, 10.0),
             Self::End => (0.1, 0.25, 5.0),
             Self::Others => (0.1, 1.0, 10.0),
