@@ -173,11 +173,11 @@ async fn the_health_of_our_targets_is_told() {
         "{:#?}",
         told(&events)
     );
-    let targets = events.iter().filter_map(|event| match &event.event {
+    let mut targets = events.iter().filter_map(|event| match &event.event {
         Some(Event::Rollout(rollout)) => rollout.targets.first().cloned(),
         _ => None,
     });
-    let last = targets.last().expect("targets were looked at");
+    let last = targets.next_back().expect("targets were looked at");
     assert!(last.target_group.contains("targetgroup/web"), "{last:?}");
     assert!(last.total > 0 && last.healthy == last.total, "{last:?}");
 }

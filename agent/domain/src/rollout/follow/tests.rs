@@ -1,5 +1,7 @@
 //! The verdict matrix: the situations of other tools' bug reports, each with what is true.
 
+mod targets;
+
 use super::*;
 use crate::observed::{CircuitBreaker, LinkedTargetGroup, TargetHealth};
 use crate::sample::{arn, at, exited, older, record, rolling, service, stable};
@@ -331,99 +333,4 @@ fn other_counts_and_daemons_are_no_failures() {
     let mut daemon = case(vec![stable("d2", "orders:2")]);
     daemon.service.as_mut().unwrap().scheduling = crate::observed::Scheduling::Daemon;
     assert!(daemon.succeeds());
-}
-
-#[test]
-fn targets_are_asked_for_at_completion_and_must_be_healthy() {
-    let mut case = case(vec![rolling("d2", "orders:2")]);
-    let link = LinkedTargetGroup {
-        target_group: "tg".to_owned(),
-        container: "app".to_owned(),
-        port: 8080,
-    };
-    case.service.as_mut().unwrap().load_balancers = vec![link];
-    assert_eq!(case.phase(), Some(Phase::Replacing), "not before all tasks run");
-
-    case.service.as_mut().unwrap().deployments = vec![stable("d2", "orders:2")];
-    assert_eq!(case.judge(), RolloutJudgement::Needs(Evidence::Targets));
-
-    let target = |id: &str, state: &str| TargetHealth {
-        target: id.to_owned(),
-        port: 8080,
-        state: state.to_owned(),
-        reason: String::new(),
-    };
-    let mut with = |health: Vec<TargetHealth>| {
-        let ours = vec!["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
-        case.targets = Some((ours, vec![("tg".to_owned(), health)]));
-        case.judge()
-    };
-    let old = target("10.0.0.9", "draining");
-    let healthy = vec![
-        target("10.0.0.1", "healthy"),
-        target("10.0.0.2", "healthy"),
-        old.clone(),
-    ];
-    assert!(matches!(with(healthy), RolloutJudgement::Succeeded { .. }));
-    for health in [
-        vec![
-            target("10.0.0.1", "healthy"),
-            target("10.0.0.2", "initial"),
-            old.clone(),
-        ],
-        vec![target("10.0.0.1", "healthy"), target("10.0.0.2", "unhealthy")],
-        vec![target("10.0.0.1", "healthy")],
-    ] {
-        let RolloutJudgement::InProgress(progress) = with(health) else {
-            panic!("judged")
-        };
-        let Phase::Targets { unhealthy } = progress.phase else {
-            panic!("{progress:?}")
-        };
-        assert!(unhealthy[0].starts_with("10.0.0.2:8080 is"), "{unhealthy:?}");
-    }
-}
-
-#[test]
-fn tasks_that_share_an_instance_each_need_a_healthy_target() {
-    // Bridge networking: a target is an instance and a host port.
-    let mut case = case(vec![stable("d2", "orders:2")]);
-    let link = LinkedTargetGroup {
-        target_group: "tg".to_owned(),
-        container: "app".to_owned(),
-        port: 8080,
-    };
-    case.service.as_mut().unwrap().load_balancers = vec![link];
-    let target = |port, state: &str| TargetHealth {
-        target: "i-1".to_owned(),
-        port,
-        state: state.to_owned(),
-        reason: String::new(),
-    };
-    let mut with = |health: Vec<TargetHealth>| {
-        let ours = vec!["i-1".to_owned(), "i-1".to_owned()];
-        case.targets = Some((ours, vec![("tg".to_owned(), health)]));
-        case.succeeds()
-    };
-    assert!(with(vec![
-        target(1, "healthy"),
-        target(2, "healthy"),
-        target(3, "draining")
-    ]));
-    assert!(!with(vec![target(1, "healthy"), target(2, "initial")]));
-    assert!(!with(vec![target(1, "healthy"), target(3, "draining")]));
-}
-
-#[test]
-fn a_service_with_no_desired_tasks_completes_without_targets() {
-    let mut empty = stable("d2", "orders:2");
-    (empty.desired, empty.running) = (0, 0);
-    let mut case = case(vec![empty]);
-    let link = LinkedTargetGroup {
-        target_group: "tg".to_owned(),
-        container: "app".to_owned(),
-        port: 8080,
-    };
-    case.service.as_mut().unwrap().load_balancers = vec![link];
-    assert!(case.succeeds());
 }
