@@ -70,6 +70,7 @@ const IMPURE_ENDINGS: [&str; 6] = [
 const PURE_ROOMS: [&str; 2] = ["agent/domain/src", "orchestrator/src/domain"];
 const TRAITS: [&str; 2] = [
     "agent/domain/src/outside.rs",
+    "agent/domain/src/outside/alarms.rs",
     "agent/domain/src/outside/surroundings.rs",
 ];
 
