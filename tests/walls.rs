@@ -68,7 +68,7 @@ const IMPURE_ENDINGS: [&str; 6] = [
 /// Where pure files are. The traits of outside systems stand beside the agent's
 /// rooms: they name futures and do nothing.
 const PURE_ROOMS: [&str; 2] = ["agent/domain/src", "orchestrator/src/domain"];
-const TRAITS: [&str; 2] = [
+const TRAITS: [&str; 3] = [
     "agent/domain/src/outside.rs",
     "agent/domain/src/outside/alarms.rs",
     "agent/domain/src/outside/surroundings.rs",
