@@ -127,10 +127,25 @@ fn a_name_that_is_whole_elsewhere_is_not_taken_apart() {
                 "orders-dev: app=@/b:1",
             ],
         ),
-        cluster("prod", 3, &["dev-tools: app=@/tools:1", "orders: app=@/a:1"]),
+        cluster(
+            "prod",
+            3,
+            &[
+                "dev-tools: app=@/tools:1",
+                "orders: app=@/a:1",
+                "tools: app=@/c:1",
+            ],
+        ),
     ]);
-    let keys: Vec<&str> = imported.services.iter().map(|it| it.key.as_str()).collect();
-    assert_eq!(keys, ["dev-tools", "orders", "orders-dev"]);
+    let keys: Vec<(&str, usize)> = imported
+        .services
+        .iter()
+        .map(|it| (it.key.as_str(), it.places.len()))
+        .collect();
+    assert_eq!(
+        keys,
+        [("dev-tools", 2), ("orders", 2), ("orders-dev", 1), ("tools", 1)]
+    );
     assert!(
         imported.definition.contains("only_in: [dev]"),
         "{}",
