@@ -59,6 +59,31 @@ pub fn verdict(
     ))
 }
 
+/// The end of a rollout that somebody scaled to nothing while its tasks died: ECS calls
+/// it complete, and nothing of it ever ran well.
+pub fn scaled_away(
+    ours: &Deployment,
+    stopped: &[StoppedTask],
+    logs: &[ContainerLog],
+) -> Option<(Reason, String)> {
+    // A healthy task would have set back what ECS counts as failed.
+    if ours.desired > 0 || ours.running > 0 || ours.failed == 0 {
+        return None;
+    }
+    let deaths = Deaths::of(ours, stopped, logs);
+    let last = deaths.latest()?;
+    Some((
+        deaths.main_cause().reason(),
+        format!(
+            "{} is complete without a task, because the service was scaled to nothing after {} tasks of it had \
+             stopped by themselves; last: {}",
+            ours.task_definition,
+            deaths.recent.len(),
+            cause::of(last, logs).sentence
+        ),
+    ))
+}
+
 /// What a person should know of a rollout whose tasks die, before it is decided.
 pub fn outlook(service: &ObservedService, ours: &Deployment, stopped: &[StoppedTask]) -> Option<String> {
     let deaths = Deaths::of(ours, stopped, &[]);

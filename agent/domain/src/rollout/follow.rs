@@ -236,6 +236,9 @@ fn completed(view: &RolloutView<'_>, service: &ObservedService, primary: &Deploy
     let succeeded = || RolloutJudgement::Succeeded {
         deployment_id: primary.id.clone(),
     };
+    if let Some((reason, summary)) = crash_loop::scaled_away(primary, view.stopped, view.logs) {
+        return ended(reason, summary);
+    }
     if !view.calm {
         return RolloutJudgement::InProgress(progress(Some(primary), Phase::Settling));
     }

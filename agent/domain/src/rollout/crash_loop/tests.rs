@@ -150,3 +150,17 @@ fn a_person_hears_what_the_breaker_will_do_before_it_does() {
     case.service.circuit_breaker = CircuitBreaker::OFF;
     assert!(told(&case, &deaths(1, 5)).unwrap().contains("no circuit breaker"));
 }
+
+#[test]
+fn what_died_and_was_scaled_to_nothing_did_not_go_well() {
+    let mut ours = rolling("d2", "orders:2");
+    (ours.desired, ours.running, ours.pending, ours.failed) = (0, 0, 0, 2);
+    let reason = |ours: &Deployment| scaled_away(ours, &deaths(2, 5), &[]).map(|(reason, _)| reason);
+    assert_eq!(reason(&ours), Some(Reason::CrashLooping));
+    // Scaled in after a task was healthy, which sets back what ECS counts: it ran well.
+    ours.failed = 0;
+    assert_eq!(reason(&ours), None);
+    // Nothing died.
+    ours.failed = 2;
+    assert_eq!(scaled_away(&ours, &[], &[]), None);
+}
