@@ -34,6 +34,23 @@ fn an_agent_that_always_says_the_same_gets_more_than_half_of_the_rows_wrong() {
     }
 }
 
+/// The lines of the list of what users suffer from that are about ECS itself; the others
+/// are about CloudFormation and the control planes of other tools.
+const PAIN_OF_ECS: [u32; 34] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+    33, 34, 35, 36, 37, 38,
+];
+
+#[test]
+fn what_users_suffer_from_is_in_a_row() {
+    let rows = Row::all();
+    for line in PAIN_OF_ECS {
+        let of_line: Vec<&Row> = rows.iter().filter(|row| row.pain.contains(&line)).collect();
+        println!("{line:>3}: {} rows", of_line.len());
+        assert!(!of_line.is_empty(), "no row is about line {line}");
+    }
+}
+
 #[test]
 fn rows_have_names_of_their_own_and_words_that_the_agent_knows() {
     let rows = Row::all();
@@ -59,5 +76,28 @@ fn rows_have_names_of_their_own_and_words_that_the_agent_knows() {
             listed.name
         );
         assert!(!listed.why.trim().is_empty(), "{} has no reason", listed.name);
+    }
+}
+
+/// Needs an agent with the switch for it: `--features planted-faults`.
+#[cfg(feature = "planted-faults")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_calls_a_roll_back_a_success_is_caught() {
+    let rows = Row::all()
+        .into_iter()
+        .filter(|row| row.expect.reason == "rolled_back");
+    let mut playing = tokio::task::JoinSet::new();
+    for mut row in rows.filter(|row| row.during.is_empty()) {
+        row.planted = true;
+        playing.spawn(async move {
+            let _world = crate::WORLDS.acquire().await.expect("open");
+            let played = crate::played::play(std::sync::Arc::new(row.clone()), None).await;
+            crate::judged::judge(&row, &played)
+        });
+    }
+    let outcomes = playing.join_all().await;
+    assert!(outcomes.len() >= 6, "{} rows", outcomes.len());
+    for outcome in &outcomes {
+        assert!(outcome.false_success, "{}: {}", outcome.name, outcome.got);
     }
 }

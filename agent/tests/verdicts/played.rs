@@ -114,8 +114,12 @@ struct Play {
 
 impl Play {
     async fn begin(row: Arc<Row>) -> Self {
+        let planted = match row.planted {
+            true => "[planted]\nrolled_back_is_success = true\n",
+            false => "",
+        };
         let timing = format!(
-            "[timing]\npoll = \"{}ms\"\nsettle = \"{}ms\"\nstuck = \"{}ms\"\n",
+            "[timing]\npoll = \"{}ms\"\nsettle = \"{}ms\"\nstuck = \"{}ms\"\n{planted}",
             1000.0 / row.speed,
             15_000.0 / row.speed,
             (row.stuck_s * 1000.0 / row.speed).max(1000.0)

@@ -13,7 +13,6 @@ pub struct Row {
     pub name: String,
     /// Lines of the list of what users of such tools suffer from.
     #[serde(default)]
-    #[allow(dead_code, reason = "for readers")]
     pub pain: Vec<u32>,
     pub launch: Launch,
     pub breaker: Breaker,
@@ -59,6 +58,9 @@ pub struct Row {
     #[serde(default = "Row::usual_stuck")]
     pub stuck_s: f64,
     pub expect: Expect,
+    /// The agent calls what was rolled back a success: a fault that a test plants.
+    #[serde(skip)]
+    pub planted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
