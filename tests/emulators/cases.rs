@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use towline_proto::agent::v1::{
-    ContainerUpdate, DescribeServiceRequest, OperationContext, UpdateServiceRequest, Verdict,
+    ContainerUpdate, DescribeServiceRequest, NamedValues, OperationContext, PlanServiceUpdateRequest,
+    UpdateServiceRequest, Verdict,
 };
 use towline_tests::{
     direct::{Direct, Outcome},
@@ -28,11 +29,14 @@ pub struct Bench {
 type Case = (&'static str, fn(&Bench) -> Result<(), String>);
 
 /// Every case.
-pub const CASES: [Case; 9] = [
+pub const CASES: [Case; 12] = [
     ("update", update),
     ("unchanged", unchanged),
     ("a copy that loses nothing", lossless),
     ("a revision that is there is used again", reused),
+    ("environment and tags", environment),
+    ("a plan", planned),
+    ("a role that is not there", no_role),
     ("a service that is not there", no_service),
     ("a container that is not there", no_container),
     ("a deleted service", deleted),
@@ -82,6 +86,22 @@ impl Bench {
     /// What every service needs.
     pub fn furnish(&self) {
         self.ecs("CreateCluster", &json!({ "clusterName": CLUSTER }));
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "ecs-tasks.amazonaws.com" },
+                "Action": "sts:AssumeRole",
+            }],
+        });
+        let role = [
+            ("Action", "CreateRole"),
+            ("RoleName", "orders"),
+            ("AssumeRolePolicyDocument", &trust.to_string()),
+        ];
+        self.emulator.query("iam", "2010-05-08", &role);
+        let parameter = json!({ "Name": "db", "Value": "secret", "Type": "SecureString" });
+        self.emulator.json("ssm", "PutParameter", &parameter);
     }
 
     fn ecs(&self, action: &str, input: &Value) -> Value {
@@ -90,7 +110,11 @@ impl Bench {
 
     /// A service that somebody else made.
     fn service(&self, name: &str) {
-        self.ecs("RegisterTaskDefinition", &definition(name));
+        self.service_of(name, &definition(name));
+    }
+
+    fn service_of(&self, name: &str, definition: &Value) {
+        self.ecs("RegisterTaskDefinition", definition);
         self.ecs(
             "CreateService",
             &json!({
@@ -199,6 +223,82 @@ fn reused(bench: &Bench) -> Result<(), String> {
         format!("there are {revisions} revisions: {}", outcome.words())
     })?;
     bench.runs("again", "1.29")
+}
+
+fn environment(bench: &Bench) -> Result<(), String> {
+    bench.service("settings");
+    let mut asked = request("settings", "app", "1.29");
+    let names = |pairs: &[(&str, &str)]| {
+        let owned = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        owned.collect()
+    };
+    asked.containers[0].environment = Some(NamedValues {
+        set: names(&[("WORKERS", "4")]),
+        remove: vec!["LEVEL".into()],
+        replace: false,
+    });
+    asked.tags = names(&[("release", "7")]);
+    let outcome = bench.agent.update(asked)?;
+    let (definition, tags) = bench.emulator.task_definition("settings");
+    let container = &definition["containerDefinitions"][0];
+    let wanted = json!([{ "name": "WORKERS", "value": "4" }]);
+    ensure(
+        container["environment"] == wanted && container["secrets"][0]["name"] == "DB",
+        || format!("{container}: {}", outcome.words()),
+    )?;
+    let tag = |key: &str| {
+        tags.as_array()
+            .is_some_and(|tags| tags.iter().any(|tag| tag["key"] == key))
+    };
+    ensure(tag("release") && tag("team"), || tags.to_string())
+}
+
+/// The plan says what changes, writes nothing, and its hash lets just that pass.
+fn planned(bench: &Bench) -> Result<(), String> {
+    bench.service("planned");
+    let asked = request("planned", "app", "1.29");
+    let plan = bench.agent.call(async |mut client| {
+        let request = PlanServiceUpdateRequest {
+            update: Some(asked.clone()),
+        };
+        client.plan_service_update(request).await
+    });
+    let plan = plan
+        .map_err(|status| status.to_string())?
+        .into_inner()
+        .plan
+        .unwrap_or_default();
+    let paths: Vec<&str> = plan.changes.iter().map(|change| change.path.as_str()).collect();
+    ensure(paths == ["containerDefinitions[app].image"], || {
+        format!("{plan:?}")
+    })?;
+    let revisions = bench.revisions("planned");
+    ensure(revisions == 1, || format!("there are {revisions} revisions"))?;
+    let another = UpdateServiceRequest {
+        plan_hash: "another".into(),
+        ..asked.clone()
+    };
+    bench.updated(another, Verdict::Errored, "plan_changed")?;
+    bench.agent.update(UpdateServiceRequest {
+        plan_hash: plan.hash,
+        ..asked
+    })?;
+    bench.runs("planned", "1.29")
+}
+
+fn no_role(bench: &Bench) -> Result<(), String> {
+    let mut definition = definition("roleless");
+    definition["taskRoleArn"] = "arn:aws:iam::222222222222:role/nobody".into();
+    bench.service_of("roleless", &definition);
+    let asked = request("roleless", "app", "1.29");
+    let outcome = bench.updated(asked, Verdict::Errored, "preflight_failed")?;
+    let revisions = bench.revisions("roleless");
+    ensure(
+        revisions == 1 && outcome.finished.summary.contains("role/nobody"),
+        || format!("{revisions} revisions; {}", outcome.words()),
+    )
 }
 
 fn no_service(bench: &Bench) -> Result<(), String> {
