@@ -14,6 +14,8 @@ mod values;
 mod write;
 
 #[cfg(test)]
+mod any_inventory;
+#[cfg(test)]
 mod tests;
 
 use super::name::{
@@ -134,8 +136,19 @@ impl Reason {
 /// far as a person said it.
 pub fn import(project: &ProjectName, clusters: Vec<FoundCluster>, order: &[EnvironmentName]) -> Imported {
     let mut notes = Vec::new();
-    let clusters = sift::sift(clusters, order, &mut notes);
-    let joined = join::join(&clusters, &mut notes);
+    let mut clusters = sift::sift(clusters, order, &mut notes);
+    let mut joined = join::join(&clusters, &mut notes);
+    let used: std::collections::HashSet<TargetId> = clusters
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| joined.services.iter().any(|it| it.names.contains_key(at)))
+        .map(|(_, cluster)| cluster.target())
+        .collect();
+    // A cluster of which nothing is left has no place in the file.
+    if used.len() < clusters.len() {
+        clusters.retain(|cluster| used.contains(&cluster.target()));
+        joined = join::join(&clusters, &mut notes);
+    }
     notes.sort();
     notes.dedup();
     Imported {
