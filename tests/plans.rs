@@ -178,6 +178,20 @@ fn a_forced_deployment_starts_new_tasks_although_nothing_changed() {
     assert!(ran.stdout.contains("admin, forced"), "{}", ran.stdout);
     let all = updates(&world);
     assert_eq!(all.len(), before + 2, "one for each service: {all:?}");
+
+    // What a stack of Towline keeps is not imported; what the project has already may be again.
+    let import = world
+        .run(["import", "--project", "shop", "--output", "json"])
+        .expect_code(0);
+    let imported = import.json();
+    assert_eq!(
+        imported["services"].as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        import.stdout
+    );
+    assert_eq!(imported["services"][0]["service"], "orders");
+    assert_eq!(imported["notes"][0]["reason"], "owned_by_stack");
 }
 
 /// One service with everything that can be said of it.

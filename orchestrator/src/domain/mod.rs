@@ -4,6 +4,7 @@
 //! Start at [`project::parse`] (what a person writes), then [`operation::plan`]
 //! (what a release means on each target), [`deployment::Deployment::apply`]
 //! (the state machine) and [`plan::decide`] (what happens next).
+//! [`import::import`] goes the other way: from what runs to a project file.
 //!
 //! What always holds: a [`deployment::Deployment`] is the fold of its events;
 //! a terminal state never changes; of one project and environment at most one
