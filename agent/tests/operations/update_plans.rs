@@ -89,6 +89,11 @@ async fn a_plan_shows_the_change_writes_nothing_and_is_what_is_then_done() {
         "containerDefinitions[app].environment[LEVEL]: \"info\" -> \"debug\""
     );
     assert_eq!(reasons(&plan, Severity::Error), [""; 0], "{:#?}", plan.findings);
+    assert_eq!(
+        reasons(&plan, Severity::Unknown),
+        [""; 0],
+        "everything could be asked"
+    );
     let image = &plan.images[0];
     assert!(image.before_digest.starts_with("sha256:"), "{image:?}");
     assert!(image.after_digest.starts_with("sha256:"), "{image:?}");
@@ -323,4 +328,60 @@ async fn who_deploys_while_the_agent_looks_ahead_is_not_run_over() {
         (Verdict::Errored, "unexpected_state")
     );
     assert!(!world.writes(FIRST).await.contains(&"UpdateService".to_owned()));
+}
+
+#[tokio::test]
+async fn environment_secrets_and_tags_change_as_asked_and_only_once() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let secret = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:db-password-a1b2c3");
+    let ask = |id: &str, from: &str| {
+        let mut update = update_orders(id, "1.1.0");
+        let one = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        update.containers[0].environment = Some(NamedValues {
+            set: one("DB_PASSWORD", "none"),
+            remove: vec!["QUEUE".to_owned()],
+            replace: false,
+        });
+        update.containers[0].secrets = Some(NamedValues {
+            set: one("LEVEL", from),
+            ..Default::default()
+        });
+        update.tags = one("team", "orders");
+        update.remove_tags = vec!["ManagedBy".to_owned()];
+        update
+    };
+    let gone = secret.replace("db-password", "nobody");
+    let events = to_the_end(client.update_service(ask(SECOND, &gone)).await).await;
+    let end = finished(&events);
+    assert_eq!(end.reason, "preflight_failed", "{:#?}", told(&events));
+    assert!(end.summary.contains("nobody"), "{}", end.summary);
+
+    let events = to_the_end(client.update_service(ask(FIRST, &secret)).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}",
+        told(&events)
+    );
+    let after = definition(&world, "orders").await;
+    let app = &after["taskDefinition"]["containerDefinitions"][0];
+    assert_eq!(
+        app["environment"],
+        json!([{ "name": "DB_PASSWORD", "value": "none" }])
+    );
+    assert_eq!(app["secrets"], json!([{ "name": "LEVEL", "valueFrom": secret }]));
+    let tags = after["tags"].as_array().expect("tags");
+    assert_eq!(tags[0], json!({ "key": "team", "value": "orders" }));
+    assert_eq!(tags.len(), 2, "Terraform's is gone, Towline's is there: {tags:?}");
+
+    let again = "33333333-3333-4333-8333-333333333333";
+    let events = to_the_end(client.update_service(ask(again, &secret)).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Unchanged,
+        "{:#?}",
+        told(&events)
+    );
+    assert!(world.writes(again).await.is_empty() && world.writes(SECOND).await.is_empty());
 }
