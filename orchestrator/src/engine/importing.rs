@@ -214,23 +214,7 @@ fn wanted(question: &ImportQuestion, agents: Vec<AgentView>) -> Result<Wanted, E
         .parse()
         .map_err(|why: crate::domain::name::BadName| faults.push(Fault::of("project", why.to_string())))
         .ok();
-    let known: Vec<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
-    let named = question
-        .agents
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (format!("agents[{at}]"), name));
-    let mapped = question.environments.iter().enumerate();
-    let mapped = mapped.map(|(at, (name, _))| (format!("environments[{at}].agent"), name));
-    for (field, name) in named.chain(mapped) {
-        if !known.contains(&name.as_str()) {
-            let fault = Fault::of(field, format!("there is no agent {name:?}"));
-            faults.push(match nearest(name, &known) {
-                Some(near) => fault.hint(format!("did you mean {near}?")),
-                None => fault.hint(format!("agents: {}", known.join(", "))),
-            });
-        }
-    }
+    check_agents(question, &agents, &mut faults);
     let mut order: Vec<EnvironmentName> = Vec::new();
     let mut environments = Vec::new();
     for (at, (agent, name)) in question.environments.iter().enumerate() {
@@ -265,6 +249,27 @@ fn wanted(question: &ImportQuestion, agents: Vec<AgentView>) -> Result<Wanted, E
             order,
         }),
         _ => Err(EngineError::Invalid { faults }),
+    }
+}
+
+/// Agents that are named have to be there.
+fn check_agents(question: &ImportQuestion, agents: &[AgentView], faults: &mut Vec<Fault>) {
+    let known: Vec<&str> = agents.iter().map(|agent| agent.name.as_str()).collect();
+    let named = question
+        .agents
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (format!("agents[{at}]"), name));
+    let mapped = question.environments.iter().enumerate();
+    let mapped = mapped.map(|(at, (name, _))| (format!("environments[{at}].agent"), name));
+    for (field, name) in named.chain(mapped) {
+        if !known.contains(&name.as_str()) {
+            let fault = Fault::of(field, format!("there is no agent {name:?}"));
+            faults.push(match nearest(name, &known) {
+                Some(near) => fault.hint(format!("did you mean {near}?")),
+                None => fault.hint(format!("agents: {}", known.join(", "))),
+            });
+        }
     }
 }
 

@@ -91,31 +91,13 @@ fn groups<'a>(
     words: &[Vec<String>],
     notes: &mut Vec<Note>,
 ) -> BTreeMap<String, Group<'a>> {
-    let stem = |at: usize, name: &str| {
-        let words = words.get(at)?;
-        Some(Stem::of(name, words)?.plain()).filter(|plain| !plain.is_empty())
-    };
-    // In which environments a name is met, whole or without its word of the stage.
-    let mut whole: HashMap<&str, BTreeSet<&EnvironmentName>> = HashMap::new();
-    let mut plain: HashMap<String, BTreeSet<&EnvironmentName>> = HashMap::new();
-    for (at, cluster) in clusters.iter().enumerate() {
-        for service in &cluster.services {
-            let name = service.name.as_str();
-            whole.entry(name).or_default().insert(&cluster.environment);
-            let forms = [Some(name.to_owned()), stem(at, name)];
-            for form in forms.into_iter().flatten() {
-                plain.entry(form).or_default().insert(&cluster.environment);
-            }
-        }
-    }
+    let met = Met::of(clusters, words);
     let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
     let mut late: Vec<(usize, &FoundService, String)> = Vec::new();
     for (at, cluster) in clusters.iter().enumerate() {
         for service in &cluster.services {
             let name = service.name.as_str();
-            let several = |met: Option<&BTreeSet<&EnvironmentName>>| met.is_some_and(|met| met.len() > 1);
-            let shared = stem(at, name).filter(|plainly| several(plain.get(plainly)));
-            match shared.filter(|_| !several(whole.get(name))) {
+            match met.shared(name, words.get(at)) {
                 None => drop(groups.entry(name.to_owned()).or_default().insert(at, service)),
                 Some(plain) => late.push((at, service, plain)),
             }
@@ -144,6 +126,43 @@ fn groups<'a>(
         }
     }
     groups
+}
+
+/// In which environments a name is met, whole or without its word of the stage.
+#[derive(Default)]
+struct Met<'a> {
+    whole: HashMap<&'a str, BTreeSet<&'a EnvironmentName>>,
+    plain: HashMap<String, BTreeSet<&'a EnvironmentName>>,
+}
+
+impl<'a> Met<'a> {
+    fn of(clusters: &'a [FoundCluster], words: &[Vec<String>]) -> Self {
+        let mut met = Self::default();
+        for (at, cluster) in clusters.iter().enumerate() {
+            for service in &cluster.services {
+                let name = service.name.as_str();
+                met.whole.entry(name).or_default().insert(&cluster.environment);
+                let forms = [Some(name.to_owned()), plain(name, words.get(at))];
+                for form in forms.into_iter().flatten() {
+                    met.plain.entry(form).or_default().insert(&cluster.environment);
+                }
+            }
+        }
+        met
+    }
+
+    /// The name without its word of the stage, where several environments share
+    /// that and do not share the whole name.
+    fn shared(&self, name: &str, words: Option<&Vec<String>>) -> Option<String> {
+        let several = |met: Option<&BTreeSet<&EnvironmentName>>| met.is_some_and(|met| met.len() > 1);
+        let plain = plain(name, words).filter(|plain| several(self.plain.get(plain)));
+        plain.filter(|_| !several(self.whole.get(name)))
+    }
+}
+
+fn plain(name: &str, words: Option<&Vec<String>>) -> Option<String> {
+    let plain = Stem::of(name, words?)?.plain();
+    (!plain.is_empty()).then_some(plain)
 }
 
 /// A service of the file, before its names and images are written.

@@ -141,19 +141,10 @@ pub fn plan(
     let mut operations = Vec::new();
     let mut faults = Vec::new();
     for (index, target) in there.targets.iter().enumerate() {
-        let scope = Scope {
-            environment: &there.values,
-            target: &target.values,
-        };
-        let filling = Filling {
-            project,
-            images: &release.images,
-            scope,
-        };
         let here = |service: &Service| service.goes_to(environment, target);
         for (name, service) in project.services.iter().filter(|(_, service)| here(service)) {
             let id = target.id();
-            match filling.payload(service) {
+            match payload(project, &release.images, (name, service), (there, target)) {
                 Ok(payload) => operations.push(PlannedOperation {
                     id: OperationId::of(deployment, &id, name, FIRST_ATTEMPT),
                     service: name.clone(),
@@ -173,7 +164,7 @@ pub fn plan(
                     target: id,
                     payload,
                 }),
-                Err(missing) => faults.push(missing.of(name, id)),
+                Err(fault) => faults.push(fault),
             }
         }
     }
