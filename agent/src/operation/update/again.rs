@@ -86,7 +86,12 @@ impl<A: Account> Update<'_, A> {
 
     /// Why this operation undid its own rollout; `None`: it did not.
     async fn why_undone(&self, follower: &mut Follower<'_, A>) -> Result<Option<undo::Why>, Ending> {
-        if self.handle.interruption() == Some(Interruption::Cancel(CancelMode::RollBack)) {
+        // A cancel is sent again after the operation, and may be what it was undone for.
+        let heard = match self.handle.interruption() {
+            None => self.handle.pause(self.surroundings.timing.settle).await,
+            heard => heard,
+        };
+        if heard == Some(Interruption::Cancel(CancelMode::RollBack)) {
             return Ok(Some(undo::Why::Cancelled));
         }
         if self.order.spec.on_failure == OnFailure::Leave {

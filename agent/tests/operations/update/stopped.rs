@@ -172,3 +172,49 @@ async fn a_cancel_before_the_service_was_touched_names_the_revision_that_stays()
     assert!(end.outputs["registered_task_definition"].ends_with("orders:2"));
     assert_eq!(world.writes(FIRST).await, ["RegisterTaskDefinition"]);
 }
+
+/// The roll-back of a cancel is found again, and so is the cancel: it is sent after the operation.
+#[tokio::test]
+async fn a_killed_agent_goes_on_with_the_roll_back_of_a_cancel() {
+    let mut world = World::start(20.0).await;
+    let mut client = world.orchestrator().await;
+    let mut request = update_orders(FIRST, "1.1.0");
+    request.expected = describe(&mut client, "orders").await.expected;
+    let hold = json!({"account": ACCOUNT, "region": REGION, "action": "StopServiceDeployment", "skip": 0, "when": "after"});
+    let hold = world.sim_post("breakpoints", hold).await;
+    let cancel = || CancelOperationRequest {
+        operation_id: FIRST.into(),
+        mode: CancelMode::RollBack.into(),
+        epoch: 0,
+    };
+    let mut stream = client.update_service(request.clone()).await.unwrap().into_inner();
+    loop {
+        let event = stream.message().await.unwrap().expect("it has not ended").event;
+        if matches!(event.unwrap().event, Some(Event::Rollout(_))) {
+            break;
+        }
+    }
+    client.cancel_operation(cancel()).await.unwrap();
+    world.wait_hit(&hold).await;
+    world.kill_agent();
+    world.release(&hold, "drop").await;
+    world.start_agent();
+    let mut client = world.orchestrator().await;
+    request.context.as_mut().unwrap().repeated_send = true;
+    let stream = client.update_service(request).await;
+    client.cancel_operation(cancel()).await.unwrap();
+    let events = to_the_end(stream).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Cancelled, "cancelled"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(end.outputs["task_definition"].ends_with("orders:1"));
+    assert_eq!(
+        world.writes(FIRST).await,
+        ["RegisterTaskDefinition", "UpdateService", "StopServiceDeployment"]
+    );
+}

@@ -115,6 +115,9 @@ fn of_the_targets_ours_are_counted_and_draining_ones_are_not() {
     ];
     let counted = counts(&ours, &[("tg".to_owned(), health)]);
     assert_eq!((counted[0].healthy, counted[0].total), (1, 2));
+    let leaving = vec![target("10.0.0.1", "healthy"), target("10.0.0.2", "draining")];
+    let counted = counts(&ours, &[("tg".to_owned(), leaving)]);
+    assert_eq!((counted[0].healthy, counted[0].total), (1, 1));
 }
 
 #[test]
