@@ -95,7 +95,10 @@ impl Budgets {
                         return answer;
                     }
                 }
-                Err(error) if attempts < ATTEMPTS && call::is_passing(error) => {
+                Err(error) if call::is_passing(error) => {
+                    if attempts >= ATTEMPTS {
+                        return answer;
+                    }
                     tracing::debug!(region, ?group, "AWS gave no answer; asking again: {error}");
                     self.clock.sleep(FIRST_PAUSE * attempts).await;
                 }
@@ -124,6 +127,7 @@ impl Budgets {
         let answer = Box::pin(send).await;
         match &answer {
             Err(error) if call::is_throttle(error) => drop(self.throttled(&place, region, sent)),
+            Err(error) if call::is_passing(error) => {}
             _ => self.taken(&place, sent),
         }
         answer

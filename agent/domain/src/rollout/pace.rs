@@ -73,7 +73,9 @@ pub fn interval(standing: Standing, outlook: Outlook, quiet: Duration, shortest:
         (Outlook::Unhurried, _) => (quiet / 10.0).clamp(3.0, 10.0),
         (_, Standing::Missing) => 3.0,
         (_, Standing::Underway) if quiet > LONG_QUIET => (quiet / 30.0).clamp(4.0, 10.0),
-        (_, Standing::Underway) => (quiet / 10.0).clamp(2.0, 4.0),
+        // Whatever is left when all tasks run (old ones that stop, ECS's own patience)
+        // takes longer than this: a look falls into it, and from then on they are short.
+        (_, Standing::Underway) => (quiet / 10.0).clamp(3.0, 4.0),
         (_, Standing::NearEnd) => (quiet / 60.0).clamp(1.0, 5.0),
         (_, Standing::Failing | Standing::Settled) => (quiet / 20.0).clamp(1.0, 5.0),
     };

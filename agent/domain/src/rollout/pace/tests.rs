@@ -59,7 +59,7 @@ fn looks_are_close_at_the_end_and_far_apart_in_a_long_quiet_rollout() {
         5.0,
         "old tasks that drain for minutes"
     );
-    assert_eq!(after(Standing::Underway, 0), 2.0, "something moved");
+    assert_eq!(after(Standing::Underway, 0), 3.0, "something moved");
     assert_eq!(after(Standing::Underway, 60), 4.0);
     assert_eq!(after(Standing::Underway, 600), 10.0);
     assert_eq!(after(Standing::Failing, 0), 1.0);
