@@ -50,6 +50,8 @@ impl<A: Account> Deploy<'_, A> {
     /// Removes our change set, and the empty stack that it made.
     pub(super) async fn discard_change_set(&mut self) -> Result<(), Ending> {
         let listed = self.list_change_sets().await;
+        let known = listed.is_some();
+        let listed = listed.unwrap_or_default();
         let own = self.change_set_name();
         // AWS's time, a moment ago.
         let now = listed.iter().find(|set| set.name == own).map(|set| set.created);
@@ -57,7 +59,7 @@ impl<A: Account> Deploy<'_, A> {
         let stays = |set: &&ListedChangeSet| {
             set.name != own && !set.status.starts_with("DELETE") && !left.contains(set)
         };
-        let shared = listed.iter().any(|set| stays(&set));
+        let shared = listed.iter().any(|set| stays(&set)) || !(known || self.progress.stack_made);
         let ours = self.progress.stack_made
             || self.order.expected == Some(ExpectedStack::Absent)
             || !left.is_empty();
@@ -86,14 +88,17 @@ impl<A: Account> Deploy<'_, A> {
         }
     }
 
-    /// All change sets of the stack; none when the agent may not list them.
-    async fn list_change_sets(&self) -> Vec<ListedChangeSet> {
+    /// All change sets of the stack; `None` when it cannot be told which there are.
+    async fn list_change_sets(&self) -> Option<Vec<ListedChangeSet>> {
         let (region, stack) = (&self.order.at.region, &self.order.stack_name);
-        let listed = self.surroundings.aws.change_sets(region, stack).await;
-        listed.unwrap_or_else(|error| {
-            tracing::debug!(operation = %self.handle.id(), "the change sets of {stack} cannot be listed: {error}");
-            Vec::new()
-        })
+        match self.surroundings.aws.change_sets(region, stack).await {
+            Ok(listed) => Some(listed),
+            Err(CallError::Missing { .. }) => Some(Vec::new()),
+            Err(error) => {
+                tracing::warn!(operation = %self.handle.id(), "the change sets of {stack} cannot be listed: {error}");
+                None
+            }
+        }
     }
 
     /// Deletes the change sets of plans that were killed midway.
