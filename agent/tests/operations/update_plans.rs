@@ -385,3 +385,37 @@ async fn environment_secrets_and_tags_change_as_asked_and_only_once() {
     );
     assert!(world.writes(again).await.is_empty() && world.writes(SECOND).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_forced_deployment_of_an_inactive_revision_registers_its_content_again() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    json_of(
+        &world,
+        "DeregisterTaskDefinition",
+        &json!({ "taskDefinition": "orders:1" }),
+    )
+    .await;
+    let mut update = update_orders(FIRST, "");
+    update.containers.clear();
+    update.base = BaseRevision::Running.into();
+    update.force = true;
+    let plan = plan(&mut client, update.clone()).await;
+    assert_eq!(plan.action(), UpdatePlanAction::Register, "{plan:#?}");
+    assert!(plan.changes.is_empty());
+    assert!(
+        reasons(&plan, Severity::Info).contains(&"rollback_target_inactive"),
+        "{plan:#?}"
+    );
+    let events = to_the_end(client.update_service(update).await).await;
+    assert_eq!(
+        finished(&events).verdict(),
+        Verdict::Succeeded,
+        "{:#?}",
+        told(&events)
+    );
+    assert_eq!(
+        world.writes(FIRST).await,
+        ["RegisterTaskDefinition", "UpdateService"]
+    );
+}

@@ -76,15 +76,17 @@ impl<A: Account> Update<'_, A> {
             self.warn_of_latest(base_arn.as_ref(), runs);
         }
         let next = next_revision(&base, family, spec).map_err(|error| unusable(&error))?;
-        let running_has_it = running
-            .as_ref()
-            .is_some_and(|running| same_content(running, &next));
-        let mut with_wanted_content: Vec<_> = base_arn
-            .filter(|arn| arn.family() == family && same_content(&base, &next))
+        // ECS starts no new deployment of a revision that is INACTIVE.
+        let holds_it = |definition: &&TaskDefinition| {
+            same_content(definition, &next) && !(spec.force && is_inactive(definition))
+        };
+        let mut with_wanted_content: Vec<TaskDefinitionArn> = Vec::new();
+        for holder in [Some(&base), running.as_ref()]
             .into_iter()
-            .collect();
-        if running_has_it && !with_wanted_content.contains(runs) {
-            with_wanted_content.push(runs.clone());
+            .flatten()
+            .filter(holds_it)
+        {
+            with_wanted_content.extend(holder.arn().filter(|arn| !with_wanted_content.contains(arn)));
         }
         if with_wanted_content.is_empty() && spec.base != Base::Latest {
             let latest = self.latest_of(family).await?;
@@ -191,6 +193,13 @@ impl<A: Account> Update<'_, A> {
             "compare the two when something else than the images changes",
         );
     }
+}
+
+fn is_inactive(definition: &TaskDefinition) -> bool {
+    definition
+        .definition
+        .get("status")
+        .is_some_and(|status| status == "INACTIVE")
 }
 
 fn no_family(member: &str, family: &str) -> Ending {
