@@ -50,6 +50,10 @@ pub fn service(
             Controller::Rolling | Controller::OtherStrategy(_) => "ECS".to_owned(),
             Controller::Other(word) => word.clone(),
         },
+        deployment_strategy: match &observed.controller {
+            Controller::OtherStrategy(word) => word.clone(),
+            Controller::Rolling | Controller::Other(_) => String::new(),
+        },
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Unfit {
     NotActive(String),
     /// Towline keeps it through a stack of its own.
     OwnStack,
-    /// ECS's own word: CODE_DEPLOY, EXTERNAL.
+    /// ECS's own word: CODE_DEPLOY, EXTERNAL, BLUE_GREEN.
     Controller(String),
     /// Another project holds it.
     Claimed(String),

@@ -68,7 +68,7 @@ fn why(unfit: &Unfit) -> (Reason, String) {
         ),
         Unfit::Controller(controller) => (
             Reason::Controller,
-            format!("its deployments are those of {controller}, which Towline does not follow"),
+            format!("its deployments go by {controller}, which Towline does not follow"),
         ),
         Unfit::Claimed(project) => (Reason::Claimed, format!("it belongs to project {project}")),
     }

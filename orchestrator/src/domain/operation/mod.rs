@@ -210,7 +210,11 @@ mod tests {
     const SHOP: &str = include_str!("../../../../examples/shop/towline.yaml");
 
     fn planned(environment: &str) -> Vec<PlannedOperation> {
-        let project = project::parse(SHOP, "f").unwrap();
+        planned_of(SHOP, environment)
+    }
+
+    fn planned_of(text: &str, environment: &str) -> Vec<PlannedOperation> {
+        let project = project::parse(text, "f").unwrap();
         let channel: ChannelName = "stable".parse().unwrap();
         let chosen = [
             ("web".to_owned(), "1.2.0".to_owned()),
@@ -280,6 +284,25 @@ mod tests {
         let operations = planned("prod");
         assert_eq!(operations[1].after, [operations[0].id]);
         assert_eq!(operations[3].after, [operations[2].id]);
+    }
+
+    #[test]
+    fn a_service_that_is_elsewhere_has_no_operation_and_nobody_waits_for_it() {
+        let text = SHOP.replace(
+            "  web:\n    kind: fargate\n",
+            "  web:\n    kind: fargate\n    only_in: [prod]\n",
+        );
+        let told = |environment: &str| -> Vec<(String, usize)> {
+            let operations = planned_of(&text, environment).into_iter();
+            operations
+                .map(|it| (it.service.to_string(), it.after.len()))
+                .collect()
+        };
+        assert_eq!(told("dev"), [("orders".to_owned(), 0)]);
+        assert_eq!(
+            told("prod")[..2],
+            [("web".to_owned(), 0), ("orders".to_owned(), 1)]
+        );
     }
 
     #[test]

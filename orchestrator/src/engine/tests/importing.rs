@@ -54,6 +54,10 @@ async fn all_pages_of_who_is_there_become_a_file_and_the_others_are_named() {
     let mut other = service("blue", "shop/blue:1");
     other.deployment_controller = "CODE_DEPLOY".to_owned();
     services.push(other);
+    let mut canary = service("canary", "shop/canary:1");
+    canary.deployment_controller = "ECS".to_owned();
+    canary.deployment_strategy = "CANARY".to_owned();
+    services.push(canary);
     dev.runs(services);
     let import = world.engine.import_project(&question()).await.expect("a file");
     let keys: Vec<&str> = import
@@ -74,6 +78,7 @@ async fn all_pages_of_who_is_there_become_a_file_and_the_others_are_named() {
         notes,
         [
             ("blue", "controller"),
+            ("canary", "controller"),
             ("orders", "claimed"),
             ("web", "owned_by_stack")
         ]

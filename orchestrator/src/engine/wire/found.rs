@@ -15,6 +15,8 @@ pub fn found_service(told: &agent::ServiceDescription) -> Option<FoundService> {
         Some(Unfit::NotActive(told.status.clone()))
     } else if !matches!(told.deployment_controller.as_str(), "" | "ECS") {
         Some(Unfit::Controller(told.deployment_controller.clone()))
+    } else if !told.deployment_strategy.is_empty() {
+        Some(Unfit::Controller(told.deployment_strategy.clone()))
     } else {
         None
     };
