@@ -2,6 +2,7 @@
 //! when the agent was killed while it planned; and what a person cancelled stays so.
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use towline_proto::agent::v1::{
     CancelMode, CancelOperationRequest, FargatePlanAction, PlanFargateServiceRequest, Verdict,
 };
@@ -34,11 +35,13 @@ async fn killed_plan(world: &mut World, action: &str, when: &str) {
         service: deploy.service,
         ..Default::default()
     };
-    let planned = tokio::spawn(async move { client.plan_fargate_service(request).await });
+    let mut planning = JoinSet::new();
+    planning.spawn(async move { client.plan_fargate_service(request).await });
     world.wait_hit(&hold).await;
     world.kill_agent();
     world.release(&hold, "drop").await;
-    assert!(planned.await.unwrap().is_err());
+    let planned = planning.join_next().await.expect("it is planned").unwrap();
+    assert!(planned.is_err());
     world.start_agent();
 }
 
