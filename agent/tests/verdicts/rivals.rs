@@ -12,7 +12,7 @@ use crate::{
     WORLDS,
     row::Row,
     seeded,
-    world::{ACCOUNT, REGION, World, describe, to_the_end, update_orders},
+    world::{ACCOUNT, REGION, World, describe, free_port, to_the_end, update_orders},
 };
 
 const SPEED: f64 = 40.0;
@@ -28,9 +28,7 @@ struct Rival {
 impl Rival {
     fn start(world: &World) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = port.local_addr().expect("an address").to_string();
-        drop(port);
+        let address = format!("127.0.0.1:{}", free_port());
         copy(&world.path().join("identity"), &directory.path().join("identity"));
         let text = fs::read_to_string(world.path().join("agent.toml")).expect("agent.toml");
         let text = text.replace(world.address(), &address);
