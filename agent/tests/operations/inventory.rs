@@ -26,7 +26,13 @@ async fn the_agent_says_who_it_is_and_what_it_serves() {
     assert_eq!(agent.regions[0].clusters, [CLUSTER]);
     assert_eq!(
         agent.capabilities,
-        ["fargate", "fargate_plan", "fargate_template", "update"]
+        [
+            "fargate",
+            "fargate_plan",
+            "fargate_template",
+            "update",
+            "update_plan"
+        ]
     );
     let everybody = &agent.operator_rules[0];
     assert_eq!(everybody.operator, "*");

@@ -178,7 +178,8 @@ pub(super) fn late<A: Account>(
             (Reason::RollbackFailed, summary, hint)
         }
         Some(_) => {
-            let summary = format!("service {service}: {words}; rolling back could not be begun");
+            let summary =
+                format!("service {service}: {words}; rolling back was not begun for certain within a minute");
             (
                 Reason::RollbackFailed,
                 summary,

@@ -16,20 +16,23 @@ use super::{
 };
 
 impl<A: Account> Update<'_, A> {
-    /// The rollout is under way, or done.
+    /// The rollout is under way, or done. `good`: what completed last in this service.
     pub(super) async fn reattach(
         &self,
         deployment_id: String,
         revision: TaskDefinitionArn,
+        good: Option<TaskDefinitionArn>,
     ) -> Result<Ending, Ending> {
         let detail = format!("deployment {deployment_id} of {revision} is under way already");
         self.handle.step(Step::ServiceUpdate, StepState::Skipped, detail);
         if self.order.spec.wait_for == WaitFor::Started {
             return Ok(self.started(Some(deployment_id), &revision));
         }
+        let other = |previous: &TaskDefinitionArn| *previous != revision;
+        let previous = self.expected_revision().filter(other).or(good.filter(other));
         let mut follower = self.follower(Some(deployment_id), revision);
         follower.look_back();
-        self.follow(follower, self.expected_revision()).await
+        self.follow(follower, previous).await
     }
 
     /// ECS rolled it back, or is at it: because it failed, or because it was asked to.

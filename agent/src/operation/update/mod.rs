@@ -129,7 +129,7 @@ impl<A: Account> Update<'_, A> {
             StartDecision::Reattach {
                 deployment_id,
                 task_definition,
-            } => self.reattach(deployment_id, task_definition).await,
+            } => self.reattach(deployment_id, task_definition, before.good).await,
             StartDecision::RolledBack {
                 task_definition, by, ..
             } => self.rolled_back(task_definition, by).await,
