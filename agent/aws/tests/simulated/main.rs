@@ -5,6 +5,7 @@
 
 mod changes;
 mod crowd;
+mod instances;
 mod lossless;
 mod sim;
 mod stacks;

@@ -22,7 +22,7 @@ use crate::verdict::Refusal;
 pub struct UpdatePlan {
     pub action: UpdateAction,
     /// SHA-256, in hexadecimal, over what changes and what is done; Towline's own tags
-    /// do not count. Empty for a refusal.
+    /// do not count. Empty where the service's state forbids an update.
     pub hash: String,
     /// One sentence for a person.
     pub summary: String,
