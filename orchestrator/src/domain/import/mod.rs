@@ -14,8 +14,6 @@ mod values;
 mod write;
 
 #[cfg(test)]
-mod any_inventory;
-#[cfg(test)]
 mod tests;
 
 use super::name::{

@@ -1,5 +1,7 @@
 //! From an inventory to a file, as a person reads it; and the reader takes it.
 
+mod any_inventory;
+
 use super::{FoundCluster, FoundContainer, FoundService, Imported, Reason, Unfit, import};
 use crate::domain::project;
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{FoundCluster, FoundContainer, FoundService, image::Reference, import};
 use crate::domain::{
+    import::{FoundCluster, FoundContainer, FoundService, image::Reference, import},
     operation::{self, NewImage, Payload},
     project::{self, Project},
     release::choose_images_of,
