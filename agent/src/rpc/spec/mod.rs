@@ -116,7 +116,7 @@ fn rollout(wire: &proto::RolloutSpec) -> Rollout {
             .as_ref()
             .map(|proto::AlarmSpec { names, rollback }| Alarms {
                 names: names.clone(),
-                rollback: *rollback,
+                rollback: rollback.unwrap_or(true),
             }),
     }
 }

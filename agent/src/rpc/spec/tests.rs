@@ -36,7 +36,7 @@ fn everything() -> (proto::FargateServiceSpec, Vec<String>) {
             }),
             alarms: Some(proto::AlarmSpec {
                 names: vec![marks.text()],
-                rollback: true,
+                rollback: Some(false),
             }),
         }),
         tags: marks.pair(),

@@ -107,7 +107,7 @@ fn rollout(rollout: &FargateRollout) -> agent::RolloutSpec {
         }),
         alarms: rollout.alarms.as_ref().map(|alarms| agent::AlarmSpec {
             names: alarms.names.clone(),
-            rollback: alarms.rollback,
+            rollback: Some(alarms.rollback),
         }),
     }
 }
