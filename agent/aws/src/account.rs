@@ -9,6 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::types::Task;
 use aws_sdk_sts::config::Credentials;
 use tokio::sync::OnceCell;
+use towline_agent_domain::observed::surroundings::{ObservedImage, Role};
 use towline_agent_domain::observed::{ClusterRef, ServiceDeploymentStatus, TaskDefinitionArn};
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
@@ -90,6 +91,10 @@ pub(crate) struct Inner {
     /// Records of deployments that are followed, by region.
     pub(crate) followed_records: Together<String, (ServiceDeploymentStatus, String)>,
     pub(crate) described_tasks: Together<ClusterRef, Task>,
+    /// By region; one a call.
+    pub(crate) seen_roles: Together<String, Option<Role>>,
+    /// One a call.
+    pub(crate) seen_images: Together<(), Option<ObservedImage>>,
     account: String,
     partition: String,
     /// The principal of the agent's credentials, as STS names it.
@@ -124,6 +129,8 @@ impl Aws {
                 records: Records::default(),
                 followed_records: Together::new(seams.clock, RECORDS_A_CALL),
                 described_tasks: Together::new(seams.clock, TASKS_A_CALL),
+                seen_roles: Together::new(seams.clock, 1),
+                seen_images: Together::new(seams.clock, 1),
                 account,
                 partition,
                 caller: arn,

@@ -157,7 +157,22 @@ impl Aws {
 
 impl Prerequisites for Aws {
     async fn role(&self, region: &str, arn: &str) -> Answer<Option<Role>> {
-        self.observed_role(region, arn).await
+        // Services that are deployed at once have their roles in common, often as not.
+        let (aws, place) = (self.clone(), region.to_owned());
+        let fetch = move |arns: Vec<String>| {
+            let (aws, region) = (aws.clone(), place.clone());
+            async move {
+                let mut found = Vec::new();
+                for arn in arns {
+                    let role = aws.observed_role(&region, &arn).await?;
+                    found.push((arn, role));
+                }
+                Ok(found)
+            }
+        };
+        let shared = &self.inner.seen_roles;
+        let mut found = shared.ask(region.to_owned(), vec![arn.to_owned()], fetch).await?;
+        Ok(found.remove(arn).flatten())
     }
 
     async fn may_pass_role(&self, region: &str, passer: Option<&str>, arn: &str) -> Answer<Permission> {
@@ -165,7 +180,25 @@ impl Prerequisites for Aws {
     }
 
     async fn image(&self, _region: &str, image: &ImageReference) -> Answer<Option<ObservedImage>> {
-        self.observed_image(image).await
+        let (aws, name) = (self.clone(), image.to_string());
+        let fetch = move |names: Vec<String>| {
+            let aws = aws.clone();
+            async move {
+                let mut found = Vec::new();
+                for name in names {
+                    let image = name
+                        .parse::<ImageReference>()
+                        .map_err(|error| CallError::Refused {
+                            code: "NotAnImage".to_owned(),
+                            message: error.to_string(),
+                        })?;
+                    found.push((name, aws.observed_image(&image).await?));
+                }
+                Ok(found)
+            }
+        };
+        let mut found = self.inner.seen_images.ask((), vec![name.clone()], fetch).await?;
+        Ok(found.remove(&name).flatten())
     }
 
     async fn secret(&self, region: &str, arn: &str) -> Answer<Option<ObservedSecret>> {

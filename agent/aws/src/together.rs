@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use towline_agent_domain::outside::{Answer, CallError};
 use towline_link::seams::Clock;
@@ -75,7 +76,7 @@ where
     pub(crate) async fn ask<F, R>(&self, place: P, ids: Vec<String>, fetch: F) -> Answer<HashMap<String, T>>
     where
         F: Fn(Vec<String>) -> R + Send + 'static,
-        R: Future<Output = Answer<Vec<(String, T)>>> + Send,
+        R: Future<Output = Answer<Vec<(String, T)>>> + Send + 'static,
     {
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -116,9 +117,9 @@ where
 
 async fn answer_all<T, F, R>(askers: Vec<Asker<T>>, a_call: usize, fetch: F)
 where
-    T: Clone,
+    T: Clone + Send + 'static,
     F: Fn(Vec<String>) -> R,
-    R: Future<Output = Answer<Vec<(String, T)>>>,
+    R: Future<Output = Answer<Vec<(String, T)>>> + Send + 'static,
 {
     let mut known = HashSet::new();
     let ids: Vec<&String> = askers
@@ -129,13 +130,19 @@ where
     let operation = common_operation(&askers);
     let mut found: HashMap<String, T> = HashMap::new();
     let mut failed: HashMap<String, CallError> = HashMap::new();
+    let mut calls = JoinSet::new();
     for ids in ids.chunks(a_call) {
         let ids: Vec<String> = ids.iter().copied().cloned().collect();
-        let call = fetch(ids.clone());
-        let answer = match &operation {
-            Some(operation) => operation::in_operation(operation, call).await,
-            None => call.await,
-        };
+        let (operation, call) = (operation.clone(), Box::pin(fetch(ids.clone())));
+        calls.spawn(async move {
+            let answer = match operation {
+                Some(operation) => operation::in_operation(&operation, call).await,
+                None => call.await,
+            };
+            (ids, answer)
+        });
+    }
+    for (ids, answer) in calls.join_all().await {
         match answer {
             Ok(things) => found.extend(things),
             Err(error) => failed.extend(ids.into_iter().map(|id| (id, error.clone()))),
