@@ -240,15 +240,15 @@ async fn past_deadline<A: Account>(
     Ok(undo::begin_late(follower, afterwards.previous.as_ref(), failure, fails).await)
 }
 
-/// What scripts want to know of the rollout.
+/// What scripts want to know of the rollout, beside what the ending names already.
 pub(super) fn outputs<A: Account>(follower: &Follower<'_, A>, ending: Ending) -> Ending {
-    let ending = ending.output("task_definition", follower.ours.task_definition.0.clone());
+    let ending = ending.output_if_new("task_definition", follower.ours.task_definition.0.clone());
     let ending = match &follower.ours.id {
-        Some(id) => ending.output("deployment_id", id.clone()),
+        Some(id) => ending.output_if_new("deployment_id", id.clone()),
         None => ending,
     };
     match follower.last() {
-        Some(service) => ending.output("service_arn", service.arn.clone()),
+        Some(service) => ending.output_if_new("service_arn", service.arn.clone()),
         None => ending,
     }
 }

@@ -69,6 +69,16 @@ impl Ending {
         self
     }
 
+    /// The same, where no such value is named yet.
+    #[must_use]
+    pub fn output_if_new(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0
+            .outputs
+            .entry(key.to_owned())
+            .or_insert_with(|| value.into());
+        self
+    }
+
     /// The sentence for a person.
     pub fn summary(&self) -> &str {
         &self.0.summary

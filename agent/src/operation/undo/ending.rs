@@ -13,15 +13,43 @@ use super::{
 
 /// The operation's end.
 pub(super) fn of<A: Account>(follower: &Follower<'_, A>, why: &Why, end: End) -> Ending {
+    let (service, revision) = (follower.service(), &follower.ours.task_definition);
+    let end = match end {
+        End::NotHeard => End::Impossible {
+            summary: format!("{revision} was not taken back: it runs in service {service}"),
+            hint: "the roll-back was not heard, or came too late; update the service to the revision that you want"
+                .to_owned(),
+        },
+        end => end,
+    };
+    match &end {
+        End::Stable { revision: back, .. } => {
+            step(
+                follower,
+                StepState::Done,
+                &format!("service {service} runs {back} again"),
+            );
+        }
+        End::Failed { summary, .. } | End::Impossible { summary, .. } => {
+            step(follower, StepState::Failed, summary);
+        }
+        End::NotHeard | End::TooLate | End::Detached => {}
+    }
     let ending = match why {
         Why::Cancelled => cancelled(follower, end),
         Why::Failed(failure) => failed(follower, failure, end),
     };
-    ending.output("undone_task_definition", follower.ours.task_definition.0.clone())
+    conclude::outputs(follower, ending)
+        .output("undone_task_definition", follower.ours.task_definition.0.clone())
 }
 
 fn step<A: Account>(follower: &Follower<'_, A>, state: StepState, detail: &str) {
     follower.handle().step(Step::Rollback, state, detail);
+}
+
+fn let_go<A: Account>(follower: &Follower<'_, A>) -> Ending {
+    let (service, revision) = (follower.service(), &follower.ours.task_definition);
+    interruption::detached(&format!("taking {revision} back in service {service}"))
 }
 
 fn cancelled<A: Account>(follower: &Follower<'_, A>, end: End) -> Ending {
@@ -32,124 +60,65 @@ fn cancelled<A: Account>(follower: &Follower<'_, A>, end: End) -> Ending {
             deployment_id,
         } => {
             let summary = format!("cancelled; service {service} runs {back} again");
-            step(follower, StepState::Done, &summary);
-            running(
-                follower,
-                Ending::new(Reason::Cancelled, summary),
-                &back,
-                &deployment_id,
-            )
+            running(Ending::new(Reason::Cancelled, summary), &back, &deployment_id)
         }
         End::Failed {
             reason,
             summary,
             diagnosis,
         } => {
-            step(follower, StepState::Failed, &summary);
             let summary = format!("cancelled, and rolling {revision} back did not work out: {summary}");
-            let reason = if reason == Reason::Superseded {
-                reason
-            } else {
-                Reason::RollbackFailed
+            let reason = match reason {
+                Reason::Superseded => reason,
+                _ => Reason::RollbackFailed,
             };
             let ending = Ending::new(reason, summary).because(&diagnosis);
-            conclude::with_cause(conclude::outputs(follower, ending), diagnosis.cause)
+            conclude::with_cause(ending, diagnosis.cause)
         }
-        End::NotHeard => {
-            step(
-                follower,
-                StepState::Failed,
-                &format!("{revision} runs, and nothing takes it back"),
-            );
-            let summary = format!("{revision} was not taken back: it runs in service {service}");
-            conclude::outputs(follower, Ending::new(Reason::Unknown, summary))
-                .hint("the roll-back was not heard, or came too late; update the service to the revision that you want")
-        }
-        End::Impossible { summary, hint } => {
-            step(follower, StepState::Failed, &summary);
-            conclude::outputs(follower, Ending::new(Reason::Unknown, summary)).hint(hint)
-        }
-        End::TooLate => {
+        End::Impossible { summary, hint } => Ending::new(Reason::Unknown, summary).hint(hint),
+        End::NotHeard | End::TooLate => {
             let summary = format!("the deadline came while {revision} was taken back");
-            conclude::outputs(follower, Ending::new(Reason::DeadlineExceeded, summary))
-                .hint("DescribeService shows how it goes on")
+            Ending::new(Reason::DeadlineExceeded, summary).hint("DescribeService shows how it goes on")
         }
-        End::Detached => conclude::outputs(
-            follower,
-            interruption::detached(&format!("taking {revision} back in service {service}")),
-        ),
+        End::Detached => let_go(follower),
     }
 }
 
 fn failed<A: Account>(follower: &Follower<'_, A>, failure: &Failure, end: End) -> Ending {
     let (service, revision) = (follower.service(), &failure.revision);
-    let of = |reason, summary: String| {
-        let ending = conclude::outputs(follower, Ending::new(reason, summary));
-        conclude::with_cause(ending.because(&failure.diagnosis), failure.cause)
-    };
-    match end {
+    let of = |reason, summary: String| Ending::new(reason, summary).because(&failure.diagnosis);
+    let why = &failure.summary;
+    let ending = match end {
         End::Stable {
             revision: back,
             deployment_id,
         } => {
-            step(
-                follower,
-                StepState::Done,
-                &format!("service {service} runs {back} again"),
-            );
-            let summary = format!(
-                "service {service}: {revision} failed, rolled back to {back}, stable: {}",
-                failure.summary
-            );
-            running(
-                follower,
-                of(Reason::RolledBackAfterFailure, summary),
-                &back,
-                &deployment_id,
-            )
+            let summary =
+                format!("service {service}: {revision} failed, rolled back to {back}, stable: {why}");
+            running(of(Reason::RolledBackAfterFailure, summary), &back, &deployment_id)
         }
         End::Failed {
             summary, diagnosis, ..
         } => {
-            step(follower, StepState::Failed, &summary);
             let summary = format!(
-                "service {service}: {revision} failed ({}), and so did rolling it back: {summary}",
-                failure.summary
+                "service {service}: {revision} failed ({why}), and so did rolling it back: {summary}"
             );
-            let both = both(&failure.diagnosis, &diagnosis);
-            conclude::with_cause(
-                conclude::outputs(
-                    follower,
-                    Ending::new(Reason::RollbackFailed, summary).because(&both),
-                ),
-                failure.cause,
-            )
-        }
-        End::NotHeard => {
-            let words = format!("{revision} runs, and nothing takes it back");
-            step(follower, StepState::Failed, &words);
-            let summary = format!("service {service}: {} ({words})", failure.summary);
-            of(Reason::RollbackFailed, summary)
-                .hint("the roll-back was not heard; update the service to the revision that you want")
+            Ending::new(Reason::RollbackFailed, summary).because(&both(&failure.diagnosis, &diagnosis))
         }
         End::Impossible { summary, hint } => {
-            step(follower, StepState::Failed, &summary);
-            let summary = format!("service {service}: {} ({summary})", failure.summary);
+            let summary = format!("service {service}: {why} ({summary})");
             of(Reason::RollbackFailed, summary).hint(hint)
         }
-        End::TooLate => {
+        End::NotHeard | End::TooLate => {
             let summary = format!(
-                "service {service}: {revision} failed ({}), and is being rolled back: the deadline came before \
-                 the end of that",
-                failure.summary
+                "service {service}: {revision} failed ({why}), and is being rolled back: the deadline came before \
+                 the end of that"
             );
             of(Reason::RollbackUnderWay, summary).hint("DescribeService shows how it goes on")
         }
-        End::Detached => conclude::outputs(
-            follower,
-            interruption::detached(&format!("rolling {revision} back in service {service}")),
-        ),
-    }
+        End::Detached => return let_go(follower),
+    };
+    conclude::with_cause(ending, failure.cause)
 }
 
 /// The deadline came during the rollout; the roll-back was begun after it.
@@ -193,13 +162,8 @@ pub(super) fn late<A: Account>(
 }
 
 /// What the service runs now.
-fn running<A: Account>(
-    follower: &Follower<'_, A>,
-    ending: Ending,
-    back: &TaskDefinitionArn,
-    deployment_id: &str,
-) -> Ending {
-    conclude::outputs(follower, ending)
+fn running(ending: Ending, back: &TaskDefinitionArn, deployment_id: &str) -> Ending {
+    ending
         .output("task_definition", back.0.clone())
         .output("deployment_id", deployment_id)
 }
