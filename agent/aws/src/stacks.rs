@@ -2,7 +2,6 @@
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_cloudformation::{config, types};
-use serde_json::Value;
 use towline_agent_domain::observed::{Stack, StackEvent, StackResource};
 use towline_agent_domain::outside::{Answer, CallError, Stacks};
 use towline_agent_domain::rollout::budget::{Group, Purpose};
@@ -124,31 +123,6 @@ impl Stacks for Aws {
         Ok(described.stack_resources().iter().map(resource).collect())
     }
 
-    async fn template_metadata(&self, region: &str, stack: &str) -> Answer<Option<Value>> {
-        let call = self
-            .inner
-            .clients
-            .cloudformation(region)
-            .get_template_summary()
-            .stack_name(stack);
-        let sent = self
-            .budgets()
-            .read(region, Group::StackReads, Purpose::Acting, || {
-                call.clone().customize().config_override(once()).send()
-            });
-        match answer(sent.await, &format!("stack {stack}")) {
-            Ok(summary) => match summary.metadata() {
-                Some(text) => Ok(serde_json::from_str(text).ok()),
-                // A template without any, or an AWS that leaves it out of its summary.
-                None => self.metadata_of_body(region, stack).await,
-            },
-            Err(CallError::Missing { .. }) => Ok(None),
-            // A stack of which no change set was executed yet has no template.
-            Err(CallError::Refused { message, .. }) if message.contains("REVIEW_IN_PROGRESS") => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     async fn template_body(&self, region: &str, stack: &str) -> Answer<Option<String>> {
         let call = self
             .inner
@@ -162,17 +136,13 @@ impl Stacks for Aws {
             .read(region, Group::StackReads, Purpose::Acting, || {
                 call.clone().customize().config_override(once()).send()
             });
-        let found = absent_as_none(answer(sent.await, &format!("stack {stack}")))?;
-        Ok(found.and_then(|found| found.template_body().map(str::to_owned)))
-    }
-}
-
-impl Aws {
-    /// The Metadata that stands in the stack's template itself.
-    async fn metadata_of_body(&self, region: &str, stack: &str) -> Answer<Option<Value>> {
-        let body = self.template_body(region, stack).await?;
-        let template: Option<Value> = body.and_then(|body| serde_json::from_str(&body).ok());
-        Ok(template.and_then(|template| template.get("Metadata").cloned()))
+        match answer(sent.await, &format!("stack {stack}")) {
+            Ok(found) => Ok(found.template_body().map(str::to_owned)),
+            Err(CallError::Missing { .. }) => Ok(None),
+            // A stack of which no change set was executed yet has no template.
+            Err(CallError::Refused { message, .. }) if message.contains("REVIEW_IN_PROGRESS") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

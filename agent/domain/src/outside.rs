@@ -328,13 +328,6 @@ pub trait Stacks: Send + Sync {
         stack: &str,
     ) -> impl Future<Output = Answer<Vec<StackResource>>> + Send;
 
-    /// The `Metadata` of the stack's template (GetTemplateSummary), as JSON.
-    fn template_metadata(
-        &self,
-        region: &str,
-        stack: &str,
-    ) -> impl Future<Output = Answer<Option<Value>>> + Send;
-
     /// The stack's template as it was given (GetTemplate, TemplateStage Original),
     /// JSON or YAML; `None` when the stack has none.
     fn template_body(&self, region: &str, stack: &str)

@@ -8,7 +8,7 @@ use towline_agent_domain::fargate::spec::{
 use towline_agent_domain::fargate::stack::{
     StackDecision, StackOutcome, StackView, decide, task_definition_of, trace,
 };
-use towline_agent_domain::fargate::template::found_fingerprint;
+use towline_agent_domain::fargate::template::FoundTemplate;
 use towline_agent_domain::fargate::{AccountFacts, Choices, Template, stack_name, template, validate};
 use towline_agent_domain::operation_id::OperationId;
 use towline_agent_domain::outside::{
@@ -77,7 +77,7 @@ async fn deploy(sim: &Sim, wanted: &Template, id: OperationId) -> StackDecision 
             None => Vec::new(),
         };
         let change_set = aws.change_set(REGION, &name, &id.change_set_name()).await.ok();
-        let metadata = aws.template_metadata(REGION, &name).await.unwrap();
+        let body = aws.template_body(REGION, &name).await.unwrap();
         let service = aws.service(&main_cluster(), "web").await.unwrap();
         let decision = decide(&StackView {
             name: &name,
@@ -86,8 +86,7 @@ async fn deploy(sim: &Sim, wanted: &Template, id: OperationId) -> StackDecision 
             deleted_by_us: false,
             change_set: change_set.as_ref(),
             service: service.as_ref(),
-            wanted_fingerprint: wanted.fingerprint(),
-            found_fingerprint: metadata.as_ref().and_then(found_fingerprint),
+            same_template: body.is_some_and(|body| wanted.is(&FoundTemplate::read(&body))),
             expected: None,
             repeated_send: false,
             settled: false,

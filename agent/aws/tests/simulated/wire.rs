@@ -105,7 +105,7 @@ async fn requests_of_an_operation_carry_its_id() {
 async fn what_is_not_there_is_missing_and_no_refusal() {
     let sim = Sim::start().await;
     assert_eq!(sim.aws.stack(REGION, "none").await.unwrap(), None);
-    assert_eq!(sim.aws.template_metadata(REGION, "none").await.unwrap(), None);
+    assert_eq!(sim.aws.template_body(REGION, "none").await.unwrap(), None);
     for answer in [
         sim.aws.change_set(REGION, "none", "none").await.map(drop),
         sim.aws.task_definition(REGION, "none").await.map(drop),

@@ -3,7 +3,7 @@
 //! the new template does not have is removed; the plan says so, and a plan that
 //! would replace or remove the service is refused ([`crate::fargate::plan`]).
 
-mod document;
+pub(super) mod document;
 #[cfg(test)]
 mod tests;
 

@@ -54,12 +54,11 @@ pub struct StackView<'a> {
     pub change_set: Option<&'a ChangeSet>,
     /// The ECS service that the stack makes.
     pub service: Option<&'a ObservedService>,
-    /// The fingerprint of the template that is wanted.
-    pub wanted_fingerprint: &'a str,
+    /// The stack has the template that is wanted
+    /// ([`crate::fargate::Template::is`]).
+    pub same_template: bool,
     /// The parameters that are wanted.
     pub wanted_parameters: &'a [(String, String)],
-    /// The fingerprint in the stack's template.
-    pub found_fingerprint: Option<&'a str>,
     /// `None`: the caller expects nothing, what is observed is where it starts from.
     pub expected: Option<&'a ExpectedStack>,
     /// A stack that Towline did not make may be taken over.
@@ -266,12 +265,11 @@ fn is_expected(view: &StackView<'_>, stack: &Stack) -> bool {
     }
 }
 
-/// The stack's own revision, when the stack is what is wanted: by the fingerprint in
-/// its template, and by its parameters, which somebody may have changed alone.
+/// The stack's own revision, when the stack is what is wanted: by its template, and by
+/// its parameters, which somebody may have changed alone.
 fn as_wanted(view: &StackView<'_>, stack: &Stack, status: &StackStatus) -> Option<TaskDefinitionArn> {
-    let same = view.found_fingerprint == Some(view.wanted_fingerprint);
     let holds = |wanted: &(String, String)| stack.parameters.contains(wanted);
-    if status.kind() != StatusKind::Good || !same || !view.wanted_parameters.iter().all(holds) {
+    if status.kind() != StatusKind::Good || !view.same_template || !view.wanted_parameters.iter().all(holds) {
         return None;
     }
     task_definition_of(stack)

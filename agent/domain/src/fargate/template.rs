@@ -7,6 +7,7 @@
 //! [`template`] is the entry; each kind of resource has its file.
 
 mod document;
+mod found;
 mod names;
 mod patch;
 mod role;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use self::document::{Document, LogGroup, Output, Parameter, Resource, value_of};
+pub use self::found::FoundTemplate;
 use self::names::ImageParameter;
 pub(crate) use self::names::{LinkNames, Names};
 pub(crate) use self::patch::merge;
@@ -133,11 +135,6 @@ impl Template {
     pub fn choices(&self) -> &Choices {
         &self.choices
     }
-}
-
-/// The fingerprint in a stack's template metadata; `None` when there is none.
-pub fn found_fingerprint(metadata: &Value) -> Option<&str> {
-    metadata.get("Towline")?.get("Fingerprint")?.as_str()
 }
 
 /// The template of a service in an account.

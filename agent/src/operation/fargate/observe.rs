@@ -1,13 +1,12 @@
 //! Reading stack and service, and telling what is new of them.
 
-use serde_json::Value;
 use towline_agent_domain::{
     fargate::{
         stack::{
             Continuation, ExpectedStack, OurTrace, StackDecision, StackStatus, StackView, StatusKind,
             cancelled_by, continuation, deleted_by, trace,
         },
-        template::{SERVICE_TAG, found_fingerprint},
+        template::{FoundTemplate, SERVICE_TAG},
     },
     observed::{ChangeSet, ObservedService, Stack, StackEvent, StackResource, TaskDefinitionArn},
     outside::{Account, CallError},
@@ -29,8 +28,8 @@ pub(super) struct Observation {
     pub continuation: Continuation,
     pub change_set: Option<ChangeSet>,
     pub service: Option<ObservedService>,
-    /// Of the stack's template.
-    pub fingerprint: Option<String>,
+    /// Whether the stack has the template that is wanted, once they were compared.
+    pub same_template: Option<bool>,
     /// Read of a stack that is stuck.
     pub resources: Vec<StackResource>,
     pub settled: bool,
@@ -57,7 +56,7 @@ fn is_open(change_set: &ChangeSet) -> bool {
 
 impl<A: Account> Deploy<'_, A> {
     /// Reads what the next decision may need, and no more: for a stack that is as
-    /// wanted, three calls (stack, fingerprint, service).
+    /// wanted, three calls (stack, template, service).
     pub(super) async fn observe(&mut self) -> Result<Observation, Ending> {
         if let Some(observation) = self.glance().await? {
             return Ok(observation);
@@ -120,16 +119,16 @@ impl<A: Account> Deploy<'_, A> {
     /// same, the service is what is left to look at.
     async fn compare(&mut self, stack: &Stack, observation: &mut Observation) -> Result<(), Ending> {
         let foreign = !is_towlines(stack) && !self.order.adopt;
-        if foreign || observation.fingerprint.is_some() {
+        if foreign || observation.same_template.is_some() {
             return Ok(());
         }
-        let metadata = self.read_metadata(&stack.name).await?;
-        let found = metadata.as_ref().and_then(found_fingerprint).map(str::to_owned);
-        let wanted = self.want(Some(stack), metadata.as_ref()).await?;
-        if found.as_deref() == Some(wanted.template.fingerprint()) {
+        let found = self.read_template(&stack.name).await?;
+        let wanted = self.want(Some(stack), found.metadata()).await?;
+        let same = wanted.template.is(&found);
+        if same {
             observation.service = self.read_service().await?;
         }
-        observation.fingerprint = found;
+        observation.same_template = Some(same);
         Ok(())
     }
 
@@ -145,9 +144,8 @@ impl<A: Account> Deploy<'_, A> {
             resources: &observation.resources,
             change_set: observation.change_set.as_ref(),
             service: observation.service.as_ref(),
-            wanted_fingerprint: template.map_or("", |template| template.fingerprint()),
+            same_template: observation.same_template == Some(true),
             wanted_parameters: template.map_or(&[], |template| template.parameters()),
-            found_fingerprint: observation.fingerprint.as_deref(),
             expected: self.order.expected.as_ref(),
             adopt: self.order.adopt,
             force: self.order.force,
@@ -249,14 +247,16 @@ impl<A: Account> Deploy<'_, A> {
             .await
     }
 
-    /// The metadata of the stack's template.
-    pub(super) async fn read_metadata(&self, stack: &str) -> Result<Option<Value>, Ending> {
+    /// The stack's template; empty when it has none.
+    pub(super) async fn read_template(&self, stack: &str) -> Result<FoundTemplate, Ending> {
         let region = &self.order.at.region;
         let aws = &self.surroundings.aws;
         let what = format!("read the template of stack {stack}");
-        self.handle
-            .read(&what, || aws.template_metadata(region, stack))
-            .await
+        let body = self
+            .handle
+            .read(&what, || aws.template_body(region, stack))
+            .await?;
+        Ok(FoundTemplate::read(&body.unwrap_or_default()))
     }
 
     /// What the stack holds.

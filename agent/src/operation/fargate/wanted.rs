@@ -12,7 +12,7 @@ use towline_agent_domain::{
         preflight::{Finding, OwnResources, judge, questions},
         stack::{StackStatus, StatusKind},
         template,
-        template::TemplateError,
+        template::{FoundTemplate, TemplateError},
     },
     observed::{Stack, surroundings::Listener},
     outside::{Account, CallError, TemplateSource, TemplateUpload},
@@ -169,11 +169,14 @@ impl<A: Account> Deploy<'_, A> {
             return Ok(wanted.clone());
         }
         let stack = observation.stack.as_ref().filter(|_| !observation.is_gone());
-        let metadata = match stack {
-            Some(stack) => self.read_metadata(&stack.name).await?,
-            None => None,
+        let found = match stack {
+            // Nothing was executed yet of an empty stack.
+            Some(stack) if StackStatus::parse(&stack.status).kind() != StatusKind::Empty => {
+                self.read_template(&stack.name).await?
+            }
+            _ => FoundTemplate::default(),
         };
-        self.want(stack, metadata.as_ref()).await.cloned()
+        self.want(stack, found.metadata()).await.cloned()
     }
 
     /// Looks before anything is written, once. Errors end the operation.

@@ -83,6 +83,61 @@ async fn a_service_that_runs_something_else_is_put_back_by_one_update() {
 }
 
 #[tokio::test]
+async fn a_template_edited_by_hand_is_never_unchanged() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    let ours = template_of(&world).await;
+    let mut edited = ours.clone();
+    // Its metadata goes along, and with it the fingerprint.
+    edited["Resources"]["TaskDefinition"]["Properties"]["Cpu"] = json!("1024");
+    edited["Resources"]["TaskDefinition"]["Properties"]["Memory"] = json!("2048");
+    let body = edited.to_string();
+    let answer = world
+        .cloudformation(
+            "UpdateStack",
+            &[
+                ("StackName", "towline-main-web"),
+                ("TemplateBody", &body),
+                ("Parameters.member.1.ParameterKey", "ImageWeb"),
+                ("Parameters.member.1.UsePreviousValue", "true"),
+                ("Capabilities.member.1", "CAPABILITY_IAM"),
+                ("Tags.member.1.Key", "towline:service"),
+                ("Tags.member.1.Value", "main/web"),
+            ],
+        )
+        .await;
+    assert!(answer.contains("StackId"), "{answer}");
+    world.stack_is("towline-main-web", "UPDATE_COMPLETE").await;
+    let plan = plan_web(&mut client, "1.0.0").await;
+    assert_eq!(plan.action(), FargatePlanAction::Update, "{plan:#?}");
+
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.0.0")).await).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Succeeded, "completed"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert_eq!(template_of(&world).await, ours);
+}
+
+/// The stack's template as it is.
+async fn template_of(world: &World) -> serde_json::Value {
+    let stack = [("StackName", "towline-main-web")];
+    let answer = world.cloudformation("GetTemplate", &stack).await;
+    let (_, body) = answer.split_once("<TemplateBody>").unwrap();
+    let (body, _) = body.split_once("</TemplateBody>").unwrap();
+    let body = body
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&lt;", "<");
+    serde_json::from_str(&body.replace("&gt;", ">").replace("&amp;", "&")).unwrap()
+}
+
+#[tokio::test]
 async fn an_agent_killed_around_the_one_update_ends_as_if_nobody_had() {
     for (when, then) in [("before", "drop"), ("after", "drop"), ("after", "continue")] {
         for force in [false, true] {
@@ -166,8 +221,5 @@ async fn no_change_takes_three_calls_and_replays_no_old_events() {
     let old = |event: &&OperationEvent| matches!(event.event, Some(Event::ServiceEvent(_)));
     assert_eq!(events.iter().filter(old).count(), 0, "{:#?}", told(&events));
     let calls = world.calls(THIRD).await;
-    assert_eq!(
-        calls,
-        ["DescribeStacks", "GetTemplateSummary", "DescribeServices"]
-    );
+    assert_eq!(calls, ["DescribeStacks", "GetTemplate", "DescribeServices"]);
 }

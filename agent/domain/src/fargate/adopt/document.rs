@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Why a template cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(in crate::fargate) enum Unreadable {
     #[error("line {line}: {words}")]
     Syntax { line: usize, words: String },
     #[error("it has anchors, which CloudFormation does not know")]
@@ -20,7 +20,7 @@ pub(super) enum Unreadable {
     Empty,
 }
 
-pub(super) fn parse(text: &str) -> Result<Value, Unreadable> {
+pub(in crate::fargate) fn parse(text: &str) -> Result<Value, Unreadable> {
     if text.trim_start().starts_with('{')
         && let Ok(value) = serde_json::from_str(text)
     {

@@ -36,7 +36,7 @@ struct Case {
     deleted_by_us: bool,
     change_set: Option<ChangeSet>,
     service: Option<ObservedService>,
-    found: Option<&'static str>,
+    same_template: bool,
     expected: Option<ExpectedStack>,
     repeated: bool,
     settled: bool,
@@ -49,7 +49,7 @@ fn case(stack: Option<Stack>) -> Case {
         deleted_by_us: false,
         change_set: None,
         service: None,
-        found: Some("old"),
+        same_template: false,
         expected: None,
         repeated: false,
         settled: false,
@@ -65,8 +65,7 @@ impl Case {
             deleted_by_us: self.deleted_by_us,
             change_set: self.change_set.as_ref(),
             service: self.service.as_ref(),
-            wanted_fingerprint: "new",
-            found_fingerprint: self.found,
+            same_template: self.same_template,
             expected: self.expected.as_ref(),
             repeated_send: self.repeated,
             settled: self.settled,
@@ -128,7 +127,7 @@ fn a_stack_at_rest_gets_a_change_set() {
 #[test]
 fn unchanged_needs_the_fingerprint_the_status_and_the_service() {
     let mut case = case(Some(stack("UPDATE_COMPLETE")));
-    case.found = Some("new");
+    case.same_template = true;
     case.service = Some(service(vec![stable("d1", "web:1")]));
     assert_eq!(
         case.decide(),
@@ -224,7 +223,7 @@ fn our_change_is_followed_and_concluded_by_its_token() {
         let mut case = case(Some(stack(status)));
         case.trace = OurTrace::Latest;
         // Our token wins over everything else that could be read from the stack.
-        case.found = Some("new");
+        case.same_template = true;
         case.repeated = true;
         case.expected = Some(ExpectedStack::Absent);
         assert_eq!(case.decide(), decision, "{status}");

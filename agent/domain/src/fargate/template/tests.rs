@@ -116,11 +116,34 @@ fn a_new_image_changes_a_parameter_and_the_fingerprint_and_nothing_else() {
         after.text().replace(after.fingerprint(), "")
     );
     assert_eq!(made(&web()), before, "equal services have equal templates");
-    let metadata: Value = serde_json::from_str(after.text()).unwrap();
-    assert_eq!(
-        found_fingerprint(&metadata["Metadata"]),
-        Some(after.fingerprint())
-    );
+    let found = FoundTemplate::read(after.text());
+    assert_eq!(found.fingerprint(), Some(after.fingerprint()));
+    assert!(after.is(&found) && !before.is(&found));
+}
+
+#[test]
+fn a_template_edited_by_hand_is_another_one_whatever_its_metadata_says() {
+    let wanted = made(&web());
+    let edited = |edit: fn(&mut Value)| {
+        let mut body: Value = serde_json::from_str(wanted.text()).unwrap();
+        edit(&mut body);
+        let found = FoundTemplate::read(&body.to_string());
+        assert_eq!(found.fingerprint(), Some(wanted.fingerprint()));
+        wanted.is(&found)
+    };
+    // Members in another order are the same.
+    assert!(edited(|_| {}));
+    assert!(!edited(
+        |body| body["Resources"]["TaskDefinition"]["Properties"]["Cpu"] = "4096".into()
+    ));
+    assert!(!edited(|body| body["Outputs"]["Mine"] = json!({ "Value": "x" })));
+    assert!(!edited(|body| body["Conditions"] = json!({})));
+    assert!(!edited(|body| {
+        body.as_object_mut().unwrap().remove("Outputs");
+    }));
+    for unreadable in ["", "null", "[]", "{", "a: &b c"] {
+        assert!(!wanted.is(&FoundTemplate::read(unreadable)), "{unreadable}");
+    }
 }
 
 #[test]

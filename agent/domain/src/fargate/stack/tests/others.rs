@@ -85,8 +85,7 @@ fn a_forced_deployment_of_an_unchanged_stack_goes_by_its_service() {
     let view = StackView {
         stack: Some(&stack),
         service: Some(&stable),
-        wanted_fingerprint: "same",
-        found_fingerprint: Some("same"),
+        same_template: true,
         ..StackView::default()
     };
     let task_definition = arn("web:1");
