@@ -130,7 +130,7 @@ fn modification(change: &ResourceChange, before: &[(String, String)], wanted: &T
             ));
         }
         "Conditional" if change.resource_type != TASK_DEFINITION => {
-            let why = because(change, "Conditionally");
+            let why = perhaps_because(change);
             lines.push(format!(
                 "CloudFormation decides while it runs whether it is replaced ({why})"
             ));
@@ -193,6 +193,16 @@ pub(super) fn because(change: &ResourceChange, requires: &str) -> String {
     } else {
         names.join(", ")
     }
+}
+
+/// What may replace a resource: a property that does so at times, or one that always
+/// does and whose new value is not known yet.
+pub(super) fn perhaps_because(change: &ResourceChange) -> String {
+    let conditional = change
+        .details
+        .iter()
+        .any(|detail| detail.requires_recreation == "Conditionally");
+    because(change, if conditional { "Conditionally" } else { "Always" })
 }
 
 /// One place with its values, where CloudFormation knows them.

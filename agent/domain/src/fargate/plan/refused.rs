@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Subject;
-use super::detail::because;
+use super::detail::{because, perhaps_because};
 use crate::fargate::preflight::{Finding, Severity};
 use crate::observed::{ChangeSet, ResourceChange};
 
@@ -28,19 +28,7 @@ fn finding(subject: &Subject<'_>, change: &ResourceChange) -> Option<Finding> {
     ) {
         (SERVICE, "Remove", _) => Some(removed(subject, change)),
         (SERVICE, "Modify", "True") => Some(replaced(subject, change)),
-        (SERVICE, "Modify", "Conditional") => Some(Finding {
-            severity: Severity::Warning,
-            reason: "service_may_be_replaced",
-            message: format!(
-                "CloudFormation decides while it runs whether service {} is replaced ({})",
-                subject.service,
-                because(change, "Conditionally")
-            ),
-            hint:
-                "a service with a name cannot be replaced; if CloudFormation tries, the update fails and is \
-                   taken back"
-                    .to_owned(),
-        }),
+        (SERVICE, "Modify", "Conditional") => Some(perhaps_replaced(subject, change)),
         ("AWS::ElasticLoadBalancingV2::TargetGroup", "Modify", "True") => Some(Finding {
             severity: Severity::Warning,
             reason: "target_group_replaced",
@@ -84,6 +72,45 @@ fn removed(subject: &Subject<'_>, change: &ResourceChange) -> Finding {
     }
 }
 
+/// CloudFormation itself does not know before it runs.
+fn perhaps_replaced(subject: &Subject<'_>, change: &ResourceChange) -> Finding {
+    let (service, why) = (subject.service, perhaps_because(change));
+    if subject.adopts {
+        return Finding {
+            severity: Severity::Error,
+            reason: "adopt_may_replace_service",
+            message: format!(
+                "taking the stack over may replace service {service}: CloudFormation decides that while it runs, \
+                 because {why} would change"
+            ),
+            hint: format!("give the specification what the stack has now ({why}), then change it later"),
+        };
+    }
+    let hint = if is_named(subject, change) {
+        "a service with a name cannot be replaced; if CloudFormation tries, the update fails and is taken back"
+    } else {
+        "if it is, a new service is made, then the old one goes: everything that knows it by name or ARN must follow"
+    };
+    Finding {
+        severity: Severity::Warning,
+        reason: "service_may_be_replaced",
+        message: format!(
+            "CloudFormation decides while it runs whether service {service} is replaced ({why})"
+        ),
+        hint: hint.to_owned(),
+    }
+}
+
+/// Whether the service that is wanted has a name of its own, which no second one can have.
+fn is_named(subject: &Subject<'_>, change: &ResourceChange) -> bool {
+    subject
+        .wanted
+        .resources()
+        .get(&change.logical_id)
+        .and_then(|resource| resource.get("Properties")?.get("ServiceName"))
+        .is_some_and(Value::is_string)
+}
+
 fn replaced(subject: &Subject<'_>, change: &ResourceChange) -> Finding {
     let why = because(change, "Always");
     let service = subject.service;
@@ -98,13 +125,7 @@ fn replaced(subject: &Subject<'_>, change: &ResourceChange) -> Finding {
         };
     }
     let renamed = change.details.iter().any(|detail| detail.name == "ServiceName");
-    let named = subject
-        .wanted
-        .resources()
-        .get(&change.logical_id)
-        .and_then(|resource| resource.get("Properties")?.get("ServiceName"))
-        .is_some_and(Value::is_string);
-    if named && !renamed {
+    if is_named(subject, change) && !renamed {
         return Finding {
             severity: Severity::Error,
             reason: "named_service_replaced",

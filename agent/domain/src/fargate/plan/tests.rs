@@ -233,12 +233,61 @@ fn taking_over_is_refused_when_the_service_would_be_replaced_or_removed() {
             ),
             PlanAction::Refused,
         ),
+        // What CloudFormation does not promise cannot be promised here.
+        (
+            modify(
+                "Web",
+                "AWS::ECS::Service",
+                "Conditional",
+                vec![property("LaunchType", "Conditionally")],
+            ),
+            PlanAction::Refused,
+        ),
         (remove("Web", "AWS::ECS::Service"), PlanAction::Refused),
         // It goes, and it is said.
         (remove("Alarm", "AWS::CloudWatch::Alarm"), PlanAction::Update),
     ] {
         let plan = of_change_set(&subject, &set(vec![change]), false, &[]);
         assert_eq!((plan.action, plan.findings.len()), (action, 1), "{plan:#?}");
+    }
+}
+
+#[test]
+fn what_may_replace_the_service_is_named_and_told_by_whether_it_has_a_name() {
+    let wanted = wanted("r.example/web:2", |_| {});
+    // One that always replaces, and whose value is not known before CloudFormation runs.
+    for (name, recreation) in [("LaunchType", "Conditionally"), ("Role", "Always")] {
+        let perhaps = |id: &str| {
+            let properties = vec![property("DesiredCount", "Never"), property(name, recreation)];
+            set(vec![modify(id, "AWS::ECS::Service", "Conditional", properties)])
+        };
+        let adopts = Subject {
+            adopts: true,
+            ..subject(&wanted)
+        };
+        let refused = of_change_set(&adopts, &perhaps("Web"), false, &[]);
+        let finding = &refused.findings[0];
+        assert_eq!(finding.reason, "adopt_may_replace_service");
+        assert!(
+            finding.message.contains(name) && finding.hint.contains(name),
+            "{finding:?}"
+        );
+        // No resource of the template is called Web: as a service without a name.
+        for (id, words) in [
+            ("Service", "cannot be replaced"),
+            ("Web", "a new service is made"),
+        ] {
+            let plan = of_change_set(&subject(&wanted), &perhaps(id), false, &[]);
+            let finding = &plan.findings[0];
+            assert_eq!(
+                (plan.action, finding.severity, finding.reason),
+                (PlanAction::Update, Severity::Warning, "service_may_be_replaced")
+            );
+            assert!(
+                finding.message.contains(name) && finding.hint.contains(words),
+                "{finding:?}"
+            );
+        }
     }
 }
 
