@@ -2,12 +2,13 @@
 //! repeat after a lost answer does nothing twice: the next look decides.
 
 use towline_agent_domain::{
-    fargate::stack::Waiting,
+    fargate::stack::{OurTrace, Waiting},
     outside::{Account, Answer, CallError, ChangeSetRequest, TemplateSource},
+    verdict::Reason,
 };
 use towline_proto::agent::v1::{Severity, Step, StepState};
 
-use super::{Deploy, Ending, Turn, observe::Observation};
+use super::{Deploy, Ending, FargateOrder, Turn, observe::Observation};
 
 /// What came of a write that CloudFormation deduplicates.
 pub(super) enum Written {
@@ -161,6 +162,31 @@ impl<A: Account> Deploy<'_, A> {
         self.delete_stack(stack_id, &self.handle.id().delete_token())
             .await?;
         Ok(Turn::Pause(Waiting::Answer))
+    }
+
+    /// A roll-back that somebody else left stuck is not what a plan was approved of, and
+    /// nothing is written where the pre-flight is against it.
+    pub(super) async fn before_continuing(&mut self, observation: &Observation) -> Result<(), Ending> {
+        if self.progress.continuing || observation.trace != OurTrace::None {
+            return Ok(());
+        }
+        let FargateOrder {
+            approved,
+            stack_name: name,
+            at,
+            ..
+        } = self.order;
+        if approved.is_none() {
+            return self.preflight(observation).await;
+        }
+        let summary = format!(
+            "the roll-back of stack {name} is stuck, and was not when the plan was made that was approved"
+        );
+        Err(self.refused(Ending::new(Reason::PlanChanged, summary).hint(format!(
+            "nothing was changed; let it go on with `aws cloudformation continue-update-rollback --stack-name {name} \
+             --region {}`, or deploy without an approved plan, which does so once; then plan again",
+            at.region
+        ))))
     }
 
     /// A roll-back that is stuck is asked to go on, once in an operation.

@@ -249,7 +249,10 @@ impl<'a, A: Account> Deploy<'a, A> {
                 self.preflight(observation).await?;
                 self.delete_never_healthy(observation, &stack_id).await
             }
-            StackDecision::ContinueRollback => self.continue_rollback().await,
+            StackDecision::ContinueRollback => {
+                self.before_continuing(observation).await?;
+                self.continue_rollback().await
+            }
             StackDecision::Follow => {
                 self.progress.followed = true;
                 self.progress.in_doubt = false;

@@ -111,7 +111,7 @@ impl<A: Account> Deploy<'_, A> {
         }
     }
 
-    fn refused(&self, ending: Ending) -> Ending {
+    pub(super) fn refused(&self, ending: Ending) -> Ending {
         self.handle
             .step(Step::Preflight, StepState::Failed, ending.summary());
         ending

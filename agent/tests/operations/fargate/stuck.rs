@@ -9,6 +9,9 @@ use towline_proto::agent::v1::{
 use super::{FIRST, SECOND, THIRD, deploy_web, made, roll_back, until_rollout};
 use crate::world::{World, describe, finished, to_the_end, told};
 
+const FOURTH: &str = "44444444-4444-4444-8444-444444444444";
+const FIFTH: &str = "55555555-5555-4555-8555-555555555555";
+
 fn continued(writes: &[String]) -> usize {
     let of = |write: &&String| *write == "ContinueUpdateRollback";
     writes.iter().filter(of).count()
@@ -54,7 +57,25 @@ async fn a_roll_back_that_is_stuck_is_continued_once_and_then_left_to_a_person()
         told(&events)
     );
 
+    // What was approved was not of a stack that is stuck, and what will not work is not begun.
     let mut client = world.orchestrator().await;
+    let mut approved = deploy_web(FOURTH, "1.2.0");
+    approved.plan_hash = "the hash of a plan".into();
+    let impossible = deploy_web(FIFTH, "9.9.9");
+    for (request, reason) in [(approved, "plan_changed"), (impossible, "preflight_failed")] {
+        let id = request.context.as_ref().unwrap().operation_id.clone();
+        let events = to_the_end(client.deploy_fargate_service(request).await).await;
+        let end = finished(&events);
+        assert_eq!(
+            (end.verdict(), end.reason.as_str()),
+            (Verdict::Errored, reason),
+            "{:#?}\n{}",
+            told(&events),
+            world.log()
+        );
+        assert_eq!(world.writes(&id).await, Vec::<String>::new(), "{reason}");
+    }
+
     let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.2.0")).await).await;
     let end = finished(&events);
     assert_eq!(
