@@ -77,10 +77,11 @@ impl<A: Account> Deploy<'_, A> {
             }
             StackDecision::CheckService { task_definition } => {
                 let seen = observation.service.clone();
-                self.plan_to_put_right(observation, task_definition, seen).await?
+                self.plan_to_put_right(observation, task_definition, seen, findings)
+                    .await?
             }
             StackDecision::CreateChangeSet { creates_stack } => {
-                *findings = self.findings(observation).await?;
+                self.look_beforehand(observation, findings).await?;
                 self.create_change_set(observation, creates_stack).await?;
                 return Ok(None);
             }
@@ -94,7 +95,8 @@ impl<A: Account> Deploy<'_, A> {
                 self.discard_change_set().await?;
                 let said = observation.stack.as_ref().and_then(task_definition_of);
                 let revision = said.ok_or_else(|| self.no_revision_said())?;
-                self.plan_to_put_right(observation, revision, None).await?
+                self.plan_to_put_right(observation, revision, None, findings)
+                    .await?
             }
             StackDecision::ChangeSetFailed { reason } => {
                 self.discard_change_set().await?;
@@ -107,7 +109,7 @@ impl<A: Account> Deploy<'_, A> {
                 })
             }
             StackDecision::DeleteNeverHealthy { .. } => {
-                *findings = self.findings(observation).await?;
+                self.look_beforehand(observation, findings).await?;
                 self.plan_of_recreation(observation).await?
             }
             StackDecision::Refuse(refusal) => self.plan_of_refusal(finding_of(refusal)),
@@ -116,12 +118,25 @@ impl<A: Account> Deploy<'_, A> {
         Ok(Some(with_findings(plan, std::mem::take(findings))))
     }
 
+    /// What the deployment's pre-flight will say, once.
+    async fn look_beforehand(
+        &mut self,
+        observation: &Observation,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), Ending> {
+        if !std::mem::replace(&mut self.progress.preflighted, true) {
+            *findings = self.findings(observation).await?;
+        }
+        Ok(())
+    }
+
     /// The stack has nothing to change: what becomes of its service.
     async fn plan_to_put_right(
         &mut self,
         observation: &Observation,
         revision: TaskDefinitionArn,
         seen: Option<ObservedService>,
+        findings: &mut Vec<Finding>,
     ) -> Result<Plan, Ending> {
         let checked = self.check_service(&revision, seen).await?;
         let action = match checked.decision {
@@ -131,6 +146,9 @@ impl<A: Account> Deploy<'_, A> {
             RepairDecision::Refuse(refusal) => return Ok(self.plan_of_refusal(finding_of(refusal))),
             _ => return Err(self.undecided()),
         };
+        if action != ServiceAction::Nothing {
+            self.look_beforehand(observation, findings).await?;
+        }
         let runs = checked.service.as_ref();
         self.plan_of_service(observation, action, &revision, runs).await
     }
