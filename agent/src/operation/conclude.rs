@@ -244,8 +244,10 @@ async fn past_deadline<A: Account>(
 pub(super) fn outputs<A: Account>(follower: &Follower<'_, A>, ending: Ending) -> Ending {
     let ending = ending.output_if_new("task_definition", follower.ours.task_definition.0.clone());
     let ending = match &follower.ours.id {
-        Some(id) => ending.output_if_new("deployment_id", id.clone()),
-        None => ending,
+        Some(id) if !follower.ours.is_known_by_record() => {
+            ending.output_if_new("deployment_id", id.clone())
+        }
+        _ => ending,
     };
     match follower.last() {
         Some(service) => ending.output_if_new("service_arn", service.arn.clone()),

@@ -38,8 +38,12 @@ pub enum RepairDecision {
     Repair,
     /// One UpdateService to the stack's revision with forceNewDeployment.
     Force,
-    /// An earlier send's rollout was rolled back.
-    RolledBack { status_reason: String },
+    /// An earlier send's rollout was rolled back. `record`: its ARN, where its revision
+    /// is also that of what was put back.
+    RolledBack {
+        status_reason: String,
+        record: Option<String>,
+    },
     /// An earlier send's rollout was replaced by another revision.
     Superseded { by: TaskDefinitionArn },
     /// Read the service's deployments and decide again.
@@ -72,7 +76,9 @@ pub fn decide(view: &RepairView<'_>) -> RepairDecision {
         StartDecision::Update { .. } | StartDecision::Register if view.force => RepairDecision::Force,
         StartDecision::Update { .. } | StartDecision::Register => RepairDecision::Repair,
         StartDecision::Force { .. } => RepairDecision::Force,
-        StartDecision::RolledBack { status_reason, .. } => RepairDecision::RolledBack { status_reason },
+        StartDecision::RolledBack {
+            status_reason, record, ..
+        } => RepairDecision::RolledBack { status_reason, record },
         StartDecision::Superseded { by, .. } | StartDecision::PutBack { by, .. } => {
             RepairDecision::Superseded { by }
         }

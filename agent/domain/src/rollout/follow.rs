@@ -43,9 +43,17 @@ pub struct JudgeOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OurDeployment {
     /// Known after UpdateService answered, or from re-attaching. `None` for the
-    /// service of a stack: then PRIMARY on our revision is ours.
+    /// service of a stack: then PRIMARY on our revision is ours. The ARN of its
+    /// record for one that is gone, where its revision does not tell it from others.
     pub id: Option<String>,
     pub task_definition: TaskDefinitionArn,
+}
+
+impl OurDeployment {
+    /// Only its record is known: no deployment that shows is ours.
+    pub fn is_known_by_record(&self) -> bool {
+        self.id.as_ref().is_some_and(|id| id.starts_with("arn:"))
+    }
 }
 
 /// One observation.

@@ -13,7 +13,7 @@ use crate::rollout::follow::{
 use crate::verdict::Reason;
 
 /// How much earlier than its deployment a record may have been written.
-const RECORD_LAG: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const RECORD_LAG: SignedDuration = SignedDuration::from_secs(60);
 
 /// Who had ECS put back what ran before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,11 @@ pub(super) fn our_record<'a>(
     ours: &OurDeployment,
     seen: Option<&Deployment>,
 ) -> Option<&'a ServiceDeployment> {
+    if ours.is_known_by_record() {
+        return records
+            .iter()
+            .find(|record| ours.id.as_ref() == Some(&record.arn));
+    }
     let newest = records
         .iter()
         .find(|record| record.task_definition.as_ref() == Some(&ours.task_definition))?;

@@ -89,6 +89,8 @@ pub enum StartDecision {
         task_definition: TaskDefinitionArn,
         status_reason: String,
         by: UndoneBy,
+        /// The ARN of its record, where its revision is also that of what was put back.
+        record: Option<String>,
     },
     /// An earlier send's rollout was put back by an UpdateService to what was expected.
     PutBack {

@@ -63,8 +63,8 @@ impl<A: Account> Deploy<'_, A> {
             }
             RepairDecision::Repair => self.redeploy(observation, Kind::Change, revision, &checked).await,
             RepairDecision::Force => self.redeploy(observation, Kind::Force, revision, &checked).await,
-            RepairDecision::RolledBack { .. } => {
-                let mut follower = self.eyes_on(None, revision);
+            RepairDecision::RolledBack { record, .. } => {
+                let mut follower = self.eyes_on(record.clone(), revision);
                 follower.presume_gone();
                 conclude::rollout(&mut follower, previous).await
             }

@@ -23,7 +23,12 @@ impl<A: Account> Update<'_, A> {
         revision: TaskDefinitionArn,
         good: Option<TaskDefinitionArn>,
     ) -> Result<Ending, Ending> {
-        let detail = format!("deployment {deployment_id} of {revision} is under way already");
+        // A first send has done nothing yet: the content that is wanted is somebody else's.
+        let whose = match self.order.repeated_send {
+            true => "",
+            false => ", begun by somebody else",
+        };
+        let detail = format!("deployment {deployment_id} of {revision} is there already{whose}");
         self.handle.step(Step::ServiceUpdate, StepState::Skipped, detail);
         if self.order.spec.wait_for == WaitFor::Started {
             return Ok(self.started(Some(deployment_id), &revision));
@@ -38,10 +43,9 @@ impl<A: Account> Update<'_, A> {
     /// ECS rolled it back, or is at it: because it failed, or because it was asked to.
     pub(super) async fn rolled_back(
         &self,
-        revision: TaskDefinitionArn,
+        mut follower: Follower<'_, A>,
         by: UndoneBy,
     ) -> Result<Ending, Ending> {
-        let mut follower = self.follower(None, revision);
         follower.presume_gone();
         let why = match by {
             UndoneBy::Request => self.why_undone(&mut follower).await?,

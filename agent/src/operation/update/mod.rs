@@ -131,8 +131,11 @@ impl<A: Account> Update<'_, A> {
                 task_definition,
             } => self.reattach(deployment_id, task_definition, before.good).await,
             StartDecision::RolledBack {
-                task_definition, by, ..
-            } => self.rolled_back(task_definition, by).await,
+                task_definition,
+                by,
+                record,
+                ..
+            } => self.rolled_back(self.follower(record, task_definition), by).await,
             StartDecision::PutBack {
                 task_definition,
                 deployment_id,

@@ -1,9 +1,9 @@
 //! Drift, repair and force, a test for each decision.
 
 use super::*;
-use crate::verdict::Reason;
 use crate::observed::ServiceDeploymentStatus;
 use crate::sample::{arn, record, rolling, service, stable};
+use crate::verdict::Reason;
 
 fn expects(id: &str, revision: &str) -> ExpectedService {
     ExpectedService {
@@ -126,16 +126,27 @@ fn a_forced_deployment_is_started_once() {
     forced.repeated = true;
     assert!(matches!(forced.decide(), RepairDecision::KeepObserving { .. }));
     forced.settled = true;
+    let first = record("web:2", ServiceDeploymentStatus::Successful, 0);
+    forced.records = Some(vec![first.clone()]);
     assert_eq!(
         forced.decide(),
         RepairDecision::Force,
         "the first send did nothing"
     );
+    let ours = |status| record("web:2", status, 100);
+    forced.records = Some(vec![ours(ServiceDeploymentStatus::InProgress), first.clone()]);
     // Another deployment of the same revision is the one that the first send started.
     for after in [rolling("d2", "web:2"), stable("d2", "web:2")] {
         forced.service = Some(service(vec![after]));
         assert_eq!(forced.decide(), follow("d2"));
     }
+    // Unless ECS rolled that one back, to the same revision.
+    forced.records = Some(vec![ours(ServiceDeploymentStatus::RollbackSuccessful), first]);
+    assert!(
+        matches!(forced.decide(), RepairDecision::RolledBack { record: Some(_), .. }),
+        "{:?}",
+        forced.decide()
+    );
     // Without the expected deployment a second send cannot tell, and starts none.
     forced.expected = None;
     assert_eq!(forced.refusal(), Some(Reason::Unknown));

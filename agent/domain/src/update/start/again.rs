@@ -18,8 +18,13 @@ pub(super) fn traces_of_a_send(
         let wanted = |revision| view.with_wanted_content.contains(revision);
         record.created > primary.created && record.task_definition.as_ref().is_some_and(wanted)
     })?;
-    let revision = later.task_definition.as_ref()?;
-    Some(Refusal::new(
+    Some(began_later(view, later, primary))
+}
+
+pub(super) fn began_later(view: &StartView<'_>, later: &ServiceDeployment, primary: &Deployment) -> Refusal {
+    let revision = later.task_definition.as_ref();
+    let revision = revision.map_or("what is wanted", |revision| revision.0.as_str());
+    Refusal::new(
         Reason::Unknown,
         format!(
             "a rollout of {revision} in service {} began at {}, after deployment {}, which is PRIMARY: it may \
@@ -27,7 +32,7 @@ pub(super) fn traces_of_a_send(
             view.name, later.created, primary.id
         ),
         "look at the service's deployments in ECS, then deploy again from what runs now",
-    ))
+    )
 }
 
 /// PRIMARY is neither what was expected nor what is wanted: an earlier send was
@@ -66,6 +71,7 @@ pub(super) fn changed_meanwhile(view: &StartView<'_>, primary: &Deployment) -> S
                 task_definition,
                 status_reason: record.status_reason.clone(),
                 by: UndoneBy::by_words(&record.status_reason),
+                record: None,
             }
         }
         Some((_, task_definition)) if view.settled && !back => StartDecision::Superseded {

@@ -306,13 +306,84 @@ fn a_forced_deployment_is_sent_once() {
     case.repeated = true;
     assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
     case.settled = true;
+    assert_eq!(case.decide(), StartDecision::ReadServiceDeployments);
+    let first = record("orders:2", ServiceDeploymentStatus::Successful, 1);
+    case.records = Some(vec![first.clone()]);
     assert_eq!(case.decide(), force);
     case.service = Some(service(vec![rolling("d2", "orders:2")]));
+    let ours = record("orders:2", ServiceDeploymentStatus::InProgress, 100);
+    case.records = Some(vec![ours, first]);
+    case.expected.as_mut().unwrap().task_definition = Some(arn("orders:2"));
     assert!(matches!(case.decide(), StartDecision::Reattach { .. }));
     // With other content it is an update like any other.
     case = Case::plain(vec![stable("d1", "orders:1")]);
     case.force = true;
     assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+/// ECS rolls a forced deployment back to the same revision: only the record tells.
+#[test]
+fn a_forced_deployment_that_was_rolled_back_is_no_success() {
+    let by_record = |case: &Case| match case.decide() {
+        StartDecision::RolledBack { record, .. } => record,
+        other => panic!("{other:?}"),
+    };
+    // In a deployment of its own, or under the id of the one that ran before.
+    for back in ["d3", "d1"] {
+        let mut case = forced(back);
+        case.settled = true;
+        let rolled_back = record("orders:1", ServiceDeploymentStatus::RollbackSuccessful, 100);
+        let arn = rolled_back.arn.clone();
+        case.records = Some(vec![
+            rolled_back,
+            record("orders:1", ServiceDeploymentStatus::Successful, 0),
+        ]);
+        assert_eq!(by_record(&case), Some(arn));
+    }
+    // Under the old id, and not on record as rolled back: no second one is sent.
+    let mut case = forced("d1");
+    case.settled = true;
+    case.records = Some(vec![
+        record("orders:1", ServiceDeploymentStatus::Stopped, 100),
+        record("orders:1", ServiceDeploymentStatus::Successful, 0),
+    ]);
+    assert_eq!(case.refusal(), Some(Reason::Unknown));
+}
+
+/// After an attempt that was rolled back ECS may not list this one yet.
+#[test]
+fn a_record_that_is_older_than_the_forced_deployment_is_looked_at_again() {
+    let mut case = forced("d3");
+    let started = |created| Deployment {
+        created: at(created),
+        ..rolling("d3", "orders:1")
+    };
+    case.service = Some(service(vec![started(500)]));
+    let before = record("orders:1", ServiceDeploymentStatus::RollbackSuccessful, 100);
+    case.records = Some(vec![before.clone()]);
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    // Whose the newest is cannot be told then: somebody else may have forced one after ours.
+    let newest = record("orders:1", ServiceDeploymentStatus::InProgress, 500);
+    case.records = Some(vec![newest, before]);
+    assert_eq!(case.refusal(), Some(Reason::Unknown));
+}
+
+/// The service runs orders:1 in deployment d1, which was to be forced; now in this one.
+fn forced(id: &str) -> Case {
+    let mut case = Case::plain(vec![stable(id, "orders:1")]);
+    case.wanted = vec![arn("orders:1")];
+    (case.force, case.repeated) = (true, true);
+    case
+}
+
+#[test]
+fn a_first_send_forces_nothing_over_a_newer_deployment() {
+    for deployment in [stable("d2", "orders:1"), rolling("d2", "orders:1")] {
+        let mut case = forced("d2");
+        case.service = Some(service(vec![deployment]));
+        (case.repeated, case.settled) = (false, true);
+        assert_eq!(case.refusal(), Some(Reason::UnexpectedState));
+    }
 }
 
 /// The agent was killed after it had put back what ran before.
