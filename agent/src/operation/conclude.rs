@@ -32,6 +32,8 @@ pub(super) struct Afterwards<'a> {
     pub previous: Option<TaskDefinitionArn>,
     pub on_failure: OnFailure,
     pub bake: Option<&'a Bake>,
+    /// A cancel is by ECS's own means alone.
+    pub by_ecs_alone: bool,
 }
 
 /// Follows a rollout to its end. `previous` is what runs again after a cancel.
@@ -41,6 +43,16 @@ pub(super) async fn rollout<A: Account>(
 ) -> Result<Ending, Ending> {
     let afterwards = Afterwards {
         previous,
+        ..Afterwards::default()
+    };
+    rollout_and(follower, &afterwards).await
+}
+
+/// Follows the rollout of a service that is a stack's to its end: beside the one
+/// UpdateService that made it nothing is written but a stop of it.
+pub(super) async fn rollout_of_stack<A: Account>(follower: &mut Follower<'_, A>) -> Result<Ending, Ending> {
+    let afterwards = Afterwards {
+        by_ecs_alone: true,
         ..Afterwards::default()
     };
     rollout_and(follower, &afterwards).await
@@ -70,6 +82,9 @@ pub(super) async fn rollout_and<A: Account>(
                 follower,
                 interruption::detached(&format!("service {}", follower.service())),
             )),
+            Interruption::Cancel(CancelMode::RollBack) if afterwards.by_ecs_alone => {
+                undo::by_ecs_alone(follower).await
+            }
             Interruption::Cancel(CancelMode::RollBack) => {
                 undo::roll_back(follower, afterwards.previous.as_ref(), Why::Cancelled).await
             }

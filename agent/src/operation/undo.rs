@@ -79,6 +79,8 @@ enum End {
         summary: String,
         hint: String,
     },
+    /// ECS does not take it back, and nothing else is to.
+    Left,
     TooLate,
     Detached,
 }
@@ -105,6 +107,28 @@ pub(super) async fn roll_back<A: Account>(
     let followed = follow_back(follower, previous, way).await;
     let end = followed.map_err(interruption::out_of_sight)?;
     Ok(ending::of(follower, &why, end))
+}
+
+/// Takes back what a person cancels by ECS's own means alone: the service of a stack
+/// gets no second UpdateService. Where ECS cannot, it is let go, and said.
+pub(super) async fn by_ecs_alone<A: Account>(follower: &mut Follower<'_, A>) -> Result<Ending, Ending> {
+    follower.handle().take_cancel();
+    announce(follower);
+    let end = match by_ecs(follower).await {
+        Some(Way::Breaker) => return to_its_own_end(follower).await,
+        Some(_) => stopped(follower).await.map_err(interruption::out_of_sight)?,
+        None => End::Left,
+    };
+    Ok(ending::of(follower, &Why::Cancelled, end))
+}
+
+/// Follows what StopServiceDeployment set going, if it was heard.
+async fn stopped<A: Account>(follower: &mut Follower<'_, A>) -> Result<End, Ending> {
+    match until_other_runs(follower, true).await? {
+        Ok(back) => until_stable(follower, back).await,
+        Err(End::NotHeard) => Ok(End::Left),
+        Err(end) => Ok(end),
+    }
 }
 
 /// ECS's own roll-back has its own verdict.
@@ -181,17 +205,24 @@ async fn begin<A: Account>(
     follower: &mut Follower<'_, A>,
     previous: Option<&TaskDefinitionArn>,
 ) -> Result<Way, End> {
+    match by_ecs(follower).await {
+        Some(way) => Ok(way),
+        None => put_back::update(follower, previous).await.map(Way::Updated),
+    }
+}
+
+/// By ECS itself, where it can.
+async fn by_ecs<A: Account>(follower: &mut Follower<'_, A>) -> Option<Way> {
     // Best effort: without records there is still UpdateService.
     let records = follower.read_records().await.unwrap_or_default();
     let ours = records
         .iter()
         .find(|record| record.task_definition.as_ref() == Some(&follower.ours.task_definition));
     match ours {
-        Some(ours) if ours.status.is_rollback() => return Ok(Way::Breaker),
-        Some(ours) if is_under_way(ours) && stop(follower, ours).await => return Ok(Way::Stopped),
-        _ => {}
+        Some(ours) if ours.status.is_rollback() => Some(Way::Breaker),
+        Some(ours) if is_under_way(ours) && stop(follower, ours).await => Some(Way::Stopped),
+        _ => None,
     }
-    put_back::update(follower, previous).await.map(Way::Updated)
 }
 
 fn is_under_way(record: &ServiceDeployment) -> bool {

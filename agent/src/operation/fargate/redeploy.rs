@@ -31,12 +31,6 @@ pub(super) struct Checked {
     expected: Option<ExpectedService>,
 }
 
-impl Checked {
-    fn previous(&self) -> Option<TaskDefinitionArn> {
-        self.expected.as_ref()?.task_definition.clone()
-    }
-}
-
 impl<A: Account> Deploy<'_, A> {
     /// Puts the service on the stack's own revision, to a verdict. `seen`: the service
     /// as it was just read.
@@ -47,7 +41,6 @@ impl<A: Account> Deploy<'_, A> {
         seen: Option<ObservedService>,
     ) -> Result<Ending, Ending> {
         let checked = self.check_service(&revision, seen).await?;
-        let previous = checked.previous();
         match &checked.decision {
             RepairDecision::Unchanged { deployment_id } => {
                 Ok(self.as_wanted(&revision).output("deployment_id", deployment_id))
@@ -56,7 +49,7 @@ impl<A: Account> Deploy<'_, A> {
                 let detail = format!("deployment {deployment_id} of {revision} is under way already");
                 self.handle.step(Step::ServiceUpdate, StepState::Skipped, detail);
                 let mut follower = self.eyes_on(Some(deployment_id.clone()), revision);
-                conclude::rollout(&mut follower, previous).await
+                conclude::rollout_of_stack(&mut follower).await
             }
             RepairDecision::Follow { deployment_id } => {
                 self.await_stable(deployment_id.clone(), revision).await
@@ -66,7 +59,7 @@ impl<A: Account> Deploy<'_, A> {
             RepairDecision::RolledBack { record, .. } => {
                 let mut follower = self.eyes_on(record.clone(), revision);
                 follower.presume_gone();
-                conclude::rollout(&mut follower, previous).await
+                conclude::rollout_of_stack(&mut follower).await
             }
             RepairDecision::Superseded { by } => {
                 let summary = format!("{revision} was replaced by {by}");
@@ -215,7 +208,13 @@ impl<A: Account> Deploy<'_, A> {
         let detail = format!("{revision} in service {name}");
         self.handle.step(Step::Rollout, StepState::Started, detail);
         let mut follower = self.eyes_on(deployment, revision);
-        conclude::rollout(&mut follower, checked.previous()).await
+        let ending = conclude::rollout_of_stack(&mut follower).await?;
+        let taken_back = ending.reason() == Reason::Cancelled.as_str();
+        Ok(match kind {
+            Kind::Change if taken_back => ending
+                .hint("the service runs something else than its stack says; deploy again to put it right"),
+            Kind::Change | Kind::Force => ending,
+        })
     }
 
     fn eyes_on(&self, id: Option<String>, task_definition: TaskDefinitionArn) -> Follower<'_, A> {

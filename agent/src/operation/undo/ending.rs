@@ -33,6 +33,13 @@ pub(super) fn of<A: Account>(follower: &Follower<'_, A>, why: &Why, end: End) ->
         End::Failed { summary, .. } | End::Impossible { summary, .. } => {
             step(follower, StepState::Failed, summary);
         }
+        End::Left => {
+            step(
+                follower,
+                StepState::Failed,
+                "ECS does not take this deployment back",
+            );
+        }
         End::NotHeard | End::TooLate | End::Detached => {}
     }
     let ending = match why {
@@ -80,6 +87,15 @@ fn cancelled<A: Account>(follower: &Follower<'_, A>, end: End) -> Ending {
             let summary = format!("the deadline came while {revision} was taken back");
             Ending::new(Reason::DeadlineExceeded, summary).hint("DescribeService shows how it goes on")
         }
+        End::Left => {
+            let summary = format!(
+                "cancelled, but ECS does not take the deployment of {revision} in service {service} back: it goes on, \
+                 and is no longer followed"
+            );
+            Ending::new(Reason::Detached, summary).hint(
+                "DescribeService shows how it goes on; the service of a stack is not updated a second time",
+            )
+        }
         End::Detached => let_go(follower),
     }
 }
@@ -109,7 +125,7 @@ fn failed<A: Account>(follower: &Follower<'_, A>, failure: &Failure, end: End) -
             let summary = format!("service {service}: {why} ({summary})");
             of(Reason::RollbackFailed, summary).hint(hint)
         }
-        End::NotHeard | End::TooLate => {
+        End::NotHeard | End::Left | End::TooLate => {
             let summary = format!(
                 "service {service}: {revision} failed ({why}), and is being rolled back: the deadline came before \
                  the end of that"

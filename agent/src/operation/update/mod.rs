@@ -253,6 +253,7 @@ impl<A: Account> Update<'_, A> {
             previous,
             on_failure: self.order.spec.on_failure,
             bake: self.order.spec.bake.as_ref(),
+            by_ecs_alone: false,
         };
         conclude::rollout_and(&mut follower, &afterwards).await
     }

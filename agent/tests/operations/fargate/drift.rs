@@ -3,7 +3,7 @@
 use serde_json::json;
 use towline_proto::agent::v1::{FargatePlanAction, OperationEvent, Verdict, operation_event::Event};
 
-use super::{SECOND, THIRD, deploy_web, made, plans::plan_web};
+use super::{SECOND, THIRD, deploy_web, made, plans::plan_web, roll_back, until_rollout};
 use crate::world::{ACCOUNT, Client, REGION, World, describe, finished, to_the_end, told, update_orders};
 
 /// Somebody updates the service of the stack by hand.
@@ -80,6 +80,108 @@ async fn a_service_that_runs_something_else_is_put_back_by_one_update() {
             .task_definition,
         stacks
     );
+}
+
+#[tokio::test]
+async fn the_plan_of_one_update_says_what_the_deployment_will() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    updated_by_hand(&world, &mut client, "1.2.0").await;
+    let deny = json!({"seed": 7, "rules": [{"kind": "deny", "service": "ec2"}]});
+    world.sim_post("faults", deny).await;
+
+    let plan = plan_web(&mut client, "1.0.0").await;
+    assert_eq!(plan.action(), FargatePlanAction::Repair, "{plan:#?}");
+    let planned: Vec<String> = plan.findings.iter().map(|f| f.message.clone()).collect();
+    assert!(
+        planned
+            .iter()
+            .any(|message| message.contains("could not be checked")),
+        "{plan:#?}"
+    );
+    let events = to_the_end(client.deploy_fargate_service(deploy_web(THIRD, "1.0.0")).await).await;
+    assert_eq!(finished(&events).reason, "completed", "{:#?}", told(&events));
+    let said: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event.event.as_ref() {
+            Some(Event::Finding(finding)) if finding.reason != "drift" => Some(finding.message.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, planned, "{:#?}", told(&events));
+}
+
+#[tokio::test]
+async fn a_cancel_of_the_one_update_is_a_stop_and_never_a_second_update() {
+    for force in [false, true] {
+        let world = World::start(10.0).await;
+        let mut client = world.orchestrator().await;
+        made(&world, &mut client).await;
+        if !force {
+            updated_by_hand(&world, &mut client, "1.2.0").await;
+        }
+        let before = describe(&mut client, "web")
+            .await
+            .service
+            .unwrap()
+            .task_definition;
+        let mut request = deploy_web(THIRD, "1.0.0");
+        request.force = force;
+        let mut stream = client.deploy_fargate_service(request).await.unwrap().into_inner();
+        until_rollout(&mut stream).await;
+        client.cancel_operation(roll_back(THIRD)).await.unwrap();
+        let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+        let end = finished(&events);
+        assert_eq!(
+            (end.verdict(), end.reason.as_str()),
+            (Verdict::Cancelled, "cancelled"),
+            "force={force}: {:#?}\n{}",
+            told(&events),
+            world.log()
+        );
+        assert_eq!(
+            world.writes(THIRD).await,
+            ["UpdateService", "StopServiceDeployment"],
+            "force={force}: {:#?}",
+            told(&events)
+        );
+        let after = describe(&mut client, "web")
+            .await
+            .service
+            .unwrap()
+            .task_definition;
+        assert_eq!(after, before, "force={force}");
+        assert_eq!(end.hint.contains("deploy again"), !force, "{end:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_ecs_does_not_stop_goes_on_and_that_is_said() {
+    let world = World::start(10.0).await;
+    let mut client = world.orchestrator().await;
+    made(&world, &mut client).await;
+    updated_by_hand(&world, &mut client, "1.2.0").await;
+    let mut stream = client
+        .deploy_fargate_service(deploy_web(THIRD, "1.0.0"))
+        .await
+        .unwrap()
+        .into_inner();
+    until_rollout(&mut stream).await;
+    let deny = json!({"seed": 7, "rules": [{"kind": "deny", "action": "StopServiceDeployment"}]});
+    world.sim_post("faults", deny).await;
+    client.cancel_operation(roll_back(THIRD)).await.unwrap();
+    let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    let end = finished(&events);
+    assert_eq!(
+        (end.verdict(), end.reason.as_str()),
+        (Verdict::Cancelled, "detached"),
+        "{:#?}\n{}",
+        told(&events),
+        world.log()
+    );
+    assert!(end.summary.contains("it goes on"), "{}", end.summary);
+    assert_eq!(updates(&world.writes(THIRD).await), 1);
 }
 
 #[tokio::test]
