@@ -18,6 +18,8 @@
 
 use std::fmt;
 
+mod next_step;
+
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {

@@ -13,12 +13,13 @@ use towline_proto::agent::v1::{self as proto, Diagnosis, Finished};
 pub struct Ending(Box<Finished>);
 
 impl Ending {
-    /// The reason decides the verdict.
+    /// The reason decides the verdict, and the next step until there is a better hint.
     pub fn new(reason: Reason, summary: impl Into<String>) -> Self {
         Self(Box::new(Finished {
             verdict: verdict_on_the_wire(reason.verdict()).into(),
             reason: reason.as_str().to_owned(),
             summary: summary.into(),
+            hint: reason.next_step().to_owned(),
             ..Finished::default()
         }))
     }
@@ -50,9 +51,13 @@ impl Ending {
         Self::new(Reason::Unknown, summary).hint(look_at)
     }
 
+    /// A next step that fits better than the reason's own; an empty one changes nothing.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = hint.into();
+        let hint = hint.into();
+        if !hint.is_empty() {
+            self.0.hint = hint;
+        }
         self
     }
 

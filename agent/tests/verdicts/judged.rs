@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use towline_proto::agent::v1::Verdict;
 
 use crate::{played::Played, row::Row};
 
@@ -138,10 +139,7 @@ fn told_well(played: &Played) -> Vec<String> {
             .iter()
             .map(|words| format!("it ended before {words:?} came")),
     );
-    let needs_hint = matches!(
-        end.reason.as_str(),
-        "unknown" | "unexpected_state" | "deadline_exceeded"
-    );
+    let needs_hint = matches!(end.verdict(), Verdict::Failed | Verdict::Errored);
     if needs_hint && end.hint.is_empty() {
         faults.push(format!("{} without a hint", end.reason));
     }
