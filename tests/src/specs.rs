@@ -2,15 +2,20 @@
 //! specification offers, and odd ones. The ids are those of the simulated
 //! account 222222222222.
 
-use std::collections::BTreeMap;
+mod extras;
+mod odd;
+mod tally;
 
 use proptest::{
     collection::{hash_map, vec},
     option,
     prelude::*,
-    sample::select,
+    sample::{select, subsequence},
 };
 use towline_proto::agent::v1 as pb;
+
+pub use odd::{PLACES, odd};
+pub use tally::{FEATURES, features};
 
 pub const ACCOUNT: &str = "222222222222";
 pub const REGION: &str = "eu-west-1";
@@ -114,6 +119,15 @@ fn main_container() -> impl Strategy<Value = pb::ContainerSpec> {
                 linux: (init || drop).then(|| pb::LinuxSpec {
                     init,
                     drop_capabilities: if drop { vec!["NET_RAW".into()] } else { Vec::new() },
+                    tmpfs: if init {
+                        vec![pb::TmpfsSpec {
+                            container_path: "/run/memory".into(),
+                            size: 16,
+                            mount_options: vec!["noexec".into()],
+                        }]
+                    } else {
+                        Vec::new()
+                    },
                     ..Default::default()
                 }),
                 restart_policy: restart,
@@ -216,6 +230,15 @@ fn rollout() -> impl Strategy<Value = pb::RolloutSpec> {
 
 /// A specification that Fargate accepts, of a service with this name.
 pub fn valid(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
+    // A quarter of them on average, in their own order.
+    let some = subsequence(extras::EXTRAS.to_vec(), 0..=extras::EXTRAS.len() / 2);
+    (usual(name), some).prop_map(|(mut spec, extras)| {
+        extras.into_iter().for_each(|add| add(&mut spec));
+        spec
+    })
+}
+
+fn usual(name: String) -> impl Strategy<Value = pb::FargateServiceSpec> {
     let containers = (main_container(), option::of(sidecar()), any::<bool>());
     let task = (
         sizes(),
@@ -337,126 +360,4 @@ fn capacity_providers(choice: u8) -> Vec<pb::CapacityProviderSpec> {
         1 => vec![provider("FARGATE", 1, 1), provider("FARGATE_SPOT", 0, 3)],
         _ => vec![provider("FARGATE_SPOT", 0, 1)],
     }
-}
-
-/// A specification with something in it that may be anything.
-pub fn odd() -> impl Strategy<Value = pb::FargateServiceSpec> {
-    let text = || prop_oneof![Just(String::new()), "[ -~]{0,40}", "\\PC{0,12}", "[a-z]{200}"];
-    let number = || prop_oneof![Just(0_u32), Just(u32::MAX), any::<u32>(), 0..70_000_u32];
-    (
-        valid("odd".into()),
-        (text(), text(), text(), text()),
-        (number(), number(), number()),
-        (any::<i32>(), vec(text(), 0..4), 0..16_usize),
-    )
-        .prop_map(|(mut spec, (a, b, c, d), (x, y, z), (choice, list, place))| {
-            let web = &mut spec.containers[0];
-            match place {
-                0 => spec.name = a,
-                1 => (spec.cpu, spec.memory) = (x, y),
-                2 => (web.name, web.image) = (a, b),
-                3 => web.ports.push(pb::PortSpec {
-                    container_port: x,
-                    protocol: choice,
-                    name: a,
-                    app_protocol: b,
-                }),
-                4 => drop(web.secrets.insert(a, b)),
-                5 => web.depends_on.push(pb::DependencySpec {
-                    container: a,
-                    condition: choice,
-                }),
-                6 => {
-                    spec.network = Some(pb::NetworkSpec {
-                        subnets: list,
-                        security_groups: vec![a, b],
-                        ..network()
-                    })
-                }
-                7 => {
-                    spec.load_balancers.push(pb::LoadBalancerSpec {
-                        container: a,
-                        port: x,
-                        target_group: b,
-                        ..Default::default()
-                    });
-                }
-                8 => spec.overrides.push(pb::OverrideSpec {
-                    resource: a,
-                    merge_patch: b,
-                }),
-                9 => {
-                    (
-                        spec.ephemeral_storage,
-                        spec.log_retention,
-                        spec.health_check_grace_period,
-                    ) = (x, y, z)
-                }
-                10 => {
-                    web.linux = Some(pb::LinuxSpec {
-                        init: true,
-                        add_capabilities: list,
-                        drop_capabilities: vec![c],
-                    });
-                    spec.task_role = d;
-                }
-                11 => (spec.containers, spec.stack_name) = (Vec::new(), a),
-                _ => {
-                    // Odd, and nobody's business.
-                    web.environment.insert("ODD".into(), a);
-                    web.docker_labels.insert("odd".into(), b);
-                    web.command.push(c);
-                }
-            }
-            spec
-        })
-}
-
-/// Which features a specification uses, for the tally.
-pub fn features(spec: &pb::FargateServiceSpec) -> Vec<&'static str> {
-    let web = &spec.containers[0];
-    let balanced = spec.load_balancers.first();
-    let used: BTreeMap<&'static str, bool> = [
-        (
-            "arm64",
-            spec.architecture == i32::from(pb::CpuArchitecture::Arm64),
-        ),
-        ("sidecar", spec.containers.len() > 1),
-        ("depends_on", !web.depends_on.is_empty()),
-        ("secrets", !web.secrets.is_empty()),
-        ("kms_keys", !spec.kms_keys.is_empty()),
-        ("environment", !web.environment.is_empty()),
-        ("command", !web.command.is_empty()),
-        ("entry_point", !web.entry_point.is_empty()),
-        ("health_check", web.health_check.is_some()),
-        ("restart_policy", web.restart_policy.is_some()),
-        ("linux", web.linux.is_some()),
-        ("ulimits", !web.ulimits.is_empty()),
-        ("volumes", !spec.volumes.is_empty()),
-        (
-            "target_group",
-            balanced.is_some_and(|linked| linked.listener_rule.is_none()),
-        ),
-        (
-            "listener_rule",
-            balanced.is_some_and(|linked| linked.listener_rule.is_some()),
-        ),
-        ("capacity_providers", !spec.capacity_providers.is_empty()),
-        ("ephemeral_storage", spec.ephemeral_storage > 0),
-        ("execute_command", spec.execute_command),
-        (
-            "circuit_breaker",
-            spec.rollout
-                .as_ref()
-                .is_some_and(|rollout| rollout.circuit_breaker.is_some()),
-        ),
-        ("log_retention", spec.log_retention > 0),
-        ("tags", !spec.tags.is_empty()),
-        ("rebalancing", spec.availability_zone_rebalancing > 0),
-        ("platform_version", !spec.platform_version.is_empty()),
-    ]
-    .into();
-    used.into_iter()
-        .filter_map(|(name, used)| used.then_some(name))
-        .collect()
 }
