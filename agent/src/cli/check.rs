@@ -24,6 +24,7 @@ pub(super) async fn run(global: &Global, seams: &Seams) -> anyhow::Result<ExitCo
                 config.name,
                 config.aws.served()
             ));
+            report.power(config.aws.cloudformation_role.as_deref());
             match load_identity(config, seams) {
                 Ok(credentials) => report.certificate(&credentials, seams),
                 Err(error) => report.fault(&error),
@@ -74,6 +75,18 @@ impl Report {
 
     fn fault(&mut self, error: &anyhow::Error) {
         self.faults.push(format!("{error:#}"));
+    }
+
+    /// Whose rights a stack has.
+    fn power(&mut self, cloudformation_role: Option<&str>) {
+        match cloudformation_role {
+            Some(role) => self.good(format!("stacks: CloudFormation acts as {role}")),
+            None => self.warnings.push(
+                "stacks: CloudFormation acts with the agent's own rights\nhint: set cloudformation_role in agent.toml \
+                 before Fargate services are deployed"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn certificate(&mut self, credentials: &Credentials, seams: &Seams) {

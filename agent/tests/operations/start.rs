@@ -53,6 +53,7 @@ async fn check_says_all_faults_at_once_and_what_is_good() {
         "account: 111111111111 (aws)",
         "cluster eu-west-1/main",
         "good until",
+        "CloudFormation acts with the agent's own rights",
     ] {
         assert!(said.contains(good), "{good:?} in {said}");
     }

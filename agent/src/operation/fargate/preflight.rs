@@ -76,6 +76,18 @@ pub(super) async fn ask<A: Account>(
     }
 }
 
+/// What a stack may do is what the agent may do.
+pub(super) fn own_rights() -> Finding {
+    Finding {
+        severity: Severity::Note,
+        reason: "cloudformation_has_agents_rights",
+        message: "CloudFormation acts with the agent's own rights: cloudformation_role is not configured".to_owned(),
+        hint: "set cloudformation_role in agent.toml to a role for CloudFormation; then the agent's own role needs \
+               no right to make roles and services"
+            .to_owned(),
+    }
+}
+
 pub(in crate::operation) async fn each<'q, T, F>(
     keys: &'q [String],
     read: impl Fn(&'q str) -> F,

@@ -23,7 +23,7 @@ use towline_proto::agent::v1::{Step, StepState};
 use super::{
     Deploy, Ending,
     observe::{Observation, is_towlines},
-    preflight::{ask, soon},
+    preflight::{ask, own_rights, soon},
 };
 use crate::config::TemplateBucket;
 
@@ -197,7 +197,10 @@ impl<A: Account> Deploy<'_, A> {
         let passer = surroundings.cloudformation_role.as_deref();
         let clock = self.handle.clock();
         let facts = ask(&surroundings.aws, clock, &order.at, passer, &questions, own).await;
-        Ok(judge(&order.service, &facts))
+        let mut findings = judge(&order.service, &facts);
+        // Gravest first.
+        findings.extend(passer.is_none().then(own_rights));
+        Ok(findings)
     }
 
     /// What the service's own stack has made already.

@@ -24,7 +24,7 @@ pub async fn plan_web(client: &mut Client, tag: &str) -> FargatePlan {
 
 #[tokio::test]
 async fn the_plan_of_a_new_service_leaves_no_stack_behind() {
-    let world = World::start(40.0).await;
+    let mut world = World::start(40.0).await;
     let mut client = world.orchestrator().await;
     let plan = plan_web(&mut client, "1.0.0").await;
     assert_eq!(plan.action(), FargatePlanAction::Create, "{plan:#?}");
@@ -35,6 +35,20 @@ async fn the_plan_of_a_new_service_leaves_no_stack_behind() {
         "{plan:#?}"
     );
     assert!(describe(&mut client, "web").await.stack.is_none());
+    let power = |plan: &FargatePlan| {
+        let reason = "cloudformation_has_agents_rights";
+        plan.findings.iter().any(|finding| finding.reason == reason)
+    };
+    assert!(power(&plan), "{plan:#?}");
+    let file = world.path().join("agent.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let role = format!("[aws]\ncloudformation_role = \"arn:aws:iam::{ACCOUNT}:role/towline-cloudformation\"");
+    std::fs::write(&file, text.replace("[aws]", &role)).unwrap();
+    world.kill_agent();
+    world.start_agent();
+    let mut client = world.orchestrator().await;
+    let plan = plan_web(&mut client, "1.0.0").await;
+    assert!(!power(&plan), "{plan:#?}");
 }
 
 #[tokio::test]
