@@ -1,12 +1,12 @@
 //! Each option of a service alone, and which of them exclude each other.
 
 use towline_agent_domain::fargate::spec::{
-    Alarms, Architecture, CapacityProvider, CircuitBreaker, Container, Efs, FargateService, HealthCheck,
-    Link, Linux, ListenerRule, Logging, Mount, Override, Port, Protocol, Rebalancing, RestartPolicy,
-    TagPropagation, TargetHealthCheck, Ulimit, Volume, VolumesFrom,
+    Alarms, Architecture, CapacityProvider, CircuitBreaker, Condition, Container, Dependency, Efs,
+    FargateService, HealthCheck, Link, Linux, ListenerRule, Logging, Mount, Override, Port, Protocol,
+    Rebalancing, RestartPolicy, TagPropagation, TargetHealthCheck, Ulimit, Volume, VolumesFrom,
 };
 
-use crate::services::{GROUP, REGISTRY, SECRET, TASK_ROLE, efs, link, pairs, rule, text, texts};
+use crate::services::{GROUP, PARAMETER, REGISTRY, SECRET, TASK_ROLE, efs, link, pairs, rule, text, texts};
 
 /// An option's name, and how it is set.
 pub type Setting = (&'static str, fn(&mut FargateService));
@@ -43,6 +43,9 @@ pub const SETTINGS: &[Setting] = &[
             reset_on_healthy_task: Some(false),
             ..CircuitBreaker::default()
         };
+    }),
+    ("circuit_breaker_reset", |s| {
+        s.rollout.circuit_breaker.reset_on_healthy_task = Some(true)
     }),
     ("alarms", |s| {
         s.rollout.alarms = Some(Alarms {
@@ -105,6 +108,10 @@ pub const SETTINGS: &[Setting] = &[
     ("target_group", |s| {
         s.load_balancers = vec![link(8080, Link::TargetGroup(text(GROUP)))];
         s.health_check_grace_period = Some(30);
+    }),
+    ("health_check_grace_period", |s| {
+        s.load_balancers = vec![link(8080, Link::TargetGroup(text(GROUP)))];
+        s.health_check_grace_period = Some(0);
     }),
     ("listener_rule", |s| {
         s.load_balancers = vec![link(8080, Link::ListenerRule(rule()))]
@@ -184,6 +191,60 @@ pub const SETTINGS: &[Setting] = &[
             start_period: Some(20),
         });
     }),
+    ("environment", |s| {
+        s.containers[0].environment = pairs([
+            ("LEVEL", "debug"),
+            ("EMPTY", ""),
+            ("GREETING", "${not} a: \"function\""),
+        ]);
+    }),
+    ("secrets", |s| {
+        let key = format!("{SECRET}:password:AWSCURRENT:");
+        s.containers[0].secrets = pairs([("DB", SECRET), ("KEY", &key), ("URL", PARAMETER)]);
+    }),
+    ("working_directory", |s| {
+        s.containers[0].working_directory = Some(text("/srv"))
+    }),
+    ("user", |s| s.containers[0].user = Some(text("1000:1000"))),
+    ("essential", |s| {
+        let side = side_container();
+        s.containers.push(Container {
+            essential: false,
+            ..side
+        });
+    }),
+    ("depends_on", |s| {
+        s.containers.push(side_container());
+        s.containers[0].depends_on = vec![Dependency {
+            container: text("side"),
+            condition: Condition::Start,
+        }];
+    }),
+    ("depends_on_healthy", |s| {
+        let health_check = Some(HealthCheck {
+            command: texts(&["CMD", "true"]),
+            ..HealthCheck::default()
+        });
+        s.containers.push(Container {
+            health_check,
+            ..side_container()
+        });
+        s.containers[0].depends_on = vec![Dependency {
+            container: text("side"),
+            condition: Condition::Healthy,
+        }];
+    }),
+    ("depends_on_success", |s| {
+        let side = side_container();
+        s.containers.push(Container {
+            essential: false,
+            ..side
+        });
+        s.containers[0].depends_on = vec![Dependency {
+            container: text("side"),
+            condition: Condition::Success,
+        }];
+    }),
     ("environment_files", |s| {
         s.containers[0].environment_files = texts(&["arn:aws:s3:::shop-settings/live/web.env"]);
     }),
@@ -195,16 +256,14 @@ pub const SETTINGS: &[Setting] = &[
         s.containers[0].readonly_root_filesystem = true
     }),
     ("volumes_from", |s| {
-        let side = Container {
-            name: text("side"),
-            image: format!("{REGISTRY}/side:1"),
-            volumes_from: vec![VolumesFrom {
-                container: text("web"),
-                read_only: true,
-            }],
-            ..Container::default()
-        };
-        s.containers.push(side);
+        let volumes_from = vec![VolumesFrom {
+            container: text("web"),
+            read_only: true,
+        }];
+        s.containers.push(Container {
+            volumes_from,
+            ..side_container()
+        });
     }),
     ("logging_awslogs", |s| {
         s.containers[0].logging = Some(Logging {
@@ -291,10 +350,25 @@ pub const SETTINGS: &[Setting] = &[
     }),
 ];
 
+fn side_container() -> Container {
+    Container {
+        name: text("side"),
+        image: format!("{REGISTRY}/side:1"),
+        ..Container::default()
+    }
+}
+
 /// Settings that exclude each other: they speak of the same thing, or one takes away
 /// what the other is about.
 pub fn conflicts(one: &str, other: &str) -> bool {
-    const GROUPS: [&[&str]; 7] = [
+    const GROUPS: [&[&str]; 8] = [
+        &[
+            "volumes_from",
+            "essential",
+            "depends_on",
+            "depends_on_healthy",
+            "depends_on_success",
+        ],
         &["log_group", "log_retention", "overrides"],
         &["execution_role", "overrides"],
         &["execution_role", "kms_keys"],
@@ -307,6 +381,7 @@ pub fn conflicts(one: &str, other: &str) -> bool {
         ],
         &[
             "target_group",
+            "health_check_grace_period",
             "listener_rule",
             "listener_rule_with_settings",
             "listener_rule_for_grpc",
@@ -317,6 +392,7 @@ pub fn conflicts(one: &str, other: &str) -> bool {
             "circuit_breaker_off",
             "circuit_breaker_percent",
             "circuit_breaker_count",
+            "circuit_breaker_reset",
         ],
     ];
     GROUPS
