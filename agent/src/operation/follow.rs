@@ -53,6 +53,10 @@ pub(super) struct Follower<'a, A> {
     presumed_gone: bool,
     /// What our tasks died of before the first look counts as well.
     looks_back: bool,
+    /// An earlier incarnation of the agent worked on it.
+    resumed: bool,
+    /// When this incarnation began to work on it.
+    began: Instant,
     /// The rollout completed with healthy targets; ECS watches over these now.
     trusts_targets: bool,
     stopped: Vec<StoppedTask>,
@@ -82,6 +86,8 @@ impl<'a, A: Account> Follower<'a, A> {
             missing_since: None,
             presumed_gone: false,
             looks_back: false,
+            resumed: false,
+            began: handle.clock().instant(),
             trusts_targets: false,
             stopped: Vec::new(),
             motion: Motion::starting_at(handle.clock().instant()),
@@ -100,6 +106,21 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Our deployment began before the first look, which will not show what happened since.
     pub(super) fn look_back(&mut self) {
         self.looks_back = true;
+    }
+
+    /// An earlier send of the operation may have written what does not show yet.
+    pub(super) fn resume(&mut self) {
+        self.resumed = true;
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Whether a write of an earlier incarnation may still land.
+    pub(super) fn may_land_yet(&self) -> bool {
+        let worked = self.handle.clock().instant().duration_since(self.began);
+        self.resumed && worked < self.surroundings.timing.settle
     }
 
     /// Nothing was changed: what the service shows already is no news of this operation.

@@ -1,21 +1,23 @@
 //! Putting back what ran before an update. ECS does it itself where it can (its
 //! breaker is at it already, or StopServiceDeployment); else one further
 //! UpdateService to the previous revision ([`put_back`]), announced as its own step.
-//! Never a third. Then the roll-back is followed to a verdict of its own ([`ending`]).
+//! Never a third: before each write the service is looked at ([`look`]), and nothing is
+//! written over somebody else's deployment, or where an earlier incarnation's roll-back
+//! is under way. Then the roll-back is followed to a verdict of its own ([`ending`]).
 //!
 //! An agent that is killed in between finds its own roll-back again by the records
 //! ([`towline_agent_domain::update::start`]) and goes on with [`go_on`].
 
 mod ending;
+mod look;
 mod put_back;
 
 pub(super) use put_back::copy_of;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use towline_agent_domain::{
-    observed::{Deployment, ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn},
+    observed::{ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn},
     outside::{Account, CallError},
     rollout::{diagnosis::Diagnosis, follow::OurDeployment},
     verdict::Reason,
@@ -27,6 +29,7 @@ use super::{
     follow::{Followed, Follower},
     interruption,
 };
+use look::Found;
 
 /// How long a roll-back may take to be begun when the deadline has passed already.
 const LATE: Duration = Duration::from_secs(60);
@@ -79,6 +82,10 @@ enum End {
         summary: String,
         hint: String,
     },
+    /// Somebody else has deployed meanwhile: nothing (more) was written.
+    Superseded {
+        by: OurDeployment,
+    },
     /// ECS does not take it back, and nothing else is to.
     Left,
     TooLate,
@@ -114,17 +121,18 @@ pub(super) async fn roll_back<A: Account>(
 pub(super) async fn by_ecs_alone<A: Account>(follower: &mut Follower<'_, A>) -> Result<Ending, Ending> {
     follower.handle().take_cancel();
     announce(follower);
-    let end = match by_ecs(follower).await {
-        Some(Way::Breaker) => return to_its_own_end(follower).await,
-        Some(_) => stopped(follower).await.map_err(interruption::out_of_sight)?,
-        None => End::Left,
+    let end = match by_ecs(follower, None).await {
+        Ok(Some(Way::Breaker)) => return to_its_own_end(follower).await,
+        Ok(Some(_)) => stopped(follower).await.map_err(interruption::out_of_sight)?,
+        Ok(None) => End::Left,
+        Err(end) => end,
     };
     Ok(ending::of(follower, &Why::Cancelled, end))
 }
 
 /// Follows what StopServiceDeployment set going, if it was heard.
 async fn stopped<A: Account>(follower: &mut Follower<'_, A>) -> Result<End, Ending> {
-    match until_other_runs(follower, true).await? {
+    match look::until_back(follower, None, true).await? {
         Ok(back) => until_stable(follower, back).await,
         Err(End::NotHeard) => Ok(End::Left),
         Err(end) => Ok(end),
@@ -200,29 +208,27 @@ fn announce<A: Account>(follower: &Follower<'_, A>) {
     follower.handle().step(Step::Rollback, StepState::Started, detail);
 }
 
-/// Sets it going in one of the three ways.
+/// Sets it going in one of the three ways; nothing is written where it goes already.
 async fn begin<A: Account>(
     follower: &mut Follower<'_, A>,
     previous: Option<&TaskDefinitionArn>,
 ) -> Result<Way, End> {
-    match by_ecs(follower).await {
+    match by_ecs(follower, previous).await? {
         Some(way) => Ok(way),
-        None => put_back::update(follower, previous).await.map(Way::Updated),
+        None => put_back::update(follower, previous).await,
     }
 }
 
 /// By ECS itself, where it can.
-async fn by_ecs<A: Account>(follower: &mut Follower<'_, A>) -> Option<Way> {
-    // Best effort: without records there is still UpdateService.
-    let records = follower.read_records().await.unwrap_or_default();
-    let ours = records
-        .iter()
-        .find(|record| record.task_definition.as_ref() == Some(&follower.ours.task_definition));
-    match ours {
-        Some(ours) if ours.status.is_rollback() => Some(Way::Breaker),
-        Some(ours) if is_under_way(ours) && stop(follower, ours).await => Some(Way::Stopped),
-        _ => None,
-    }
+async fn by_ecs<A: Account>(
+    follower: &mut Follower<'_, A>,
+    previous: Option<&TaskDefinitionArn>,
+) -> Result<Option<Way>, End> {
+    Ok(match look::before_a_write(follower, previous).await? {
+        Found::Already(way) => Some(way),
+        Found::Runs(Some(ours)) if is_under_way(&ours) && stop(follower, &ours).await => Some(Way::Stopped),
+        Found::Runs(_) => None,
+    })
 }
 
 fn is_under_way(record: &ServiceDeployment) -> bool {
@@ -273,62 +279,19 @@ async fn follow_back<A: Account>(
             return until_stable(follower, back.clone()).await;
         }
         let gives_up = way != Way::Breaker;
-        match until_other_runs(follower, gives_up).await? {
+        let target = match &way {
+            Way::Updated(back) => Some(back.task_definition.clone()),
+            Way::Breaker | Way::Stopped => previous.cloned(),
+        };
+        match look::until_back(follower, target.as_ref(), gives_up).await? {
             Ok(back) => return until_stable(follower, back).await,
             // StopServiceDeployment was not heard: there is one more way.
             Err(End::NotHeard) if way == Way::Stopped => match put_back::update(follower, previous).await {
-                Ok(back) => way = Way::Updated(back),
+                Ok(other) => way = other,
                 Err(end) => return Ok(end),
             },
             Err(end) => return Ok(end),
         }
-    }
-}
-
-/// Looks until PRIMARY is another deployment than the one to be undone. `gives_up`:
-/// after the time that AWS may lag.
-async fn until_other_runs<A: Account>(
-    follower: &mut Follower<'_, A>,
-    gives_up: bool,
-) -> Result<Result<OurDeployment, End>, Ending> {
-    let handle = follower.handle();
-    let asked: Instant = handle.clock().instant();
-    let mut service = follower.read_service().await?;
-    loop {
-        let other = service
-            .as_ref()
-            .and_then(|service| service.primary())
-            .filter(|primary| !is_undone(primary, &follower.ours))
-            .map(|primary| OurDeployment {
-                id: Some(primary.id.clone()),
-                task_definition: primary.task_definition.clone(),
-            });
-        follower.note(service).await?;
-        if let Some(other) = other {
-            return Ok(Ok(other));
-        }
-        let waited = handle.clock().instant().duration_since(asked);
-        if gives_up && waited >= follower.surroundings().timing.settle {
-            return Ok(Err(End::NotHeard));
-        }
-        service = match handle.unless_interrupted(follower.read_next_service()).await {
-            Ok(service) => service?,
-            Err(Interruption::Deadline) => return Ok(Err(End::TooLate)),
-            Err(Interruption::Cancel(CancelMode::Detach)) => return Ok(Err(End::Detached)),
-            // It is being rolled back already.
-            Err(Interruption::Cancel(CancelMode::RollBack)) => {
-                handle.take_cancel();
-                follower.read_service().await?
-            }
-        };
-    }
-}
-
-/// Whether this is the deployment that is to go away.
-fn is_undone(primary: &Deployment, ours: &OurDeployment) -> bool {
-    match &ours.id {
-        Some(id) => primary.id == *id,
-        None => primary.task_definition == ours.task_definition,
     }
 }
 

@@ -77,8 +77,13 @@ pub fn decide(view: &RepairView<'_>) -> RepairDecision {
         StartDecision::Update { .. } | StartDecision::Register => RepairDecision::Repair,
         StartDecision::Force { .. } => RepairDecision::Force,
         StartDecision::RolledBack {
-            status_reason, record, ..
-        } => RepairDecision::RolledBack { status_reason, record },
+            status_reason,
+            record,
+            ..
+        } => RepairDecision::RolledBack {
+            status_reason,
+            record,
+        },
         StartDecision::Superseded { by, .. } | StartDecision::PutBack { by, .. } => {
             RepairDecision::Superseded { by }
         }

@@ -12,6 +12,7 @@ pub mod crash_loop;
 pub mod diagnosis;
 pub mod follow;
 pub mod pace;
+pub mod standing;
 pub mod stuck;
 pub mod targets;
 pub mod undone;

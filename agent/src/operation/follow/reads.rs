@@ -68,6 +68,15 @@ impl<A: Account> Follower<'_, A> {
         Ok(records)
     }
 
+    /// All records as ECS lists them now, newer ones than ours included.
+    pub(in super::super) async fn list_records(&self) -> Result<Vec<ServiceDeployment>, Ending> {
+        let what = format!("list the deployments of service {}", self.service);
+        let aws = &self.surroundings.aws;
+        self.handle
+            .read(&what, || aws.service_deployments(self.at, self.service))
+            .await
+    }
+
     pub(super) async fn read_targets(&self, service: Option<&ObservedService>) -> Result<Targeted, Ending> {
         let aws = &self.surroundings.aws;
         let revision = &self.ours.task_definition;

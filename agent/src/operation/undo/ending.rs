@@ -2,7 +2,10 @@
 //! "failed, and the roll-back failed as well".
 
 use towline_agent_domain::{
-    observed::TaskDefinitionArn, outside::Account, rollout::diagnosis::Diagnosis, verdict::Reason,
+    observed::TaskDefinitionArn,
+    outside::Account,
+    rollout::{diagnosis::Diagnosis, follow::OurDeployment},
+    verdict::Reason,
 };
 use towline_proto::agent::v1::{Step, StepState};
 
@@ -33,6 +36,7 @@ pub(super) fn of<A: Account>(follower: &Follower<'_, A>, why: &Why, end: End) ->
         End::Failed { summary, .. } | End::Impossible { summary, .. } => {
             step(follower, StepState::Failed, summary);
         }
+        End::Superseded { by } => step(follower, StepState::Skipped, &replaced(follower, by)),
         End::Left => {
             step(
                 follower,
@@ -52,6 +56,18 @@ pub(super) fn of<A: Account>(follower: &Follower<'_, A>, why: &Why, end: End) ->
 
 fn step<A: Account>(follower: &Follower<'_, A>, state: StepState, detail: &str) {
     follower.handle().step(Step::Rollback, state, detail);
+}
+
+/// Somebody else was faster than the roll-back.
+fn replaced<A: Account>(follower: &Follower<'_, A>, by: &OurDeployment) -> String {
+    let deployment = match &by.id {
+        Some(id) => format!(" (deployment {id})"),
+        None => String::new(),
+    };
+    format!(
+        "somebody else has deployed {}{deployment} in the place of {} meanwhile, and that was left as it is",
+        by.task_definition, follower.ours.task_definition
+    )
 }
 
 fn let_go<A: Account>(follower: &Follower<'_, A>) -> Ending {
@@ -83,6 +99,10 @@ fn cancelled<A: Account>(follower: &Follower<'_, A>, end: End) -> Ending {
             conclude::with_cause(ending, diagnosis.cause)
         }
         End::Impossible { summary, hint } => Ending::new(Reason::Unknown, summary).hint(hint),
+        End::Superseded { by } => {
+            let summary = format!("cancelled, and not rolled back: {}", replaced(follower, &by));
+            Ending::new(Reason::Superseded, summary)
+        }
         End::NotHeard | End::TooLate => {
             let summary = format!("the deadline came while {revision} was taken back");
             Ending::new(Reason::DeadlineExceeded, summary).hint("DescribeService shows how it goes on")
@@ -125,6 +145,11 @@ fn failed<A: Account>(follower: &Follower<'_, A>, failure: &Failure, end: End) -
             let summary = format!("service {service}: {why} ({summary})");
             of(Reason::RollbackFailed, summary).hint(hint)
         }
+        End::Superseded { by } => {
+            let replaced = replaced(follower, &by);
+            let summary = format!("service {service}: {revision} failed ({why}), and {replaced}");
+            of(Reason::Superseded, summary)
+        }
         End::NotHeard | End::Left | End::TooLate => {
             let summary = format!(
                 "service {service}: {revision} failed ({why}), and is being rolled back: the deadline came before \
@@ -161,6 +186,13 @@ pub(super) fn late<A: Account>(
             step(follower, StepState::Failed, &summary);
             let summary = format!("service {service}: {words} ({summary})");
             (Reason::RollbackFailed, summary, hint)
+        }
+        Some(End::Superseded { by }) => {
+            let replaced = replaced(follower, &by);
+            step(follower, StepState::Skipped, &replaced);
+            let summary = format!("service {service}: {words}; {replaced}");
+            let hint = "look at the service's deployments, and agree on who deploys";
+            (Reason::Superseded, summary, hint.to_owned())
         }
         Some(_) => {
             let summary =

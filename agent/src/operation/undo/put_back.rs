@@ -15,7 +15,8 @@ use towline_proto::agent::v1::{Severity, Step, StepState};
 
 use super::{
     super::{follow::Follower, registration},
-    End,
+    End, Way,
+    look::{self, Found},
 };
 
 /// How often a call is tried again that AWS put off. Also after the deadline: a
@@ -39,11 +40,12 @@ impl Patience {
     }
 }
 
-/// Sends it. The deployment that it made; without an id when the answer was lost.
+/// Sends it, unless something undoes ours by now. The deployment that it made; without an
+/// id when the answer was lost.
 pub(super) async fn update<A: Account>(
     follower: &Follower<'_, A>,
     previous: Option<&TaskDefinitionArn>,
-) -> Result<OurDeployment, End> {
+) -> Result<Way, End> {
     let handle = follower.handle();
     let revision = &follower.ours.task_definition;
     let Some(previous) = previous else {
@@ -64,24 +66,28 @@ pub(super) async fn update<A: Account>(
     handle.step(Step::Rollback, StepState::Started, detail);
     let mut patience = Patience::default();
     loop {
+        // Registering and waiting took their time.
+        if let Found::Already(way) = look::before_a_write(follower, Some(previous)).await? {
+            return Ok(way);
+        }
         let aws = &follower.surroundings().aws;
         match aws.update_service(follower.at(), service, &target).await {
             Ok(updated) => {
                 let primary = updated.primary().filter(|d| d.task_definition == target);
-                return Ok(OurDeployment {
+                return Ok(Way::Updated(OurDeployment {
                     id: primary.map(|primary| primary.id.clone()),
                     task_definition: target,
-                });
+                }));
             }
             Err(CallError::Throttled { .. }) if patience.wait(follower).await => {}
             // Never sent again: what the service runs next shows whether it was heard.
             Err(CallError::Unknown { message }) => {
                 let id = handle.id();
                 tracing::warn!(operation = %id, "the answer to updating {service} back to {target} was lost: {message}");
-                return Ok(OurDeployment {
+                return Ok(Way::Updated(OurDeployment {
                     id: None,
                     task_definition: target,
-                });
+                }));
             }
             Err(error) => {
                 return Err(End::Impossible {

@@ -37,6 +37,9 @@ impl<A: Account> Update<'_, A> {
         let previous = self.expected_revision().filter(other).or(good.filter(other));
         let mut follower = self.follower(Some(deployment_id), revision);
         follower.look_back();
+        if self.order.repeated_send {
+            follower.resume();
+        }
         self.follow(follower, previous).await
     }
 
@@ -47,6 +50,7 @@ impl<A: Account> Update<'_, A> {
         by: UndoneBy,
     ) -> Result<Ending, Ending> {
         follower.presume_gone();
+        follower.resume();
         let why = match by {
             UndoneBy::Request => self.why_undone(&mut follower).await?,
             UndoneBy::Breaker | UndoneBy::Alarm => None,

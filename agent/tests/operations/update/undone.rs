@@ -1,7 +1,9 @@
 //! A release that fails, and is to be put back.
 
 use serde_json::json;
-use towline_proto::agent::v1::{Finished, OnFailure, OperationEvent, UpdateServiceRequest, Verdict};
+use towline_proto::agent::v1::{
+    Finished, OnFailure, OperationEvent, Step, UpdateServiceRequest, Verdict, operation_event::Event,
+};
 
 use super::FIRST;
 use crate::world::{ACCOUNT, CLUSTER, REGION, World, describe, finished, to_the_end, told, update_orders};
@@ -183,4 +185,50 @@ async fn what_ran_before_is_registered_again_when_it_has_become_inactive() {
         "UpdateService",
     ];
     assert_eq!(world.writes(FIRST).await, writes);
+}
+
+/// The agent is killed with the roll-back's own UpdateService on its way. It lands when the
+/// next one has found the failed rollout, and is about to roll back itself: there is no third.
+#[tokio::test]
+async fn a_roll_back_that_lands_late_is_not_sent_again() {
+    let stops = json!({"maximumPercent": 200, "minimumHealthyPercent": 50, "deploymentCircuitBreaker": {"enable": true, "rollback": false}});
+    let mut world = with_settings(40.0, stops).await;
+    let mut client = world.orchestrator().await;
+    let mut request = rolling_back("1.3.0");
+    request.expected = describe(&mut client, "orders").await.expected;
+    let hold =
+        json!({"account": ACCOUNT, "region": REGION, "action": "UpdateService", "skip": 1, "when": "before"});
+    let hold = world.sim_post("breakpoints", hold).await;
+    drop(client.update_service(request.clone()).await.unwrap());
+    world.wait_hit(&hold).await;
+    world.kill_agent();
+    world.start_agent();
+    let mut client = world.orchestrator().await;
+    request.context.as_mut().unwrap().repeated_send = true;
+    let mut stream = client.update_service(request).await.unwrap().into_inner();
+    loop {
+        let event = stream.message().await.unwrap().expect("it has not ended").event;
+        let Some(Event::StepChanged(step)) = event.unwrap().event else {
+            continue;
+        };
+        if step.step() == Step::Rollback {
+            break;
+        }
+    }
+    // The agent looks for a while before it writes.
+    world
+        .seams
+        .clock
+        .sleep(std::time::Duration::from_millis(150))
+        .await;
+    world.release(&hold, "continue").await;
+    let events = to_the_end(Ok(tonic::Response::new(stream))).await;
+    ends_as(&events, Verdict::Failed, "rolled_back_after_failure");
+    assert_eq!(
+        world.writes(FIRST).await,
+        ["RegisterTaskDefinition", "UpdateService", "UpdateService"],
+        "{}",
+        world.log()
+    );
+    assert_eq!(runs(&world).await, "orders:1");
 }

@@ -143,7 +143,10 @@ fn a_forced_deployment_is_started_once() {
     // Unless ECS rolled that one back, to the same revision.
     forced.records = Some(vec![ours(ServiceDeploymentStatus::RollbackSuccessful), first]);
     assert!(
-        matches!(forced.decide(), RepairDecision::RolledBack { record: Some(_), .. }),
+        matches!(
+            forced.decide(),
+            RepairDecision::RolledBack { record: Some(_), .. }
+        ),
         "{:?}",
         forced.decide()
     );
