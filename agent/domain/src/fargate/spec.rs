@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 pub use container::{
     Condition, Container, Dependency, HealthCheck, Linux, Logging, Mount, Port, Protocol, RestartPolicy,
-    Ulimit, VolumesFrom,
+    Tmpfs, Ulimit, VolumesFrom,
 };
 pub use traffic::{Link, ListenerRule, LoadBalancer, TargetHealthCheck};
 

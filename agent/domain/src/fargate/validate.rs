@@ -9,6 +9,7 @@ mod runtime;
 mod service;
 #[cfg(test)]
 mod tests;
+mod tmpfs;
 mod traffic;
 mod volumes;
 

@@ -89,6 +89,11 @@ fn odd_container() -> impl Strategy<Value = Container> {
                         init: flag,
                         add_capabilities: command.clone(),
                         drop_capabilities: files.clone(),
+                        tmpfs: vec![Tmpfs {
+                            container_path: word.clone(),
+                            size: numbers[4].unwrap_or(0),
+                            mount_options: command.clone(),
+                        }],
                     }),
                     restart_policy: Some(RestartPolicy {
                         ignored_exit_codes: vec![i32::MIN],

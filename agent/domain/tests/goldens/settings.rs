@@ -3,7 +3,7 @@
 use towline_agent_domain::fargate::spec::{
     Alarms, Architecture, CapacityProvider, CircuitBreaker, Condition, Container, Dependency, Efs,
     FargateService, HealthCheck, Link, Linux, ListenerRule, Logging, Mount, Override, Port, Protocol,
-    Rebalancing, RestartPolicy, TagPropagation, TargetHealthCheck, Ulimit, Volume, VolumesFrom,
+    Rebalancing, RestartPolicy, TagPropagation, TargetHealthCheck, Tmpfs, Ulimit, Volume, VolumesFrom,
 };
 
 use crate::services::{GROUP, PARAMETER, REGISTRY, SECRET, TASK_ROLE, efs, link, pairs, rule, text, texts};
@@ -314,7 +314,23 @@ pub const SETTINGS: &[Setting] = &[
             init: true,
             add_capabilities: texts(&["SYS_PTRACE"]),
             drop_capabilities: texts(&["NET_RAW"]),
+            tmpfs: Vec::new(),
         });
+    }),
+    ("tmpfs", |s| {
+        let linux = s.containers[0].linux.get_or_insert_default();
+        linux.tmpfs = vec![
+            Tmpfs {
+                container_path: text("/scratch"),
+                size: 64,
+                mount_options: texts(&["noexec", "mode=1777"]),
+            },
+            Tmpfs {
+                container_path: text("/run"),
+                size: 1,
+                mount_options: Vec::new(),
+            },
+        ];
     }),
     ("restart_policy", |s| {
         s.containers[0].restart_policy = Some(RestartPolicy {

@@ -2,7 +2,7 @@
 
 use towline_agent_domain::fargate::spec::{
     Condition, Container, Dependency, HealthCheck, Linux, Logging, Mount, Port, Protocol, RestartPolicy,
-    Ulimit, VolumesFrom,
+    Tmpfs, Ulimit, VolumesFrom,
 };
 use towline_proto::agent::v1 as proto;
 
@@ -192,11 +192,26 @@ fn linux(wire: &proto::LinuxSpec) -> Linux {
         init,
         add_capabilities,
         drop_capabilities,
+        tmpfs: mounts,
     } = wire;
     Linux {
         init: *init,
         add_capabilities: add_capabilities.clone(),
         drop_capabilities: drop_capabilities.clone(),
+        tmpfs: mounts.iter().map(tmpfs).collect(),
+    }
+}
+
+fn tmpfs(wire: &proto::TmpfsSpec) -> Tmpfs {
+    let proto::TmpfsSpec {
+        container_path,
+        size,
+        mount_options,
+    } = wire;
+    Tmpfs {
+        container_path: container_path.clone(),
+        size: *size,
+        mount_options: mount_options.clone(),
     }
 }
 

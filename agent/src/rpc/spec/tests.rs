@@ -133,6 +133,11 @@ fn container(marks: &mut Marks) -> proto::ContainerSpec {
             init: true,
             add_capabilities: vec![marks.text()],
             drop_capabilities: vec![marks.text()],
+            tmpfs: vec![proto::TmpfsSpec {
+                container_path: marks.text(),
+                size: marks.number(),
+                mount_options: vec![marks.text()],
+            }],
         }),
         restart_policy: Some(proto::RestartPolicySpec {
             ignored_exit_codes: vec![i32::try_from(marks.number()).unwrap()],

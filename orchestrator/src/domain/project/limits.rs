@@ -116,7 +116,7 @@ pub static SERVICE: [Limit; 13] = [
 ];
 
 /// Of a container.
-pub static CONTAINER: [Limit; 9] = [
+pub static CONTAINER: [Limit; 10] = [
     Limit {
         keys: &["gpu", "gpus", "resourcerequirements", "inferenceaccelerators"],
         why: "Fargate offers no GPUs",
@@ -152,13 +152,17 @@ pub static CONTAINER: [Limit; 9] = [
             "privileged",
             "dockersecurityoptions",
             "devices",
-            "tmpfs",
             "sharedmemorysize",
             "swappiness",
             "maxswap",
         ],
-        why: "Fargate takes no privileged containers, devices, tmpfs, shared memory or swap settings",
-        instead: "linux: { init, add_capabilities: [SYS_PTRACE], drop_capabilities } is what Fargate has",
+        why: "Fargate takes no privileged containers, devices, shared memory or swap settings",
+        instead: "linux: { init, add_capabilities: [SYS_PTRACE], drop_capabilities, tmpfs } is what Fargate has",
+    },
+    Limit {
+        keys: &["tmpfs"],
+        why: "file systems in memory stand under `linux`",
+        instead: "linux: { tmpfs: [{ path: /scratch, size: 64 }] }",
     },
     Limit {
         keys: &["hostport", "portmappings"],

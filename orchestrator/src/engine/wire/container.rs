@@ -5,7 +5,9 @@ use towline_proto::agent::v1 as agent;
 use crate::domain::{
     name::ContainerName,
     operation::{FargateContainer, FargateHealthCheck, FargateLogging, FargateMount},
-    project::{AppProtocol, Condition, Linux, LogDriver, Port, Protocol, RestartPolicy, Ulimit, VolumesFrom},
+    project::{
+        AppProtocol, Condition, Linux, LogDriver, Port, Protocol, RestartPolicy, Tmpfs, Ulimit, VolumesFrom,
+    },
 };
 
 pub(super) fn spec(container: &FargateContainer) -> agent::ContainerSpec {
@@ -127,6 +129,15 @@ fn linux(linux: &Linux) -> agent::LinuxSpec {
         init: linux.init,
         add_capabilities: linux.add_capabilities.clone(),
         drop_capabilities: linux.drop_capabilities.clone(),
+        tmpfs: linux.tmpfs.iter().map(tmpfs).collect(),
+    }
+}
+
+fn tmpfs(tmpfs: &Tmpfs) -> agent::TmpfsSpec {
+    agent::TmpfsSpec {
+        container_path: tmpfs.path.clone(),
+        size: tmpfs.size,
+        mount_options: tmpfs.options.clone(),
     }
 }
 

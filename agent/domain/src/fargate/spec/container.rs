@@ -169,6 +169,18 @@ pub struct Linux {
     pub init: bool,
     pub add_capabilities: Vec<String>,
     pub drop_capabilities: Vec<String>,
+    /// File systems in memory.
+    pub tmpfs: Vec<Tmpfs>,
+}
+
+/// A file system in memory; what it holds counts as the container's memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tmpfs {
+    pub container_path: String,
+    /// At most so much, in MiB.
+    pub size: u32,
+    /// As ECS names them.
+    pub mount_options: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::Making;
 use super::document::Resource;
-use crate::fargate::spec::{Condition, Container, HealthCheck, Linux, Port, Protocol, RestartPolicy, Volume};
+use crate::fargate::spec::{
+    Condition, Container, HealthCheck, Linux, Port, Protocol, RestartPolicy, Tmpfs, Volume,
+};
 use crate::fargate::validate::Target;
 
 #[derive(Serialize)]
@@ -279,10 +281,21 @@ fn linux(linux: &Linux) -> Value {
         ("Add", given(&linux.add_capabilities)),
         ("Drop", given(&linux.drop_capabilities)),
     ]);
+    let mounts: Vec<Value> = linux.tmpfs.iter().map(tmpfs).collect();
     let any = !linux.add_capabilities.is_empty() || !linux.drop_capabilities.is_empty();
     object([
         ("InitProcessEnabled", linux.init.then(|| json!(true))),
         ("Capabilities", any.then_some(capabilities)),
+        ("Tmpfs", (!mounts.is_empty()).then(|| json!(mounts))),
+    ])
+}
+
+fn tmpfs(mount: &Tmpfs) -> Value {
+    let options = &mount.mount_options;
+    object([
+        ("ContainerPath", Some(json!(mount.container_path))),
+        ("Size", Some(json!(mount.size))),
+        ("MountOptions", (!options.is_empty()).then(|| json!(options))),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The faults of the containers, one by one and among each other.
 
-use super::{Faults, NAME_RULE, is_arn, is_name, logging, secret_source};
+use super::{Faults, NAME_RULE, is_arn, is_name, logging, secret_source, tmpfs};
 use crate::fargate::cycle;
 use crate::fargate::spec::{Condition, Container, FargateService, Protocol};
 use crate::image_reference::ImageReference;
@@ -52,6 +52,7 @@ pub(super) fn check(service: &FargateService, faults: &mut Faults) -> Vec<ImageR
         files_and_credentials(container, &field, faults);
         logging::check(container, &field, faults);
         process::check(container, &field, faults);
+        tmpfs::check(container, &field, faults);
     }
     images
 }

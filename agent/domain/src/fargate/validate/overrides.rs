@@ -68,7 +68,7 @@ impl Target {
 }
 
 /// What Fargate or Towline does not do, wherever it stands in a patch.
-const LIMITS: [(&str, &str); 20] = [
+const LIMITS: [(&str, &str); 21] = [
     ("Privileged", "Fargate has no privileged containers"),
     (
         "DisableNetworking",
@@ -90,7 +90,8 @@ const LIMITS: [(&str, &str); 20] = [
     ("HostPort", "on Fargate the host's port is the container's"),
     ("Devices", "Fargate has no host devices"),
     ("SharedMemorySize", "Fargate has no shared memory size"),
-    ("Tmpfs", "Fargate has no tmpfs mounts"),
+    ("MaxSwap", "Fargate has no swap settings"),
+    ("Swappiness", "Fargate has no swap settings"),
     ("FirelensConfiguration", "FireLens is not supported by Towline"),
     ("ProxyConfiguration", "App Mesh is not supported by Towline"),
     (

@@ -174,6 +174,17 @@ pub struct Linux {
     pub init: bool,
     pub add_capabilities: Vec<String>,
     pub drop_capabilities: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tmpfs: Vec<Tmpfs>,
+}
+
+/// A file system in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    pub path: String,
+    /// MiB.
+    pub size: u32,
+    pub options: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

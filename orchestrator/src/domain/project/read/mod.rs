@@ -14,6 +14,7 @@ mod optional;
 mod rollout;
 mod services;
 mod storage;
+mod tmpfs;
 mod whole;
 
 use std::str::FromStr;

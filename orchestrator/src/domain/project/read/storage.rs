@@ -272,7 +272,7 @@ impl<'a> Reading<'a> {
 
     pub(super) fn linux(&mut self, what: &str, node: &'a Node) -> Option<Linux> {
         let what = format!("{what}: linux");
-        let known = ["init", "add_capabilities", "drop_capabilities"];
+        let known = ["init", "add_capabilities", "drop_capabilities", "tmpfs"];
         let limits: [&'static [limits::Limit]; 1] = [&limits::CONTAINER];
         let fields = Fields::within(node, &what, &known, &limits, &mut self.report)?;
         let mut texts = |key: &str| {
@@ -297,6 +297,7 @@ impl<'a> Reading<'a> {
             init: self.flag(&fields, "init", &what),
             add_capabilities: names(added),
             drop_capabilities: names(dropped),
+            tmpfs: self.tmpfs(&what, &fields),
         })
     }
 }

@@ -83,6 +83,21 @@ fn what_the_reader_refuses_the_schema_refuses() {
             "linux: { init: true, add_capabilities: [§NET_ADMIN],",
             "Fargate cannot add NET_ADMIN",
         ),
+        (
+            "linux: { init: true,",
+            "linux: { tmpfs: [{ path: §scratch, size: 1 }],",
+            "scratch is no absolute path below /",
+        ),
+        (
+            "linux: { init: true,",
+            "linux: { tmpfs: [{ path: /scratch, size: §0 }],",
+            "from 1 to",
+        ),
+        (
+            "linux: { init: true,",
+            "linux: { tmpfs: [{ path: /scratch, size: 1, options: [§noexecute] }],",
+            "did you mean noexec?",
+        ),
         ("stop_timeout: 60", "stop_timeout: §121", "from 2 to 120"),
         ("attempt_period: 60", "attempt_period: §59", "from 60 to 1800"),
         (

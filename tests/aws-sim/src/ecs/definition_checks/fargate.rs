@@ -133,7 +133,7 @@ fn check_linux(container: &Value) -> Result<(), AwsError> {
     let Some(linux) = container.get("linuxParameters") else {
         return Ok(());
     };
-    for member in ["devices", "sharedMemorySize", "tmpfs", "maxSwap", "swappiness"] {
+    for member in ["devices", "sharedMemorySize", "maxSwap", "swappiness"] {
         let is_set = linux
             .get(member)
             .is_some_and(|value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));

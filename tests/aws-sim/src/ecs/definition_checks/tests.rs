@@ -23,7 +23,7 @@ fn definition() -> Value {
                 "dependsOn": [{"containerName": "migrate", "condition": "SUCCESS"}],
                 "healthCheck": {"command": ["CMD-SHELL", "true"], "interval": 10, "retries": 3},
                 "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}],
-                "linuxParameters": {"initProcessEnabled": true, "capabilities": {"add": ["SYS_PTRACE"]}},
+                "linuxParameters": {"initProcessEnabled": true, "capabilities": {"add": ["SYS_PTRACE"]}, "tmpfs": [{"containerPath": "/scratch", "size": 64, "mountOptions": ["noexec", "mode=1777"]}]},
                 "ulimits": [{"name": "nofile", "softLimit": 1024, "hardLimit": 4096}],
                 "restartPolicy": {"enabled": true, "restartAttemptPeriod": 60, "ignoredExitCodes": [0]},
                 "stopTimeout": 120,
@@ -137,6 +137,22 @@ fn every_fault_is_refused_in_words_that_name_it() {
             "0/linuxParameters/sharedMemorySize",
             json!(64),
             "do not support sharedMemorySize",
+        ),
+        (
+            "0/linuxParameters/tmpfs/0/containerPath",
+            json!("/data"),
+            "Duplicate mount point '/data'",
+        ),
+        (
+            "0/linuxParameters/tmpfs/0/containerPath",
+            json!("scratch"),
+            "not an absolute path",
+        ),
+        ("0/linuxParameters/tmpfs/0/size", json!(0), "size greater than 0"),
+        (
+            "0/linuxParameters/tmpfs/0/mountOptions/0",
+            json!("noexecute"),
+            "'noexecute' is not supported",
         ),
         (
             "0/ulimits/0/name",

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{invalid, list, name_of, refuse};
-use crate::{AwsError, wire::json::text};
+use crate::{
+    AwsError,
+    wire::json::{number, text, texts},
+};
 
 pub fn check(body: &Value, containers: &[Value]) -> Result<(), AwsError> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -35,6 +38,17 @@ fn check_mounts(container: &Value, names: &BTreeSet<&str>, containers: &[Value])
         if path.is_empty() {
             return Err(refuse("Mount point containerPath should not be null or empty."));
         }
+        if !paths.insert(path) {
+            return Err(refuse(format!(
+                "Duplicate mount point '{path}' in container '{}'.",
+                name_of(container)
+            )));
+        }
+    }
+    let tmpfs = container.get("linuxParameters").into_iter();
+    for mount in tmpfs.flat_map(|linux| list(linux, "tmpfs")) {
+        let path = text(mount, "containerPath").unwrap_or_default();
+        check_tmpfs(path, mount)?;
         if !paths.insert(path) {
             return Err(refuse(format!(
                 "Duplicate mount point '{path}' in container '{}'.",
@@ -74,4 +88,35 @@ fn check_efs(efs: &Value) -> Result<(), AwsError> {
         ));
     }
     Ok(())
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tmpfs.html>
+const TMPFS_OPTIONS: &str = "defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand \
+    atime noatime diratime nodiratime bind rbind unbindable runbindable private rprivate shared rshared slave rslave \
+    relatime norelatime strictatime nostrictatime mode uid gid nr_inodes nr_blocks mpol";
+
+fn check_tmpfs(path: &str, mount: &Value) -> Result<(), AwsError> {
+    if !path.starts_with('/') {
+        return Err(invalid(format!(
+            "tmpfs containerPath '{path}' is not an absolute path."
+        )));
+    }
+    if number(mount, "size").is_none_or(|size| size < 1) {
+        return Err(invalid(format!(
+            "tmpfs '{path}' must have a size greater than 0."
+        )));
+    }
+    let known = |option: &String| {
+        let name = option.split('=').next().unwrap_or_default();
+        TMPFS_OPTIONS.split(' ').any(|one| one == name)
+    };
+    match texts(mount, "mountOptions")
+        .into_iter()
+        .find(|option| !known(option))
+    {
+        Some(option) => Err(invalid(format!(
+            "tmpfs mount option '{option}' is not supported."
+        ))),
+        None => Ok(()),
+    }
 }

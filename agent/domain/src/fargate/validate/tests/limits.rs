@@ -143,6 +143,47 @@ fn a_health_check_has_a_command_and_its_ranges() {
 }
 
 #[test]
+fn a_file_system_in_memory_has_a_path_of_its_own_a_size_and_known_options() {
+    fn tmpfs(path: &str, size: u32, option: &str) -> Tmpfs {
+        Tmpfs {
+            container_path: text(path),
+            size,
+            mount_options: vec![text(option)],
+        }
+    }
+    fn set(service: &mut FargateService, tmpfs: &[Tmpfs]) {
+        service.volumes = vec![Volume {
+            name: text("data"),
+            efs: None,
+        }];
+        service.containers[0].mounts = vec![Mount {
+            volume: text("data"),
+            container_path: text("/data"),
+            read_only: false,
+        }];
+        service.containers[0].linux = Some(Linux {
+            tmpfs: tmpfs.to_vec(),
+            ..Linux::default()
+        });
+    }
+    let of = |member: &str| format!("containers[0].linux.tmpfs[{member}");
+    for (path, size, option, member) in [
+        ("scratch", 1, "rw", "0].container_path"),
+        ("/", 1, "rw", "0].container_path"),
+        ("/data/", 1, "rw", "0].container_path"),
+        ("/scratch", 0, "rw", "0].size"),
+        ("/scratch", u32::MAX, "rw", "0].size"),
+        ("/scratch", 1, "noexecute", "0].mount_options[0]"),
+        ("/scratch", 1, "rw=1", "0].mount_options[0]"),
+        ("/scratch", 1, "mode=", "0].mount_options[0]"),
+    ] {
+        assert_eq!(only(|s| set(s, &[tmpfs(path, size, option)])), of(member));
+    }
+    let twice = [tmpfs("/a", 1, "mode=1777"), tmpfs("/a", 1, "noexec")];
+    assert_eq!(only(|s| set(s, &twice)), of("1].container_path"));
+}
+
+#[test]
 fn mounts_and_volumes_match() {
     let mount = |volume: &str, path: &str| Mount {
         volume: text(volume),
