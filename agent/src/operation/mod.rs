@@ -128,6 +128,8 @@ pub struct Opening {
     pub place: Place,
     pub payload: Payload,
     pub deadline: Timestamp,
+    /// Somebody said stop before this incarnation heard of it.
+    pub cancel: Option<CancelMode>,
 }
 
 /// Eyes on one service, which no operation works on meanwhile.
@@ -207,10 +209,13 @@ impl Operations {
         let mut known = registry.known();
         if let Some(operation) = known.by_id.get(&opening.id) {
             let operation = Arc::clone(operation);
-            return match operation.payload == opening.payload {
-                true => Begun::Attached(operation),
-                false => Begun::Conflict,
-            };
+            if operation.payload != opening.payload {
+                return Begun::Conflict;
+            }
+            if let Some(mode) = opening.cancel {
+                operation.cancel(mode);
+            }
+            return Begun::Attached(operation);
         }
         let deadline = opening.deadline;
         let operation = registry.remember(&mut known, opening);
@@ -254,6 +259,7 @@ impl Operations {
             place,
             payload: Payload::Look,
             deadline,
+            cancel: None,
         };
         registry.handle(Arc::new(registry.operation(opening)), deadline)
     }
@@ -300,7 +306,7 @@ impl Registry {
         Operation {
             log: Arc::new(EventLog::new(opening.id, incarnation, self.seams.clock)),
             started: self.seams.clock.now(),
-            cancel: watch::Sender::new(None),
+            cancel: watch::Sender::new(opening.cancel),
             detach: watch::Sender::new(false),
             id: opening.id,
             place: opening.place,

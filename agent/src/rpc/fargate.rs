@@ -62,6 +62,7 @@ impl<A: Account> Agent<A> {
             place: place(&order.at, &order.service.spec().name),
             order: Order::Fargate(Box::new(order)),
             deadline: deadline(&context),
+            cancel: super::orders::cancel_mode(context.cancel),
             payload: Payload::Fargate(Box::new(request)),
         })
     }

@@ -75,6 +75,7 @@ impl<A: Account> Agent<A> {
             order,
             payload,
             deadline,
+            cancel,
             ..
         } = wanted;
         let opening = Opening {
@@ -82,6 +83,7 @@ impl<A: Account> Agent<A> {
             place,
             payload,
             deadline: deadline.unwrap_or_else(|| self.default_deadline()),
+            cancel,
         };
         let surroundings = Arc::clone(&self.surroundings);
         let begun = self.operations.begin(opening, move |handle| async move {
@@ -263,14 +265,10 @@ impl<A: Account> AgentService for AgentRpcs<A> {
             self.0.fence(request.epoch)?;
         }
         let mut violations = violations::Violations::default();
-        let mode = match proto::CancelMode::try_from(request.mode) {
-            Ok(proto::CancelMode::RollBack) => CancelMode::RollBack,
-            Ok(proto::CancelMode::Detach) => CancelMode::Detach,
-            Ok(proto::CancelMode::Unspecified) | Err(_) => {
-                violations.add("mode", "say CANCEL_MODE_ROLL_BACK or CANCEL_MODE_DETACH");
-                CancelMode::Detach
-            }
-        };
+        let mode = orders::cancel_mode(request.mode).unwrap_or_else(|| {
+            violations.add("mode", "say CANCEL_MODE_ROLL_BACK or CANCEL_MODE_DETACH");
+            CancelMode::Detach
+        });
         violations.check()?;
         let operation = self.0.operation(&request.operation_id)?;
         operation.cancel(mode);

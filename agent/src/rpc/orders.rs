@@ -16,7 +16,7 @@ use super::{
     update::{timeout, update_spec},
     violations::Violations,
 };
-use crate::operation::{FargateOrder, Payload, Place, UpdateOrder};
+use crate::operation::{CancelMode, FargateOrder, Payload, Place, UpdateOrder};
 
 /// The word by which a caller asks for the stack's derived name.
 pub(super) const DEFAULT_STACK: &str = "default";
@@ -31,6 +31,8 @@ pub(super) struct Wanted {
     pub payload: Payload,
     /// `None`: the agent's default.
     pub deadline: Option<jiff::Timestamp>,
+    /// A cancel that was asked for before this send.
+    pub cancel: Option<CancelMode>,
 }
 
 /// What a driver carries out.
@@ -58,6 +60,7 @@ impl<A: Account> Agent<A> {
             place: place(&order.at, &order.service),
             order: Order::Update(Box::new(order)),
             deadline: deadline(&context).or_else(|| self.clock.now().checked_add(timeout?).ok()),
+            cancel: cancel_mode(context.cancel),
             payload: Payload::Update(Box::new(request)),
         })
     }
@@ -127,6 +130,15 @@ impl<A: Account> Agent<A> {
         .hint("correct the target's account, or name the agent that lives in that account")
         .metadata("account", own.clone())
         .into_status())
+    }
+}
+
+/// How to stop; `None` when nothing says so.
+pub(super) fn cancel_mode(wire: i32) -> Option<CancelMode> {
+    match proto::CancelMode::try_from(wire) {
+        Ok(proto::CancelMode::RollBack) => Some(CancelMode::RollBack),
+        Ok(proto::CancelMode::Detach) => Some(CancelMode::Detach),
+        Ok(proto::CancelMode::Unspecified) | Err(_) => None,
     }
 }
 

@@ -215,10 +215,18 @@ impl Engine {
         };
         let deployment = deployment(&mut connection, stored.deployment).await?;
         drop(connection);
+        let deployment = deployment.map(|found| found.deployment);
+        let cancel = deployment.as_ref().and_then(|found| found.cancel.as_ref());
+        let cancel = cancel.map(|asked| wire::cancel_mode(asked.mode));
+        if let (Some(_), Some(found)) = (cancel, &deployment) {
+            // Whoever is asked now has not confirmed the cancel: it is looked at again.
+            self.wake(found.project.as_str());
+        }
         let context = agent::OperationContext {
             operation_id: id.to_string(),
             epoch: self.0.store.epoch(),
-            deadline: deadline(&stored, deployment.and_then(|d| d.deployment.deadline)).map(wire::timestamp),
+            deadline: deadline(&stored, deployment.and_then(|found| found.deadline)).map(wire::timestamp),
+            cancel: cancel.unwrap_or_default().into(),
             repeated_send: stored.operation.sends > 1,
         };
         match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {

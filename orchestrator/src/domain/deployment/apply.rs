@@ -217,6 +217,8 @@ impl Operation {
             }
             (Intended { .. } | Running { .. }, E::OperationReattached { .. }) => {
                 self.sends = self.sends.saturating_add(1);
+                // Who is asked again may be an agent that never heard of the cancel.
+                self.cancel_confirmed = false;
             }
             (Intended { .. }, E::OperationStarted { .. }) => self.state = Running { since: at },
             // Every re-attachment begins with the agent's first word.

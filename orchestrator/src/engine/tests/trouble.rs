@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tonic::Status;
-use towline_proto::agent::v1::Verdict;
+use towline_proto::agent::v1::{CancelMode, Verdict};
 
 use super::{
     agent::{Call, FakeAgent, id_of},
@@ -238,6 +238,65 @@ async fn a_cancel_waits_for_an_agent_that_is_offline_and_is_shown_as_not_confirm
     world
         .event("1.0.0", 0, |event| event.kind == "cancel_confirmed")
         .await;
+    dev.finish(&id, Verdict::Cancelled, "cancelled");
+    let (_, settled) = world.settled("1.0.0", 0).await;
+    assert_eq!(settled.outcome, Some(DeploymentState::Cancelled));
+    world.log_explains_state().await;
+}
+
+/// The agent keeps a cancel in memory only: whoever goes on with the operation
+/// has to hear of it.
+#[tokio::test]
+async fn a_cancel_outlives_the_agent_that_confirmed_it() {
+    let world = World::new().await;
+    let (dev, calls) = FakeAgent::new("dev", "first");
+    let mut calls = Calls(calls);
+    let link = dev.connect(&world.engine);
+    world.apply(SHOP).await;
+    world.release("1.0.0").await;
+    let first = calls.next().await.update();
+    assert_eq!(
+        first.context.as_ref().expect("a context").cancel(),
+        CancelMode::Unspecified
+    );
+    let id = id_of(&first);
+    dev.started(&id);
+    world
+        .event("1.0.0", 0, |event| event.kind == "operation_started")
+        .await;
+    let deployment = world.deployment("1.0.0", "dev").await.id;
+    let asked = world
+        .engine
+        .cancel(&caller("dan"), &deployment, false, "wrong tag")
+        .await;
+    asked.expect("a cancel");
+    world
+        .event("1.0.0", 0, |event| event.kind == "cancel_confirmed")
+        .await;
+    link.kill("the agent was killed");
+
+    let (dev, calls) = FakeAgent::new("dev", "second");
+    let mut calls = Calls(calls);
+    dev.connect(&world.engine);
+    // The operation and the cancel come in any order.
+    let (mut again, mut cancelled) = (None, false);
+    while again.is_none() || !cancelled {
+        match calls.next().await {
+            Call::Update(request) => {
+                dev.started(&id);
+                again = request.context;
+            }
+            Call::Cancel(cancel) => cancelled = cancel.operation_id == id,
+            _ => {}
+        }
+    }
+    let context = again.expect("a context");
+    assert!(context.repeated_send);
+    assert_eq!(
+        context.cancel(),
+        CancelMode::RollBack,
+        "it begins as a cancelled one"
+    );
     dev.finish(&id, Verdict::Cancelled, "cancelled");
     let (_, settled) = world.settled("1.0.0", 0).await;
     assert_eq!(settled.outcome, Some(DeploymentState::Cancelled));

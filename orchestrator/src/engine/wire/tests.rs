@@ -198,6 +198,7 @@ fn asked(planned: &PlannedOperation) -> agent::UpdateServiceRequest {
         epoch: 1,
         deadline: Some(prost_types::Timestamp { seconds: 1, nanos: 1 }),
         repeated_send: true,
+        ..agent::OperationContext::default()
     };
     let expected = ExpectedState {
         task_definition: "t".to_owned(),
@@ -244,6 +245,8 @@ fn every_member_of_an_update_has_a_spelling_in_the_project_file() {
             "google.protobuf.Duration.nanos",
             // Digests come with releases by digest.
             "towline.agent.v1.ContainerUpdate.digest",
+            // Said by whoever cancels, and told with every repeat.
+            "towline.agent.v1.OperationContext.cancel",
             // Travels as the context's deadline, which repeats keep.
             "towline.agent.v1.UpdateServiceRequest.timeout",
         ]
