@@ -21,15 +21,13 @@ events=$(mktemp)
 trap 'rm -f "$events"' EXIT
 
 # Every event is printed as it comes; the last one has the verdict.
-if ! "${GRPCURL:-grpcurl}" -cacert "$CREDENTIALS/ca.pem" -cert "$CREDENTIALS/cert.pem" -key "$CREDENTIALS/key.pem" \
-    -d "$request" "$AGENT" towline.agent.v1.AgentService/UpdateService >"$events"; then
-    cat "$events"
-    exit 1
-fi
-cat "$events"
+"${GRPCURL:-grpcurl}" -cacert "$CREDENTIALS/ca.pem" -cert "$CREDENTIALS/cert.pem" -key "$CREDENTIALS/key.pem" \
+    -d "$request" "$AGENT" towline.agent.v1.AgentService/UpdateService | tee "$events"
+[ -s "$events" ] || exit 1
 case $(sed -n 's/.*"verdict": "\(VERDICT_[A-Z]*\)".*/\1/p' "$events" | tail -n 1) in
     VERDICT_SUCCEEDED | VERDICT_UNCHANGED) exit 0 ;;
     VERDICT_FAILED) exit 3 ;;
     VERDICT_CANCELLED) exit 5 ;;
+    # Also a connection that broke: the agent carries on, ListOperations shows it.
     *) exit 4 ;;
 esac
