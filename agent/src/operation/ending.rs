@@ -89,6 +89,11 @@ impl Ending {
         &self.0.summary
     }
 
+    /// What to do next.
+    pub fn next_step(&self) -> &str {
+        &self.0.hint
+    }
+
     /// The reason's stable word.
     pub fn reason(&self) -> &str {
         &self.0.reason

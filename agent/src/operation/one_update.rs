@@ -1,9 +1,11 @@
 //! The one UpdateService of an operation, and what to do when its answer is lost:
 //! it is looked for, and never sent again.
 
+use tokio::time::Instant;
 use towline_agent_domain::{
     observed::{ClusterRef, ObservedService, ServiceDeployment, TaskDefinitionArn},
     outside::{Account, Answer, CallError, Write},
+    verdict::Reason,
 };
 use towline_proto::agent::v1::{Step, StepState};
 
@@ -29,6 +31,8 @@ pub(super) struct OneUpdate<'a, A> {
     /// The id of the PRIMARY deployment that it is to replace; another one on our
     /// revision is then ours.
     pub replaces: Option<&'a str>,
+    /// When that deployment was last seen to be PRIMARY.
+    pub seen: Instant,
     /// What a person who stops it now is told of the state of things.
     pub so_far: &'a str,
 }
@@ -57,7 +61,9 @@ impl<A: Account> OneUpdate<'_, A> {
             Err(error) => {
                 self.handle
                     .step(Step::ServiceUpdate, StepState::Failed, error.to_string());
-                return Err(Ending::call(&what, &error).hint(self.so_far));
+                let ending = Ending::call(&what, &error);
+                let hint = format!("{}; {}", ending.next_step(), self.so_far);
+                return Err(ending.hint(hint));
             }
         };
         self.handle.step(Step::ServiceUpdate, StepState::Done, detail);
@@ -68,10 +74,12 @@ impl<A: Account> OneUpdate<'_, A> {
     async fn until_answered(&self, what: &str) -> Result<Answer<ObservedService>, Ending> {
         let aws = &self.surroundings.aws;
         let mut throttled = None;
+        let mut seen = self.seen;
         loop {
             let turn = aws.turn_to_write(&self.at.region, Write::UpdateService);
             let turn = self.handle.unless_interrupted(turn).await;
             turn.map_err(|by| self.given_up(what, by, throttled.take()))?;
+            self.unless_changed(&mut seen).await?;
             let answer = match self.kind {
                 Kind::Change => aws.update_service(self.at, self.service, self.revision).await,
                 Kind::Force => aws.force_deployment(self.at, self.service, self.revision).await,
@@ -85,6 +93,31 @@ impl<A: Account> OneUpdate<'_, A> {
                 return Err(self.given_up(what, by, throttled.take()));
             }
         }
+    }
+
+    /// An UpdateService happens only from the state that was decided on. When looking
+    /// ahead, registering or waiting for its turn took their time, that is looked at again.
+    async fn unless_changed(&self, seen: &mut Instant) -> Result<(), Ending> {
+        let now = self.handle.clock().instant();
+        if now.duration_since(*seen) < self.surroundings.timing.poll {
+            return Ok(());
+        }
+        let (at, service, aws) = (self.at, self.service, &self.surroundings.aws);
+        let what = format!("describe service {service}");
+        let found = self.handle.read(&what, || aws.service(at, service)).await?;
+        let primary = found.as_ref().and_then(ObservedService::primary);
+        if primary.map(|primary| primary.id.as_str()) == self.replaces {
+            *seen = now;
+            return Ok(());
+        }
+        let runs = primary.map_or("nothing", |primary| &primary.task_definition.0);
+        let summary =
+            format!("somebody else changed service {service} while its update was prepared: it runs {runs}");
+        self.handle
+            .step(Step::ServiceUpdate, StepState::Skipped, summary.clone());
+        Err(Ending::new(Reason::UnexpectedState, summary).hint(
+            "the service was not changed; look at its deployments, then deploy again from what runs now",
+        ))
     }
 
     /// The end of one that ECS never took.

@@ -82,6 +82,11 @@ pub fn judge(row: &Row, played: &Played) -> Outcome {
         let is_new = account.deployment != played.deployment_before;
         compare("new deployment", "true".to_owned(), is_new.to_string());
     }
+    if let Some(words) = &expect.hint
+        && !end.hint.contains(words)
+    {
+        faults.push(format!("the hint does not say {words:?}: {:?}", end.hint));
+    }
     if let Some(words) = &expect.diagnosis
         && !format!("{:?}", end.diagnosis).contains(words)
     {

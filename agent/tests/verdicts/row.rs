@@ -231,6 +231,9 @@ pub struct Expect {
     /// Words in the diagnosis.
     #[serde(default)]
     pub diagnosis: Option<String>,
+    /// Words of the next step.
+    #[serde(default)]
+    pub hint: Option<String>,
     /// Words among what was told.
     #[serde(default)]
     pub tells: Option<String>,

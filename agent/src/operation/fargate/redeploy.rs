@@ -167,6 +167,7 @@ impl<A: Account> Deploy<'_, A> {
         revision: TaskDefinitionArn,
         checked: &Checked,
     ) -> Result<Ending, Ending> {
+        let seen = self.handle.clock().instant();
         let action = match kind {
             Kind::Change => ServiceAction::Repair,
             Kind::Force => ServiceAction::Force,
@@ -202,6 +203,7 @@ impl<A: Account> Deploy<'_, A> {
             revision: &revision,
             kind,
             replaces: primary.map(|primary| primary.id.as_str()),
+            seen,
             so_far: "the service runs what it ran",
         };
         let deployment = update.send().await?;

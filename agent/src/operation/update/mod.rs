@@ -169,39 +169,6 @@ impl<A: Account> Update<'_, A> {
         Follower::new(self.surroundings, self.handle, at, service, ours)
     }
 
-    /// An UpdateService happens only from the state that was decided on. When looking
-    /// ahead and registering took their time, that is looked at again.
-    async fn unless_changed(
-        &self,
-        before: &Before,
-        registered: Option<&TaskDefinitionArn>,
-    ) -> Result<(), Ending> {
-        let waited = self.handle.clock().instant().duration_since(before.seen);
-        if waited < self.surroundings.timing.poll {
-            return Ok(());
-        }
-        let UpdateOrder { at, service, .. } = self.order;
-        let aws = &self.surroundings.aws;
-        let what = format!("describe service {service}");
-        let now = self.handle.read(&what, || aws.service(at, service)).await?;
-        let primary = now.as_ref().and_then(ObservedService::primary);
-        if primary.map(|primary| &primary.id) == before.primary.as_ref().map(|primary| &primary.id) {
-            return Ok(());
-        }
-        let runs = primary.map_or("nothing", |primary| &primary.task_definition.0);
-        let summary =
-            format!("somebody else changed service {service} while its update was prepared: it runs {runs}");
-        self.handle
-            .step(Step::ServiceUpdate, StepState::Skipped, summary.clone());
-        let ending = Ending::new(Reason::UnexpectedState, summary).hint(
-            "the service was not changed; look at its deployments, then deploy again from what runs now",
-        );
-        Err(match registered {
-            Some(revision) => ending.output("registered_task_definition", revision.0.clone()),
-            None => ending,
-        })
-    }
-
     /// The one UpdateService, and what comes of it. `registered`: its revision was
     /// made for it, and stays also when nothing comes of it.
     async fn send(
@@ -211,8 +178,6 @@ impl<A: Account> Update<'_, A> {
         revision: TaskDefinitionArn,
         registered: bool,
     ) -> Result<Ending, Ending> {
-        self.unless_changed(&before, registered.then_some(&revision))
-            .await?;
         let so_far = match registered {
             true => format!("the service runs what it ran; revision {revision} was registered and stays"),
             false => "the service runs what it ran".to_owned(),
@@ -225,6 +190,7 @@ impl<A: Account> Update<'_, A> {
             revision: &revision,
             kind,
             replaces: before.primary.as_ref().map(|primary| primary.id.as_str()),
+            seen: before.seen,
             so_far: &so_far,
         };
         let sent = update.send().await;
