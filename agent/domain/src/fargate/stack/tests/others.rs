@@ -210,3 +210,76 @@ fn the_stack_s_own_events_tell_its_status() {
     let last = last_of_stack(&events, "arn:stack/1").map(|event| event.status.as_str());
     assert_eq!(last, Some("CREATE_IN_PROGRESS"));
 }
+
+/// Every word of CloudFormation's, and what it means when nobody's token shows, when
+/// ours is the latest, and when somebody came after us.
+#[test]
+fn every_status_has_a_decision_for_every_trace() {
+    let create = "CreateChangeSet { creates_stack: true }";
+    let update = "CreateChangeSet { creates_stack: false }";
+    let late = "Conclude(Superseded)";
+    let done = "Conclude(Done)";
+    let back = "Conclude(RolledBack)";
+    let never = "Conclude(CreateRolledBack)";
+    let stuck = "Conclude(Stuck)";
+    let rows = [
+        ("REVIEW_IN_PROGRESS", create, create, create),
+        ("CREATE_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("CREATE_COMPLETE", update, done, late),
+        ("CREATE_FAILED", "Refuse", stuck, late),
+        ("ROLLBACK_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("ROLLBACK_COMPLETE", "DeleteNeverHealthy", never, late),
+        ("ROLLBACK_FAILED", "Refuse", stuck, late),
+        ("DELETE_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("DELETE_COMPLETE", create, create, create),
+        ("DELETE_FAILED", "Refuse", stuck, late),
+        ("UPDATE_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "AwaitOther", done, late),
+        ("UPDATE_COMPLETE", update, done, late),
+        ("UPDATE_FAILED", "Refuse", stuck, late),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", "AwaitOther", "Follow", late),
+        (
+            "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+            "AwaitOther",
+            "Follow",
+            late,
+        ),
+        ("UPDATE_ROLLBACK_COMPLETE", update, back, late),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "ContinueRollback",
+            "ContinueRollback",
+            late,
+        ),
+        // Nobody imports with a token of ours; if it shows, the import came of our change set.
+        ("IMPORT_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("IMPORT_COMPLETE", update, back, late),
+        ("IMPORT_ROLLBACK_IN_PROGRESS", "AwaitOther", "Follow", late),
+        ("IMPORT_ROLLBACK_COMPLETE", update, back, late),
+        ("IMPORT_ROLLBACK_FAILED", "Refuse", stuck, late),
+        ("A_WORD_OF_TOMORROW", "Refuse", stuck, late),
+    ];
+    for (word, nobody, ours, after_us) in rows {
+        let status = StackStatus::parse(word);
+        assert_eq!(status.to_string(), word);
+        assert_eq!(
+            matches!(status, StackStatus::Other(_)),
+            word == "A_WORD_OF_TOMORROW"
+        );
+        let mut case = case(Some(stack(word)));
+        case.settled = true;
+        let traces = [
+            (OurTrace::None, nobody),
+            (OurTrace::Latest, ours),
+            (OurTrace::Earlier, after_us),
+        ];
+        for (trace, expected) in traces {
+            case.trace = trace;
+            let decided = format!("{:?}", case.decide());
+            assert!(
+                decided.starts_with(expected),
+                "{word} {trace:?}: {decided}, not {expected}"
+            );
+        }
+    }
+}
