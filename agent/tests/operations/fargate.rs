@@ -1,10 +1,12 @@
 //! `DeployFargateService`: a service of Towline's own, in one stack.
 
+mod copilot;
 mod drift;
 mod keys;
 mod large;
 mod leftovers;
 mod plans;
+mod power;
 mod strangers;
 mod stuck;
 
