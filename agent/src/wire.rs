@@ -7,8 +7,8 @@ use towline_agent_domain::fargate::{
     preflight::{Finding, Severity},
 };
 use towline_agent_domain::observed::{
-    Controller, Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask, TaskDefinition,
-    TaskDefinitionArn,
+    Controller, Deployment, LoggedLine, ObservedService, ServiceEvent, Stack, StackEvent, StoppedTask,
+    TaskDefinition, TaskDefinitionArn,
 };
 use towline_agent_domain::rollout::{diagnosis::Diagnosis, targets::TargetCount};
 use towline_agent_domain::update::{
@@ -243,7 +243,8 @@ pub fn update_plan(plan: &UpdatePlan) -> proto::ServiceUpdatePlan {
 }
 
 fn definition_change(change: &DefinitionChange) -> proto::DefinitionChange {
-    let json = |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
+    let json =
+        |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
     proto::DefinitionChange {
         path: change.path.clone(),
         before: json(&change.before),

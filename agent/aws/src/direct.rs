@@ -87,7 +87,9 @@ impl Service {
             "amazonaws.com"
         };
         let (host, signed_for) = match self {
-            Self::Ec2 | Self::Monitoring | Self::S3 | Self::Ssm => (format!("{name}.{region}.{suffix}"), region),
+            Self::Ec2 | Self::Monitoring | Self::S3 | Self::Ssm => {
+                (format!("{name}.{region}.{suffix}"), region)
+            }
             Self::Iam if in_china => (format!("iam.cn-north-1.{suffix}"), "cn-north-1"),
             Self::Iam if region.starts_with("us-gov-") => (format!("iam.us-gov.{suffix}"), "us-gov-west-1"),
             Self::Iam => (format!("{name}.{suffix}"), "us-east-1"),
