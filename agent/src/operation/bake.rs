@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use towline_agent_domain::{
     observed::ObservedAlarm,
     outside::Account,
-    rollout::bake::{BakeJudgement, BakeView, judge, may_begin, without_data},
+    rollout::bake::{BakeJudgement, BakeView, Silence, judge, may_begin, silent},
     update::spec::Bake,
     verdict::Reason,
 };
@@ -20,8 +20,14 @@ const ALARMS_EVERY: u32 = 3;
 
 /// How a bake time ended.
 pub(super) enum Baked {
-    Good,
-    Ended { reason: Reason, summary: String },
+    Good {
+        /// Alarms that could not tell anything, at one time or always.
+        silent: Vec<Silence>,
+    },
+    Ended {
+        reason: Reason,
+        summary: String,
+    },
     Interrupted(Interruption),
 }
 
@@ -40,7 +46,7 @@ pub(super) async fn check<A: Account>(
         handle.step(Step::Preflight, StepState::Failed, refusal.message.clone());
         return Err(refusal.into());
     }
-    tell_silent(handle, bake, &alarms);
+    tell_silent(handle, bake, &alarms, &mut Vec::new());
     Ok(())
 }
 
@@ -53,6 +59,7 @@ pub(super) async fn watch<A: Account>(follower: &mut Follower<'_, A>, bake: &Bak
     let dead_before = follower.stopped().len();
     let began = clock.instant();
     let mut alarms = Vec::new();
+    let mut told_silent = Vec::new();
     let mut alarms_read: Option<Instant> = None;
     loop {
         let left = bake
@@ -73,7 +80,7 @@ pub(super) async fn watch<A: Account>(follower: &mut Follower<'_, A>, bake: &Bak
             .is_none_or(|read| now.duration_since(read) >= surroundings.timing.poll * ALARMS_EVERY);
         if !bake.alarms.is_empty() && (due || over) {
             alarms = read_alarms(surroundings, handle, &follower.at().region, bake).await?;
-            tell_silent_once(handle, bake, &alarms, alarms_read.is_none());
+            tell_silent(handle, bake, &alarms, &mut told_silent);
             alarms_read = Some(now);
         }
         let view = BakeView {
@@ -90,7 +97,7 @@ pub(super) async fn watch<A: Account>(follower: &mut Follower<'_, A>, bake: &Bak
             BakeJudgement::Done => {
                 let detail = format!("stable for {}", in_words(bake.time));
                 handle.step(Step::Bake, StepState::Done, detail);
-                return Ok(Baked::Good);
+                return Ok(Baked::Good { silent: told_silent });
             }
             BakeJudgement::Ended { reason, summary } => {
                 return Ok(Baked::Ended { reason, summary });
@@ -113,21 +120,23 @@ async fn read_alarms<A: Account>(
     handle.read(&what, || aws.alarms(region, &bake.alarms)).await
 }
 
-fn tell_silent_once(handle: &Handle, bake: &Bake, alarms: &[ObservedAlarm], first: bool) {
-    if first {
-        tell_silent(handle, bake, alarms);
-    }
-}
-
-fn tell_silent(handle: &Handle, bake: &Bake, alarms: &[ObservedAlarm]) {
-    let silent = without_data(&bake.alarms, alarms);
-    if !silent.is_empty() {
+/// Tells of each once.
+fn tell_silent(handle: &Handle, bake: &Bake, alarms: &[ObservedAlarm], told: &mut Vec<Silence>) {
+    for silence in silent(&bake.alarms, alarms) {
+        if told.contains(&silence) {
+            continue;
+        }
+        let reason = match silence.is_gone {
+            true => "alarm_gone",
+            false => "alarm_without_data",
+        };
         handle.finding(
             Severity::Warning,
-            "alarm_without_data",
-            format!("nothing is measured for alarm {}", silent.join(", ")),
+            reason,
+            silence.message(),
             "an alarm that never says OK proves nothing about a release",
         );
+        told.push(silence);
     }
 }
 

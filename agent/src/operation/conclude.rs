@@ -104,7 +104,18 @@ async fn baked<A: Account>(
         .await
         .map_err(interruption::out_of_sight)?
     {
-        Baked::Good => Ok(succeeded),
+        Baked::Good { silent } if silent.is_empty() => Ok(succeeded),
+        // What was not watched is no proof, and said with the success.
+        Baked::Good { silent } => {
+            let details = silent
+                .iter()
+                .map(|silence| format!("in the bake time {}", silence.message()));
+            let found = Diagnosis {
+                details: details.collect(),
+                ..Diagnosis::default()
+            };
+            Ok(succeeded.diagnosis(wire::diagnosis(&found)))
+        }
         Baked::Ended { reason, summary } => {
             handle.step(Step::Bake, StepState::Failed, summary.clone());
             failed(follower, reason, &summary, afterwards).await
@@ -128,7 +139,15 @@ async fn baked<A: Account>(
             );
             handle.step(Step::Bake, StepState::Failed, summary.clone());
             let ending = outputs(follower, Ending::new(Reason::DeadlineExceeded, summary));
-            Ok(ending.hint("give the operation a later deadline, or a shorter bake time"))
+            let stays = match afterwards.on_failure {
+                OnFailure::Leave => "",
+                OnFailure::RollBack => {
+                    "nothing failed, so the release stays and is not rolled back; look at its alarms, and "
+                }
+            };
+            Ok(ending.hint(format!(
+                "{stays}give the operation a later deadline, or a shorter bake time"
+            )))
         }
     }
 }
@@ -259,9 +278,7 @@ async fn past_deadline<A: Account>(
 pub(super) fn outputs<A: Account>(follower: &Follower<'_, A>, ending: Ending) -> Ending {
     let ending = ending.output_if_new("task_definition", follower.ours.task_definition.0.clone());
     let ending = match &follower.ours.id {
-        Some(id) if !follower.ours.is_known_by_record() => {
-            ending.output_if_new("deployment_id", id.clone())
-        }
+        Some(id) if !follower.ours.is_known_by_record() => ending.output_if_new("deployment_id", id.clone()),
         _ => ending,
     };
     match follower.last() {

@@ -9,9 +9,6 @@ use crate::observed::{AlarmState, Deployment, ObservedAlarm, StoppedTask};
 use crate::rollout::{crash_loop::died_by_itself, follow::RolloutJudgement};
 use crate::verdict::{Reason, Refusal};
 
-#[cfg(test)]
-mod tests;
-
 /// One look during the bake time.
 #[derive(Clone, Copy, Debug)]
 pub struct BakeView<'a> {
@@ -140,11 +137,37 @@ pub fn may_begin(names: &[String], alarms: &[ObservedAlarm]) -> Result<(), Refus
     ))
 }
 
-/// The alarms that cannot tell anything, for a person.
-pub fn without_data(names: &[String], alarms: &[ObservedAlarm]) -> Vec<String> {
-    let silent = |name: &&String| {
-        let alarm = alarms.iter().find(|alarm| alarm.name == **name);
-        alarm.is_none_or(|alarm| alarm.state == AlarmState::InsufficientData)
-    };
-    names.iter().filter(silent).cloned().collect()
+/// An alarm that cannot tell anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    pub alarm: String,
+    /// It is not there; otherwise it has no data.
+    pub is_gone: bool,
 }
+
+impl Silence {
+    /// For a person.
+    pub fn message(&self) -> String {
+        match self.is_gone {
+            true => format!("alarm {} is not there any more", self.alarm),
+            false => format!("nothing is measured for alarm {}", self.alarm),
+        }
+    }
+}
+
+/// The alarms that cannot tell anything. They are no failure of the release, and no
+/// proof that it is good.
+pub fn silent(names: &[String], alarms: &[ObservedAlarm]) -> Vec<Silence> {
+    let silence = |name: &String| {
+        let alarm = alarms.iter().find(|alarm| alarm.name == *name);
+        let is_silent = alarm.is_none_or(|alarm| alarm.state == AlarmState::InsufficientData);
+        is_silent.then(|| Silence {
+            alarm: name.clone(),
+            is_gone: alarm.is_none(),
+        })
+    };
+    names.iter().filter_map(silence).collect()
+}
+
+#[cfg(test)]
+mod tests;

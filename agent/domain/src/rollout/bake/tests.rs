@@ -124,5 +124,10 @@ fn what_is_in_alarm_or_not_there_keeps_a_rollout_from_beginning() {
     assert!(refused.message.contains("queue"));
     let refused = may_begin(&names(&["gone"]), &alarms[..1]).unwrap_err();
     assert!(refused.message.contains("no alarm gone"));
-    assert_eq!(without_data(&names(&["errors", "latency"]), &alarms), ["latency"]);
+    let silent = silent(&names(&["errors", "latency", "deleted"]), &alarms);
+    let silent: Vec<_> = silent
+        .iter()
+        .map(|one| (one.alarm.as_str(), one.is_gone))
+        .collect();
+    assert_eq!(silent, [("latency", false), ("deleted", true)]);
 }
