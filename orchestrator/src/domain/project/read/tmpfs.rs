@@ -95,7 +95,7 @@ impl<'a> Reading<'a> {
             if !is_plain && (value.is_empty() || value.contains(',') || !VALUED.contains(&name)) {
                 self.report
                     .error(node.at, format!("{at}: ECS has no mount option {option}"))
-                    .one_of(name, OPTIONS.into_iter());
+                    .one_of(name, OPTIONS);
             }
             options.push(option.to_owned());
         }
