@@ -14,7 +14,8 @@ use crate::fargate::validate::Target;
 pub(super) struct Role {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_name: Option<String>,
-    pub path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
     pub assume_role_policy_document: Value,
@@ -29,9 +30,9 @@ impl Making<'_> {
         let partition = &self.facts.partition;
         let kept = self.choices.kept.get(Target::ExecutionRole.as_str());
         let path = match kept {
-            // A role's path cannot change.
-            Some(kept) => kept.property("Path").cloned().unwrap_or_else(|| "/".to_owned()),
-            None => self.facts.role_path.clone(),
+            // A role's path cannot change, and one that is only now said is a change.
+            Some(kept) => kept.property("Path").cloned(),
+            None => Some(self.facts.role_path.clone()),
         };
         Resource {
             r#type: "AWS::IAM::Role",
