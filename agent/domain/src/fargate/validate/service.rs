@@ -167,7 +167,8 @@ fn keys(service: &FargateService, faults: &mut Faults) {
     for (at, key) in keys.iter().enumerate() {
         let field = format!("kms_keys[{at}]");
         if !is_arn(key, "kms", "key/") || key.contains(['*', '?']) {
-            let hint = "arn:aws:kms:REGION:ACCOUNT:key/ID; for an alias: aws kms describe-key --key-id alias/NAME";
+            let hint =
+                "arn:aws:kms:REGION:ACCOUNT:key/ID; for an alias: aws kms describe-key --key-id alias/NAME";
             faults.add(field, format!("{key:?} is no ARN of a KMS key"), hint);
         } else if keys.iter().take(at).any(|before| before == key) {
             faults.add(field, format!("{key} is there twice"), "");
