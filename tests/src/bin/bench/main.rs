@@ -2,7 +2,8 @@
 //! create, update and no-op cost and when their verdict is known, and the race
 //! of updates against other tools.
 //!
-//! `bench` runs all of it, `bench promote`, `bench stacks` and `bench updates` one.
+//! `bench` runs all of it, `bench promote`, `bench stacks` and `bench updates
+//! [SERVICES ...]` one.
 
 mod contenders;
 mod promote;
@@ -18,11 +19,22 @@ fn main() {
             println!();
             stacks::run();
             println!();
-            updates::run();
+            updates::run(&[]);
         }
         Some("promote") => promote::run(),
         Some("stacks") => stacks::run(),
-        Some("updates") => updates::run(),
+        Some("updates") => {
+            let sizes = std::env::args().skip(2).map(|size| size.parse());
+            match sizes.collect::<Result<Vec<usize>, _>>() {
+                Ok(sizes) if !sizes.contains(&0) => updates::run(&sizes),
+                _ => {
+                    eprintln!(
+                        "bench: numbers of services are whole and at least 1\nhint: bench updates 1 20"
+                    );
+                    std::process::exit(1);
+                }
+            }
+        }
         Some(other) => {
             eprintln!("bench: {other:?} is nothing that is measured\nhint: bench [promote|stacks|updates]");
             std::process::exit(1);

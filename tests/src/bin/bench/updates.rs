@@ -36,15 +36,16 @@ const AGENT: &str = "staging";
 const GOOD_TAG: &str = "1.2.0";
 const BAD_TAG: &str = "1.3.0";
 
-/// Runs it, and prints what was measured.
-pub fn run() {
+/// Runs it for these numbers of services, or for all, and prints what was measured.
+pub fn run(sizes: &[usize]) {
     println!("updates of existing services, simulated time x 1; bad images in every race of more than one");
     println!(
         "{:>8} {:<14} {:>6} {:>10} {:>9} {:>10}   {:<28} {:>9} {:>7}",
         "services", "", "calls", "throttles", "wall", "rollout", "end shown -> verdict", "memory", "wrong"
     );
-    for size in SIZES {
-        race(size);
+    let sizes = if sizes.is_empty() { &SIZES } else { sizes };
+    for size in sizes {
+        race(*size);
     }
     println!();
     at_moto();
@@ -60,6 +61,7 @@ fn race(size: usize) {
         ..Options::default()
     });
     crate::stacks::poll_by_default(&mut world);
+    let mut measured = Vec::new();
     for contender in &contenders {
         let aws = Aws::look(world.sim.url());
         let entries: Vec<Entry> = (0..size).map(|number| entry(contender, size, number)).collect();
@@ -80,10 +82,12 @@ fn race(size: usize) {
                 throttles += 1;
             }
         }
-        print_line(
+        let line = print_line(
             size, contender, &calls, throttles, wall, &outcomes, &aws, &entries,
         );
+        measured.push(line);
     }
+    print_aims(size, &measured);
     world.stop();
 }
 
@@ -97,7 +101,7 @@ fn print_line(
     outcomes: &Outcome,
     aws: &Aws,
     entries: &[Entry],
-) {
+) -> Measured {
     let mut late = Vec::new();
     let mut longest = 0.0_f64;
     for (entry, verdict) in entries.iter().zip(&outcomes.verdicts) {
@@ -109,6 +113,9 @@ fn print_line(
         if happened && !entry.is_bad {
             late.push(aws.seconds(verdict.at) - rollout.ended_s);
         }
+    }
+    if late.is_empty() {
+        late.push(f64::NAN);
     }
     late.sort_by(f64::total_cmp);
     let wrong = entries
@@ -143,6 +150,44 @@ fn print_line(
         .take(3)
     {
         println!("{:>8} {words}", "");
+    }
+    Measured {
+        name: contender.name(),
+        calls: calls.values().sum(),
+        throttles,
+        late_s: percentile(&late, 50),
+    }
+}
+
+/// What the aims are about, of one contender.
+struct Measured {
+    name: &'static str,
+    calls: usize,
+    throttles: usize,
+    late_s: f64,
+}
+
+/// Says of each aim whether it was met; a loss is told as one.
+fn print_aims(size: usize, measured: &[Measured]) {
+    let Some(agent) = measured.first() else { return };
+    let word = |met: bool| if met { "met" } else { "NOT met" };
+    println!(
+        "{:>8} aims: verdict within 1 s at the median: {}; no throttle: {}",
+        "",
+        word(agent.late_s <= 1.0),
+        word(agent.throttles == 0)
+    );
+    if let Some(other) = measured
+        .iter()
+        .find(|other| other.name == "ecs-deploy" && size >= 20)
+    {
+        #[expect(clippy::cast_precision_loss, reason = "some thousand calls")]
+        let share = agent.calls as f64 / other.calls as f64;
+        println!(
+            "{:>8} aim: at most a tenth of ecs-deploy's calls: {share:.2} of them: {}",
+            "",
+            word(share <= 0.1)
+        );
     }
 }
 
