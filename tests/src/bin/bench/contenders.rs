@@ -36,6 +36,8 @@ pub struct Entry {
     pub image: String,
     /// The image crashes.
     pub is_bad: bool,
+    /// How long anybody waits for a verdict.
+    pub patience: Duration,
 }
 
 /// What a contender says of one service.
@@ -89,7 +91,7 @@ impl Contender {
                 let mut command = aws(program, url);
                 command
                     .args(["deploy", CLUSTER, &entry.service, "--image", "app", &entry.image])
-                    .args(["--timeout", "900"]);
+                    .args(["--timeout", &entry.patience.as_secs().to_string()]);
                 vec![command]
             }),
             Self::AwsCli(program) => processes(entries, |entry| aws_cli(program, url, entry)),
@@ -254,6 +256,7 @@ fn request(entry: &Entry) -> UpdateServiceRequest {
             image: Some(entry.image.clone()),
             ..Default::default()
         }],
+        timeout: entry.patience.try_into().ok(),
         ..Default::default()
     }
 }

@@ -198,6 +198,7 @@ fn entry(contender: &Contender, size: usize, number: usize) -> Entry {
         service: service(contender, number),
         image: format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop/orders:{tag}"),
         is_bad,
+        patience: Duration::from_secs(900),
     }
 }
 
@@ -366,6 +367,7 @@ fn at_moto() {
             service: "orders".into(),
             image: "shop/orders:1.2.0".into(),
             is_bad: false,
+            patience: Duration::from_secs(20),
         }];
         let began = Instant::now();
         let outcome = contender.run(&world, AGENT, emulator.url(), &entries);
