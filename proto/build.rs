@@ -5,10 +5,12 @@ use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "towline/agent/v1/agent.proto",
     "towline/agent/v1/event.proto",
+    "towline/agent/v1/image.proto",
     "towline/agent/v1/service.proto",
+    "towline/agent/v1/value.proto",
     "towline/orchestrator/v1/deployment.proto",
     "towline/orchestrator/v1/fleet.proto",
     "towline/orchestrator/v1/project.proto",

@@ -41,8 +41,13 @@ impl AgentRpc {
             | Self::PlanServiceUpdate
             | Self::GetFargateTemplate
             | Self::DescribeService
-            | Self::ListServices => AgentAccess::Read,
-            Self::DeployFargateService | Self::UpdateService | Self::CancelOperation => AgentAccess::Deploy,
+            | Self::ListServices
+            | Self::ResolveImage
+            | Self::ListImageTags
+            | Self::ReadValues => AgentAccess::Read,
+            Self::DeployFargateService | Self::UpdateService | Self::RunTask | Self::CancelOperation => {
+                AgentAccess::Deploy
+            }
         }
     }
 }

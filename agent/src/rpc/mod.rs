@@ -186,6 +186,35 @@ impl<A: Account> AgentService for AgentRpcs<A> {
     type DeployFargateServiceStream = Events<proto::DeployFargateServiceResponse>;
     type UpdateServiceStream = Events<proto::UpdateServiceResponse>;
     type WatchOperationStream = Events<proto::WatchOperationResponse>;
+    type RunTaskStream = Events<proto::RunTaskResponse>;
+
+    async fn run_task(
+        &self,
+        _: Request<proto::RunTaskRequest>,
+    ) -> Result<Response<Self::RunTaskStream>, Status> {
+        Err(Status::unimplemented("this agent runs no tasks yet"))
+    }
+
+    async fn resolve_image(
+        &self,
+        _: Request<proto::ResolveImageRequest>,
+    ) -> Result<Response<proto::ResolveImageResponse>, Status> {
+        Err(Status::unimplemented("this agent resolves no images yet"))
+    }
+
+    async fn list_image_tags(
+        &self,
+        _: Request<proto::ListImageTagsRequest>,
+    ) -> Result<Response<proto::ListImageTagsResponse>, Status> {
+        Err(Status::unimplemented("this agent lists no tags yet"))
+    }
+
+    async fn read_values(
+        &self,
+        _: Request<proto::ReadValuesRequest>,
+    ) -> Result<Response<proto::ReadValuesResponse>, Status> {
+        Err(Status::unimplemented("this agent reads no values yet"))
+    }
 
     async fn get_agent(
         &self,
@@ -335,6 +364,7 @@ fn shown(operation: &Operation) -> proto::Operation {
         start_time: Some(to_proto(operation.started)),
         last_sequence: operation.log.last_sequence(),
         finished: operation.log.finished(),
+        task: String::new(),
     }
 }
 

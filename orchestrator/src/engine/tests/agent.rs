@@ -225,6 +225,29 @@ impl AgentService for FakeAgent {
     type DeployFargateServiceStream = BoxStream<'static, Result<proto::DeployFargateServiceResponse, Status>>;
     type UpdateServiceStream = BoxStream<'static, Result<proto::UpdateServiceResponse, Status>>;
     type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
+    type RunTaskStream = BoxStream<'static, Result<proto::RunTaskResponse, Status>>;
+
+    async fn run_task(&self, _: Request<proto::RunTaskRequest>) -> Answer<Self::RunTaskStream> {
+        Err(Status::unimplemented("the tests run no task"))
+    }
+
+    async fn resolve_image(
+        &self,
+        _: Request<proto::ResolveImageRequest>,
+    ) -> Answer<proto::ResolveImageResponse> {
+        Err(Status::unimplemented("the tests resolve no image"))
+    }
+
+    async fn list_image_tags(
+        &self,
+        _: Request<proto::ListImageTagsRequest>,
+    ) -> Answer<proto::ListImageTagsResponse> {
+        Err(Status::unimplemented("the tests list no tags"))
+    }
+
+    async fn read_values(&self, _: Request<proto::ReadValuesRequest>) -> Answer<proto::ReadValuesResponse> {
+        Err(Status::unimplemented("the tests read no values"))
+    }
 
     async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
         let mut greets = self.greets.subscribe();

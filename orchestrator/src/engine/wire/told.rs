@@ -92,6 +92,7 @@ fn step_line(step: &agent::StepChanged) -> String {
         agent::Step::Rollout => "rollout",
         agent::Step::Rollback => "rollback",
         agent::Step::Bake => "bake time",
+        agent::Step::Task => "task",
     };
     let state = match step.state() {
         agent::StepState::Unspecified => "changed",
