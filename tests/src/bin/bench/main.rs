@@ -1,11 +1,12 @@
 //! What is measured: how fast a promotion reaches AWS, what a Fargate service's
-//! create, update and no-op cost and when their verdict is known, and the race
-//! of updates against other tools.
+//! create, update and no-op cost and when their verdict is known, the race of
+//! updates against other tools, and what the engine carries.
 //!
-//! `bench` runs all of it, `bench promote`, `bench stacks` and `bench updates
-//! [SERVICES ...]` one.
+//! `bench` runs all of it, `bench promote`, `bench stacks`, `bench updates
+//! [SERVICES ...]` and `bench engine` one.
 
 mod contenders;
+mod engine;
 mod promote;
 mod report;
 mod stacks;
@@ -20,9 +21,12 @@ fn main() {
             stacks::run();
             println!();
             updates::run(&[]);
+            println!();
+            engine::run();
         }
         Some("promote") => promote::run(),
         Some("stacks") => stacks::run(),
+        Some("engine") => engine::run(),
         Some("updates") => {
             let sizes = std::env::args().skip(2).map(|size| size.parse());
             match sizes.collect::<Result<Vec<usize>, _>>() {
@@ -36,7 +40,9 @@ fn main() {
             }
         }
         Some(other) => {
-            eprintln!("bench: {other:?} is nothing that is measured\nhint: bench [promote|stacks|updates]");
+            eprintln!(
+                "bench: {other:?} is nothing that is measured\nhint: bench [promote|stacks|updates|engine]"
+            );
             std::process::exit(1);
         }
     }
