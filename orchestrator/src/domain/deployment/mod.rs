@@ -7,20 +7,19 @@
 
 mod apply;
 mod event;
+mod operation;
 
 pub use apply::IllegalTransition;
 pub use event::{Event, EventKind};
+pub use operation::*;
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    name::{
-        AgentName, DeploymentId, EnvironmentName, OperationId, PhaseName, PlanHash, ProjectName,
-        ReleaseVersion, ServiceName, TargetId,
-    },
+    name::{DeploymentId, EnvironmentName, OperationId, PhaseName, ProjectName, ReleaseVersion},
     project::ApprovalRule,
 };
 
@@ -114,160 +113,6 @@ impl fmt::Display for DeploymentState {
     }
 }
 
-/// How an operation ended. In the order of severity: of many, the greatest counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It was so already; nothing was changed.
-    Unchanged,
-    Succeeded,
-    Cancelled,
-    Errored,
-    Failed,
-}
-
-impl Verdict {
-    /// Succeeded or unchanged.
-    pub fn is_good(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Unchanged)
-    }
-
-    /// The stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unchanged => "unchanged",
-            Self::Succeeded => "succeeded",
-            Self::Cancelled => "cancelled",
-            Self::Errored => "errored",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// What the state machine knows of a planned operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationSlot {
-    pub id: OperationId,
-    pub service: ServiceName,
-    pub target: TargetId,
-    pub agent: AgentName,
-    /// 0 is the first wave.
-    pub wave: u32,
-    /// Operations that must have ended well before.
-    pub after: Vec<OperationId>,
-    /// It is executed only as planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanHash>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    pub slot: OperationSlot,
-    pub state: OperationState,
-    /// The state that it starts from, as stored with its intent.
-    pub expected: Option<ExpectedState>,
-    /// How often it may have been sent; 0 before its intent.
-    pub sends: u32,
-    /// When it may have been sent for the first time.
-    #[serde(default)]
-    pub first_sent: Option<Timestamp>,
-    /// The newest line of its progress.
-    pub progress: String,
-    /// The agent took the cancel request.
-    pub cancel_confirmed: bool,
-    /// What the agent said after the orchestrator had given up.
-    pub late_truth: Option<Outcome>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationState {
-    Pending,
-    /// Its intent is stored: the request may or may not have reached the agent.
-    Intended {
-        since: Timestamp,
-    },
-    /// The agent executes it.
-    Running {
-        since: Timestamp,
-    },
-    Ended {
-        at: Timestamp,
-        outcome: Outcome,
-    },
-    /// Not started, because the deployment ended before.
-    Skipped {
-        because: String,
-    },
-}
-
-impl OperationState {
-    /// Ended or skipped.
-    pub fn is_over(&self) -> bool {
-        matches!(self, Self::Ended { .. } | Self::Skipped { .. })
-    }
-
-    /// Sent, as far as can be known, and not over.
-    pub fn is_out(&self) -> bool {
-        matches!(self, Self::Intended { .. } | Self::Running { .. })
-    }
-
-    pub fn verdict(&self) -> Option<Verdict> {
-        match self {
-            Self::Ended { outcome, .. } => Some(outcome.verdict),
-            _ => None,
-        }
-    }
-}
-
-/// How an operation ended, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    pub verdict: Verdict,
-    /// Stable: "completed", "rolled_back", "deadline_exceeded".
-    pub reason: String,
-    /// One sentence for a person.
-    pub summary: String,
-    /// The next step; empty where there is none.
-    pub hint: String,
-    /// Root cause first.
-    pub diagnosis: Vec<String>,
-    pub outputs: BTreeMap<String, String>,
-}
-
-impl Outcome {
-    /// One line for a person.
-    pub fn line(&self) -> String {
-        let Self {
-            verdict,
-            reason,
-            summary,
-            ..
-        } = self;
-        match (reason.as_str(), summary.as_str()) {
-            ("", "") => verdict.to_string(),
-            (reason, "") => format!("{verdict} ({reason})"),
-            (_, summary) => format!("{verdict}: {summary}"),
-        }
-    }
-}
-
-/// The state that an operation expects to start from; mirrors the wire's
-/// `towline.agent.v1.ExpectedState`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExpectedState {
-    pub task_definition: String,
-    pub deployment_id: String,
-    pub stack_id: String,
-    pub absent: bool,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     pub operator: String,
@@ -315,14 +160,6 @@ impl Deployment {
         self.operations
             .iter()
             .filter(|operation| operation.is_open_question())
-    }
-}
-
-impl Operation {
-    /// Given up on after it may have been sent, with no truth since.
-    pub fn is_open_question(&self) -> bool {
-        let given_up = matches!(&self.state, OperationState::Ended { outcome, .. } if outcome.reason == reason::DEADLINE_EXCEEDED);
-        given_up && self.sends > 0 && self.late_truth.is_none()
     }
 }
 

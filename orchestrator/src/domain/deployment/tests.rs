@@ -1,7 +1,9 @@
 //! The state machine under any log at all, not only one that a planner writes.
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::domain::name::ServiceName;
+use crate::domain::name::{ServiceName, TargetId};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
