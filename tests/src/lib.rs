@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod sim;
 pub mod specs;
 pub mod steps;
+pub mod transcript;
 pub mod world;
 
 use std::time::{Duration, Instant};
