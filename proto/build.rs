@@ -5,16 +5,21 @@ use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 14] = [
     "towline/agent/v1/agent.proto",
     "towline/agent/v1/event.proto",
     "towline/agent/v1/image.proto",
     "towline/agent/v1/service.proto",
     "towline/agent/v1/value.proto",
+    "towline/orchestrator/v1/audit.proto",
+    "towline/orchestrator/v1/backup.proto",
     "towline/orchestrator/v1/deployment.proto",
+    "towline/orchestrator/v1/environment.proto",
     "towline/orchestrator/v1/fleet.proto",
+    "towline/orchestrator/v1/notification.proto",
     "towline/orchestrator/v1/project.proto",
     "towline/orchestrator/v1/release.proto",
+    "towline/orchestrator/v1/variable.proto",
 ];
 
 #[expect(

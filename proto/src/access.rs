@@ -64,20 +64,53 @@ impl OrchestratorRpc {
             | Self::ListReleases
             | Self::WatchRelease
             | Self::GetDeployment
+            | Self::GetDeploymentPlan
+            | Self::ListVariables
             | Self::ListDeployments
             | Self::ListAgents
+            | Self::ListAuditEntries
+            | Self::WatchAuditExport
+            | Self::GetAuditVerification
+            | Self::ListNotifications
+            | Self::GetNotification
             | Self::GetCaller => OrchestratorAccess::AnyRole,
             Self::ApplyProject
             | Self::PlanService
             | Self::ImportProject
             | Self::CreateRelease
+            | Self::PreviewRelease
             | Self::PromoteRelease
             | Self::PlanRelease
+            | Self::InterveneDeployment
+            | Self::RedeployEnvironment
+            | Self::RollBackEnvironment
             | Self::CancelDeployment => OrchestratorAccess::Deploy,
-            Self::ApproveDeployment => OrchestratorAccess::Approve,
-            Self::InviteAgent | Self::InviteOperator | Self::ListOperators => OrchestratorAccess::Administer,
+            Self::ApproveDeployment | Self::RejectDeployment => OrchestratorAccess::Approve,
+            Self::InviteAgent
+            | Self::InviteOperator
+            | Self::ListOperators
+            | Self::CreateNotification
+            | Self::RemoveNotification
+            | Self::TestNotification
+            | Self::RetryNotification
+            | Self::CreateBackup => OrchestratorAccess::Administer,
             Self::Enrol => OrchestratorAccess::JoinToken,
         }
+    }
+
+    /// Whether a call leaves an entry in the audit log. What any role may call
+    /// only reads; all else is audited, unless it is named here because it only
+    /// reads as well.
+    pub fn is_audited(self) -> bool {
+        let reads = matches!(
+            self,
+            Self::PlanService
+                | Self::ImportProject
+                | Self::PreviewRelease
+                | Self::PlanRelease
+                | Self::ListOperators
+        );
+        self.access() != OrchestratorAccess::AnyRole && !reads
     }
 }
 
@@ -121,6 +154,18 @@ mod tests {
     #[test]
     fn no_role_opens_enrolment_on_the_api() {
         assert!(!OrchestratorRpc::Enrol.access().allows(OperatorRole::Admin));
+    }
+
+    #[test]
+    fn what_any_role_may_call_only_reads() {
+        for rpc in OrchestratorRpc::ALL {
+            let name = format!("{rpc:?}");
+            let reads = ["Get", "List", "Watch"].iter().any(|verb| name.starts_with(verb));
+            assert!(
+                reads || rpc.access() != OrchestratorAccess::AnyRole,
+                "{name} changes something: it needs a role, and an entry in the audit log"
+            );
+        }
     }
 
     #[test]
