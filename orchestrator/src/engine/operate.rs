@@ -228,6 +228,7 @@ impl Engine {
             deadline: deadline(&stored, deployment.and_then(|found| found.deadline)).map(wire::timestamp),
             cancel: cancel.unwrap_or_default().into(),
             repeated_send: stored.operation.sends > 1,
+            first_send_time: stored.operation.first_sent.map(wire::timestamp),
         };
         match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {
             wire::OperationRequest::Update(request) => match client.update_service(*request).await {
