@@ -4,7 +4,7 @@
 use tonic::{Code, Status};
 use towline_link::status::{Details, Fault};
 
-use crate::engine::EngineError;
+use crate::{engine::EngineError, store::Trouble};
 
 /// Parts a violation's description from its hint.
 pub const HINT_LINE: &str = "\nhint: ";
@@ -48,6 +48,19 @@ pub fn status(error: EngineError) -> Status {
             hint,
         ),
         EngineError::Agent { agent, status } => of_agent(&agent, &status),
+        EngineError::Storage { trouble, message } => {
+            tracing::error!("{message}");
+            let code = match trouble {
+                Trouble::Full => Code::ResourceExhausted,
+                Trouble::Locked => Code::Unavailable,
+                Trouble::Disk => Code::Internal,
+                Trouble::Corrupt => Code::DataLoss,
+            };
+            hinted(
+                Fault::new(code, trouble.reason(), message),
+                trouble.hint().to_owned(),
+            )
+        }
         EngineError::Internal(error) => {
             tracing::error!("internal error: {error:#}");
             hinted(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble};
 
 /// One thing that is wrong in what the caller sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub enum EngineError {
         agent: String,
         status: Box<tonic::Status>,
     },
+    /// Something ails the database: gRPC `RESOURCE_EXHAUSTED` (full), `UNAVAILABLE`
+    /// (locked), `INTERNAL` (the disk) or `DATA_LOSS` (corrupt).
+    #[error("{message}")]
+    Storage { trouble: Trouble, message: String },
     /// gRPC `INTERNAL`: our own fault or the disk's; the log has the whole chain.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -79,7 +83,15 @@ pub enum EngineError {
 
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
-        Self::Internal(error.into())
+        let trouble = error.trouble();
+        let whole = anyhow::Error::from(error);
+        match trouble {
+            Some(trouble) => Self::Storage {
+                trouble,
+                message: format!("{whole:#}"),
+            },
+            None => Self::Internal(whole),
+        }
     }
 }
 
@@ -98,6 +110,7 @@ impl EngineError {
             | Self::NotReady { hint, .. }
             | Self::Denied { hint, .. } => Some(hint).filter(|hint| !hint.is_empty()).map(String::as_str),
             Self::Invalid { faults } => faults.iter().find_map(|fault| fault.hint.as_deref()),
+            Self::Storage { trouble, .. } => Some(trouble.hint()),
             Self::Agent { .. } | Self::Internal(_) => None,
         }
     }

@@ -24,7 +24,7 @@ impl Engine {
         let fleet = self.0.fleet.clone();
         let fleet_stop = self.0.stop.clone();
         self.0.tasks.spawn(async move { fleet.run(fleet_stop).await });
-        self.wake_all().await?;
+        let mut again = self.wake_all().await;
         loop {
             for project in self.due() {
                 self.look_at(&project).await;
@@ -32,7 +32,10 @@ impl Engine {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.0.wake.notified() => {}
-                _ = changes.changed() => self.wake_all().await?,
+                _ = changes.changed() => again = self.wake_all().await,
+                () = self.0.seams.clock.sleep_until(again.unwrap_or(Timestamp::MAX)), if again.is_some() => {
+                    again = self.wake_all().await;
+                }
                 () = self.next_timer() => {}
             }
         }
@@ -73,11 +76,27 @@ impl Engine {
         }
     }
 
-    async fn wake_all(&self) -> Result<(), EngineError> {
-        let moving = projects_in_motion(&mut *self.0.store.reader().await?).await?;
-        lock(&self.0.dirty).extend(moving);
-        self.0.wake.notify_one();
-        Ok(())
+    /// Makes the run loop look at whatever moves. Where that cannot be read now,
+    /// it says when to try again: a disk that fails for a moment ends nothing.
+    async fn wake_all(&self) -> Option<Timestamp> {
+        match self.moving().await {
+            Ok(moving) => {
+                lock(&self.0.dirty).extend(moving);
+                self.0.wake.notify_one();
+                None
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "cannot read what moves; tries again"
+                );
+                self.now().saturating_add(AFTER_A_FAULT).ok()
+            }
+        }
+    }
+
+    async fn moving(&self) -> Result<Vec<String>, EngineError> {
+        Ok(projects_in_motion(&mut *self.0.store.reader().await?).await?)
     }
 
     /// The projects to look at now; they are then clean.

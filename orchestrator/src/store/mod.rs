@@ -16,6 +16,7 @@ mod projects;
 pub mod releases;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{fs::File, io, path::PathBuf, sync::Arc};
 
@@ -31,6 +32,7 @@ pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
 pub use planted::{CrashAt, PlantedFaults, Side};
 pub use projects::{ProjectVersion, Taken, project_version};
 pub use releases::StoredRelease;
+pub use trouble::Trouble;
 
 /// Where the database is, and how it is opened.
 #[derive(Clone, Debug)]
@@ -141,11 +143,14 @@ pub(crate) fn from_micros(micros: i64) -> Result<Timestamp, StoreError> {
     })
 }
 
+/// The beginning of the value is enough to find it by.
 fn corrupt(what: &'static str, value: &str) -> StoreError {
-    StoreError::Corrupt {
-        what,
-        value: value.to_owned(),
+    const SHOWN: usize = 120;
+    let mut shown: String = value.chars().take(SHOWN).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
     }
+    StoreError::Corrupt { what, value: shown }
 }
 
 fn as_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
