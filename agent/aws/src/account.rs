@@ -10,13 +10,15 @@ use aws_sdk_ecs::types::Task;
 use aws_sdk_sts::config::Credentials;
 use tokio::sync::OnceCell;
 use towline_agent_domain::observed::surroundings::{ObservedImage, Role};
-use towline_agent_domain::observed::{ClusterRef, ServiceDeploymentStatus, TaskDefinitionArn};
+use towline_agent_domain::observed::{ClusterRef, ObservedAlarm, ServiceDeploymentStatus, TaskDefinitionArn};
 use towline_agent_domain::outside::CallError;
 use towline_link::seams::Seams;
 
+use crate::alarms::ALARMS_A_CALL;
 use crate::budget::Budgets;
 use crate::call;
 use crate::clients::Clients;
+use crate::load_balancing::SeenTargets;
 use crate::poller::Poller;
 use crate::records::{RECORDS_A_CALL, REVISIONS_A_CALL, Records, Revisions};
 use crate::tasks::TASKS_A_CALL;
@@ -91,6 +93,9 @@ pub(crate) struct Inner {
     /// Records of deployments that are followed, by region.
     pub(crate) followed_records: Together<String, (ServiceDeploymentStatus, String)>,
     pub(crate) described_tasks: Together<ClusterRef, Task>,
+    pub(crate) seen_targets: SeenTargets,
+    /// By region.
+    pub(crate) seen_alarms: Together<String, ObservedAlarm>,
     /// By region; one a call.
     pub(crate) seen_roles: Together<String, Option<Role>>,
     /// One a call.
@@ -129,6 +134,8 @@ impl Aws {
                 records: Records::default(),
                 followed_records: Together::new(seams.clock, RECORDS_A_CALL),
                 described_tasks: Together::new(seams.clock, TASKS_A_CALL),
+                seen_targets: SeenTargets::new(seams.clock, settings.poll_interval),
+                seen_alarms: Together::new(seams.clock, ALARMS_A_CALL),
                 seen_roles: Together::new(seams.clock, 1),
                 seen_images: Together::new(seams.clock, 1),
                 account,

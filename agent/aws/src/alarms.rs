@@ -1,33 +1,55 @@
-//! CloudWatch: how alarms are.
+//! CloudWatch: how alarms are. Who asks at the same moment shares calls.
 
 use towline_agent_domain::observed::{AlarmState, ObservedAlarm};
 use towline_agent_domain::outside::{Alarms, Answer};
+use towline_agent_domain::rollout::budget::{Group, Purpose};
 
 use crate::Aws;
+use crate::call::answer;
 use crate::direct::{child, child_text, xml};
 
 /// DescribeAlarms takes and answers a hundred names a call.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html>
-const A_CALL: usize = 100;
+pub(crate) const ALARMS_A_CALL: usize = 100;
 
 impl Alarms for Aws {
     async fn alarms(&self, region: &str, names: &[String]) -> Answer<Vec<ObservedAlarm>> {
+        let (aws, place) = (self.clone(), region.to_owned());
+        let fetch = move |names: Vec<String>| {
+            let (aws, region) = (aws.clone(), place.clone());
+            async move { aws.described_alarms(&region, names).await }
+        };
+        let shared = &self.inner.seen_alarms;
+        let mut found = shared.ask(region.to_owned(), names.to_vec(), fetch).await?;
+        Ok(names.iter().filter_map(|name| found.remove(name)).collect())
+    }
+}
+
+impl Aws {
+    /// Name → alarm, for at most [`ALARMS_A_CALL`] names.
+    async fn described_alarms(
+        &self,
+        region: &str,
+        names: Vec<String>,
+    ) -> Answer<Vec<(String, ObservedAlarm)>> {
         let monitoring = self.inner.clients.monitoring(region);
-        let mut found = Vec::new();
-        for names in names.chunks(A_CALL) {
-            let mut members: Vec<(String, &str)> = names
-                .iter()
-                .enumerate()
-                .map(|(at, name)| (format!("AlarmNames.member.{}", at + 1), name.as_str()))
-                .collect();
-            // Without both, composite alarms are left out.
-            members.push(("AlarmTypes.member.1".to_owned(), "MetricAlarm"));
-            members.push(("AlarmTypes.member.2".to_owned(), "CompositeAlarm"));
-            members.push(("MaxRecords".to_owned(), "100"));
-            let what = format!("alarms {}", names.join(", "));
-            found.extend(read(&monitoring.query("DescribeAlarms", &members, &what).await?)?);
-        }
-        Ok(found)
+        let mut members: Vec<(String, &str)> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (format!("AlarmNames.member.{}", at + 1), name.as_str()))
+            .collect();
+        // Without both, composite alarms are left out.
+        members.push(("AlarmTypes.member.1".to_owned(), "MetricAlarm"));
+        members.push(("AlarmTypes.member.2".to_owned(), "CompositeAlarm"));
+        members.push(("MaxRecords".to_owned(), "100"));
+        let sent = self
+            .budgets()
+            .read(region, Group::AlarmReads, Purpose::Watching, || {
+                monitoring.query_once("DescribeAlarms", &members)
+            });
+        let text = answer(sent.await, &format!("alarms {}", names.join(", ")))?;
+        let alarms = read(&text)?.into_iter();
+        Ok(alarms.map(|alarm| (alarm.name.clone(), alarm)).collect())
     }
 }
 

@@ -1,7 +1,8 @@
-//! The door that every call to ECS, and every read of CloudFormation, goes through: it
-//! waits here for its turn, as [`towline_agent_domain::rollout::budget`] decides, so
-//! that the agent is not the one that has AWS throttle an account. The SDK's own retries
-//! are off for them: each would be a call that nobody counted.
+//! The door that every call to ECS goes through, and every read of CloudFormation, of
+//! targets' health, of alarms and of logs: it waits here for its turn, as
+//! [`towline_agent_domain::rollout::budget`] decides, so that the agent is not the one
+//! that has AWS throttle an account. The SDK's own retries are off for them: each would
+//! be a call that nobody counted.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -87,9 +87,12 @@ impl Clients {
         })
     }
 
+    /// Tries nothing again by itself, as [`Clients::ecs`].
     pub(crate) fn monitoring(&self, region: &str) -> Direct {
         made(&self.monitoring, region, || {
-            Direct::new(&self.config, Service::Monitoring, region)
+            let config = self.config.clone().into_builder();
+            let config = config.retry_config(RetryConfig::disabled()).build();
+            Direct::new(&config, Service::Monitoring, region)
         })
     }
 

@@ -27,6 +27,7 @@ use aws_smithy_runtime_api::client::auth::{
     AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_types::body::SdkBody;
@@ -141,7 +142,7 @@ impl Sent {
 
 /// What AWS answered instead, by its own code and words.
 #[derive(Debug)]
-struct Refusal(ErrorMetadata);
+pub(crate) struct Refusal(ErrorMetadata);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,12 +196,21 @@ impl Direct {
 
     /// An action of the query protocol; the answer's XML.
     pub(crate) async fn query(&self, action: &str, members: &[(String, &str)], what: &str) -> Answer<String> {
+        call::answer(self.query_once(action, members).await, what)
+    }
+
+    /// The same as the SDK answers it, for whoever tries again by itself.
+    pub(crate) async fn query_once(
+        &self,
+        action: &str,
+        members: &[(String, &str)],
+    ) -> Result<String, SdkError<Refusal, HttpResponse>> {
         let mut body = format!("Action={action}&Version={}", self.service.version());
         for (name, value) in members {
             body.push_str(&format!("&{name}={}", form_encoded(value)));
         }
         let sent = Sent::post("application/x-www-form-urlencoded", body);
-        call::answer(self.operation.invoke(sent).await, what)
+        self.operation.invoke(sent).await
     }
 
     /// An action of the JSON protocol; `target` is its name after the service's prefix.

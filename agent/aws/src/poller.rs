@@ -12,7 +12,6 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 use towline_agent_domain::observed::ClusterRef;
 use towline_agent_domain::outside::{Answer, CallError};
-use towline_agent_domain::rollout::budget::Purpose;
 use towline_link::seams::Clock;
 
 mod queue;
@@ -149,15 +148,17 @@ impl Poller {
 /// One call for all services of a batch; each asker gets what it brought.
 async fn call(clock: Clock, cluster: &Cluster, aws: &Aws, at: &ClusterRef, mut batch: Batch) {
     let names: Vec<String> = batch.askers.keys().cloned().collect();
-    let described = describe(aws, at, &names, batch.purpose);
+    let described = describe(aws, at, &names, &batch);
     let looked = clock.instant();
-    let answers = match common_operation(&batch.askers) {
+    let (answers, told_apart) = match common_operation(&batch.askers) {
         Some(operation) => operation::in_operation(&operation, described).await,
         None => described.await,
     };
     for (name, answer) in answers {
-        if let Ok(service) = &answer {
-            cluster.queue().saw(&name, service.clone(), looked);
+        match &answer {
+            Ok(service) => cluster.queue().saw(&name, service.clone(), looked),
+            Err(error) if told_apart && is_of_one(error) => cluster.queue().refused(&name, looked),
+            Err(_) => {}
         }
         for asker in batch.askers.remove(&name).unwrap_or_default() {
             // An asker that is gone needs no answer.
@@ -166,25 +167,34 @@ async fn call(clock: Clock, cluster: &Cluster, aws: &Aws, at: &ClusterRef, mut b
     }
 }
 
+/// What AWS says of each, and whether it was asked one by one.
 async fn describe(
     aws: &Aws,
     at: &ClusterRef,
     names: &[String],
-    purpose: Purpose,
-) -> Vec<(String, Observation)> {
-    let answer = aws.describe_services(at, names, purpose).await;
-    let is_of_one = matches!(&answer, Err(CallError::Denied { .. } | CallError::Refused { .. }));
-    if !is_of_one || names.len() == 1 {
-        return told_apart(names, answer);
+    batch: &Batch,
+) -> (Vec<(String, Observation)>, bool) {
+    let answer = aws.describe_services(at, names, batch.purpose).await;
+    let refused = answer.as_ref().is_err_and(is_of_one);
+    if !refused || names.len() == 1 || batch.apart {
+        return (told_apart(names, answer), names.len() == 1);
     }
     // One service that the agent's role may not see has the whole call refused: the
     // others must not suffer for it.
     let mut answers = Vec::new();
     for name in names {
         let name = std::slice::from_ref(name);
-        answers.extend(told_apart(name, aws.describe_services(at, name, purpose).await));
+        answers.extend(told_apart(
+            name,
+            aws.describe_services(at, name, batch.purpose).await,
+        ));
     }
-    answers
+    (answers, true)
+}
+
+/// Whether it may be for the sake of one service that AWS refused the whole call.
+fn is_of_one(error: &CallError) -> bool {
+    matches!(error, CallError::Denied { .. } | CallError::Refused { .. })
 }
 
 fn told_apart(names: &[String], answer: Answer<Described>) -> Vec<(String, Observation)> {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aws_config::retry::RetryConfig;
+use aws_sdk_cloudwatchlogs::config;
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use towline_agent_domain::observed::{ClusterRef, LoggedLine, StoppedTask, TaskDefinitionArn};
 use towline_agent_domain::outside::{Answer, CallError, Tasks};
@@ -39,6 +41,11 @@ impl Aws {
                 break;
             }
         }
+        self.tasks_by_arn(at, arns).await
+    }
+
+    /// Those of them that ECS shows, in this order.
+    pub(crate) async fn tasks_by_arn(&self, at: &ClusterRef, arns: Vec<String>) -> Answer<Vec<Task>> {
         let (aws, place) = (self.clone(), at.clone());
         let fetch = move |arns| {
             let (aws, at) = (aws.clone(), place.clone());
@@ -135,7 +142,11 @@ impl Tasks for Aws {
             .log_stream_name(stream)
             .limit(i32::try_from(count).unwrap_or(i32::MAX).clamp(1, 10_000))
             .start_from_head(false);
-        match answer(call.send().await, &format!("log stream {stream}")) {
+        let sent = self.budgets().read(region, Group::LogReads, Purpose::Acting, || {
+            let once = config::Config::builder().retry_config(RetryConfig::disabled());
+            call.clone().customize().config_override(once).send()
+        });
+        match answer(sent.await, &format!("log stream {stream}")) {
             Ok(events) => Ok(events.events().iter().map(logged_line).collect()),
             // A container that never started has no stream.
             Err(CallError::Missing { .. }) => Ok(Vec::new()),
@@ -150,7 +161,7 @@ impl Tasks for Aws {
     }
 }
 
-fn logged_line(event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent) -> LoggedLine {
+pub(crate) fn logged_line(event: &aws_sdk_cloudwatchlogs::types::OutputLogEvent) -> LoggedLine {
     let at = jiff::Timestamp::from_millisecond(event.timestamp().unwrap_or_default()).unwrap_or_default();
     LoggedLine {
         at,

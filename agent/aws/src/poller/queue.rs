@@ -1,7 +1,7 @@
 //! Who waits for a look at which service of one cluster, and which services the next
 //! calls ask for. No clock and no call in here: the time is an argument.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -15,6 +15,9 @@ use crate::ecs::SERVICES_A_CALL;
 
 /// How long an asker waits for others to join its call.
 pub(super) const JOIN: Duration = Duration::from_millis(10);
+/// For so many shortest intervals a service that AWS refused is asked for in calls of
+/// its kind: it would have those of the others refused as well.
+const APART: u32 = 60;
 /// What was seen of a service is forgotten when nobody has looked for this many
 /// shortest intervals: longer than any pause between two looks.
 const FORGOTTEN: u32 = 100;
@@ -41,6 +44,8 @@ pub(crate) enum When {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub purpose: Purpose,
+    /// AWS has refused to answer for each of them.
+    pub apart: bool,
     pub askers: BTreeMap<String, Vec<Asker>>,
 }
 
@@ -58,6 +63,8 @@ pub(super) struct Queue {
     shortest: Duration,
     waiting: BTreeMap<String, Waiting>,
     seen: HashMap<String, Seen>,
+    /// Services for which AWS refused to answer, until when they are kept apart.
+    apart: HashMap<String, Instant>,
     /// A task serves this cluster now.
     pub served: bool,
 }
@@ -84,6 +91,7 @@ impl Queue {
             shortest,
             waiting: BTreeMap::new(),
             seen: HashMap::new(),
+            apart: HashMap::new(),
             served: false,
         }
     }
@@ -133,26 +141,36 @@ impl Queue {
         let forgotten = self.shortest * FORGOTTEN;
         self.seen
             .retain(|_, seen| now.saturating_duration_since(seen.looked) < forgotten);
-        Next::Call(
-            self.due(now)
-                .chunks(SERVICES_A_CALL)
-                .map(|names| self.take(names))
-                .collect(),
-        )
+        self.apart.retain(|_, until| *until > now);
+        let refused: HashSet<String> = self.apart.keys().cloned().collect();
+        let mut calls = Vec::new();
+        for apart in [false, true] {
+            let due = self.due(now, |name| refused.contains(name) == apart);
+            for names in due.chunks(SERVICES_A_CALL) {
+                calls.push(self.take(names, apart));
+            }
+        }
+        Next::Call(calls)
+    }
+
+    /// AWS refused to answer for this one, and answers for others.
+    pub(super) fn refused(&mut self, name: &str, now: Instant) {
+        self.apart.insert(name.to_owned(), now + self.shortest * APART);
     }
 
     /// Who is due, the longest overdue first, and who fills up the last call: it costs
     /// the same for one service as for ten.
-    fn due(&self, now: Instant) -> Vec<String> {
+    fn due(&self, now: Instant, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
         let mut names: Vec<(Instant, &String)> = Vec::new();
         let mut riders: Vec<(Instant, &String)> = Vec::new();
-        for (name, waiting) in &self.waiting {
+        for (name, waiting) in self.waiting.iter().filter(|(name, _)| is_meant(name)) {
             if waiting.due <= now {
                 names.push((waiting.due, name));
             } else if waiting.rides_from <= now {
                 riders.push((waiting.due, name));
             }
         }
+        // Riders join a call; they make none.
         names.sort();
         riders.sort();
         let room = names.len().next_multiple_of(SERVICES_A_CALL) - names.len();
@@ -160,9 +178,10 @@ impl Queue {
         names.into_iter().map(|(_, name)| name.clone()).collect()
     }
 
-    fn take(&mut self, names: &[String]) -> Batch {
+    fn take(&mut self, names: &[String], apart: bool) -> Batch {
         let mut batch = Batch {
             purpose: Purpose::Watching,
+            apart,
             askers: BTreeMap::new(),
         };
         for name in names {
@@ -183,6 +202,7 @@ impl Queue {
             Some(before) if before.service == service => before.moved,
             _ => looked,
         };
+        self.apart.remove(name);
         let seen = Seen {
             looked,
             moved,

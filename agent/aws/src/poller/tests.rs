@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use towline_agent_domain::rollout::pace::Outlook;
+use towline_agent_domain::rollout::{budget::Purpose, pace::Outlook};
 use towline_link::seams::Clock;
 
 use super::*;
@@ -119,6 +119,28 @@ fn who_stopped_waiting_is_not_asked_for() {
     receivers.clear();
     assert!(matches!(queue.next(now + SECOND), Next::Nothing));
     assert!(!queue.served);
+}
+
+#[test]
+fn a_service_that_aws_refused_has_no_call_of_others_refused_again() {
+    let (mut queue, mut receivers, now) = (Queue::new(SECOND), Vec::new(), start());
+    queue.refused("secret", now);
+    for name in ["orders", "secret", "web"] {
+        ask(&mut queue, name, When::Now, now, &mut receivers);
+    }
+    assert_eq!(
+        calls(&mut queue, now + queue::JOIN),
+        [vec!["orders", "web"], vec!["secret"]]
+    );
+    // It may be allowed by now: what says so is an answer, or time.
+    queue.saw("secret", None, now + SECOND);
+    ask(&mut queue, "secret", When::Now, now + SECOND, &mut receivers);
+    ask(&mut queue, "web", When::Now, now + SECOND, &mut receivers);
+    assert_eq!(calls(&mut queue, now + SECOND * 2), [["secret", "web"]]);
+    queue.refused("secret", now);
+    ask(&mut queue, "secret", When::Now, now + SECOND * 61, &mut receivers);
+    ask(&mut queue, "web", When::Now, now + SECOND * 61, &mut receivers);
+    assert_eq!(calls(&mut queue, now + SECOND * 62), [["secret", "web"]]);
 }
 
 #[tokio::test]

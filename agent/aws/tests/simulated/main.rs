@@ -7,6 +7,7 @@ mod changes;
 mod crowd;
 mod instances;
 mod lossless;
+mod shared;
 mod sim;
 mod stacks;
 mod surroundings;

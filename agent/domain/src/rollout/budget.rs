@@ -1,5 +1,6 @@
-//! How often ECS, and CloudFormation for reads, may be asked: a model of their token
-//! buckets in one account and region. Values in, decisions out; the time is an argument.
+//! How often ECS, and for reads CloudFormation, load balancing and CloudWatch, may be
+//! asked: a model of their token buckets in one account and region. Values in,
+//! decisions out; the time is an argument.
 //!
 //! A call takes a place in the line of its group ([`Budget::ask`]) and asks for its
 //! turn ([`Budget::turn`]) until that is [`Turn::Go`]. What always holds: never more
@@ -27,6 +28,8 @@ pub enum Group {
     ClusterReads,
     /// ListTasks, DescribeTasks, DescribeContainerInstances.
     ClusterResourceReads,
+    /// RunTask, StopTask.
+    TaskWrites,
     /// DescribeServices, ListServices.
     ServiceReads,
     /// UpdateService.
@@ -43,6 +46,15 @@ pub enum Group {
     /// CloudFormation's reads of stacks, their events and change sets. AWS publishes no
     /// rate for them, and throttles them in practice: this one is a guess that leaves room.
     StackReads,
+    /// DescribeTargetHealth. All reads of load balancing share its bucket.
+    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-throttling.html>
+    TargetReads,
+    /// DescribeAlarms.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html>
+    AlarmReads,
+    /// GetLogEvents.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>
+    LogReads,
 }
 
 /// A token bucket as AWS publishes it.
@@ -56,9 +68,10 @@ pub struct Rate {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::ClusterReads,
         Self::ClusterResourceReads,
+        Self::TaskWrites,
         Self::ServiceReads,
         Self::ServiceWrites,
         Self::ServiceDeployments,
@@ -66,9 +79,13 @@ impl Group {
         Self::TaskDefinitionReads,
         Self::TaskDefinitionWrites,
         Self::StackReads,
+        Self::TargetReads,
+        Self::AlarmReads,
+        Self::LogReads,
     ];
 
-    /// The rate that AWS publishes for an account and region, where it does.
+    /// The rate that AWS publishes for an account and region, where it does. CloudWatch
+    /// names calls per second alone: half of them count as its refill.
     pub fn published(self) -> Rate {
         let (burst, per_second) = match self {
             Self::ClusterResourceReads | Self::ServiceReads => (100, 20),
@@ -76,9 +93,13 @@ impl Group {
             | Self::ServiceDeployments
             | Self::ServiceRevisions
             | Self::TaskDefinitionReads => (50, 20),
+            Self::TaskWrites => (100, 40),
             Self::ServiceWrites => (50, 5),
             Self::TaskDefinitionWrites => (20, 1),
             Self::StackReads => (20, 10),
+            Self::TargetReads => (40, 10),
+            Self::AlarmReads => (9, 4),
+            Self::LogReads => (10, 5),
         };
         Rate { burst, per_second }
     }
