@@ -11,7 +11,10 @@
 //! deployment runs; and whatever does not move says why as a
 //! [`waiting_on::WaitingOn`].
 
+pub mod audit;
+pub mod approval;
 pub mod deployment;
+pub mod freeze;
 pub mod import;
 pub mod lifecycle;
 pub mod name;
@@ -19,4 +22,5 @@ pub mod operation;
 pub mod plan;
 pub mod project;
 pub mod release;
+pub mod variable;
 pub mod waiting_on;

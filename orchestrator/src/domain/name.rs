@@ -86,12 +86,15 @@ names! {
     ChannelName: "a channel name", is_label, LABEL;
     LifecycleName: "a lifecycle name", is_label, LABEL;
     PhaseName: "a phase name", is_label, LABEL;
+    FreezeName: "a freeze's name", is_label, LABEL;
     /// The name in an agent's certificate.
     AgentName: "an agent name", is_label, LABEL;
     /// `1.2.0`, or whatever a team calls its releases.
     ReleaseVersion: "a release version", is_version, VERSION;
     /// An image's tag (the grammar of the OCI distribution specification).
     Tag: "an image tag", is_tag, TAG;
+    /// An image's digest: what it holds, wherever it lies.
+    Digest: "an image digest", is_digest, DIGEST;
     /// The 12 digits of an AWS account.
     AccountId: "an account", is_account, ACCOUNT;
     /// An AWS region's name.
@@ -112,6 +115,13 @@ names! {
     TargetId: "a target", is_target, TARGET;
 }
 
+impl Digest {
+    /// Enough of it for a person to tell two apart: `sha256:4f2a9c01ab12`.
+    pub fn short(&self) -> &str {
+        self.0.get(.."sha256:".len() + 12).unwrap_or(&self.0)
+    }
+}
+
 impl TargetId {
     pub fn of(account: &AccountId, region: &Region, cluster: &ClusterName) -> Self {
         Self(format!("{account}/{region}/{cluster}"))
@@ -122,6 +132,7 @@ const LABEL: &str = "1 to 63 lower-case letters, digits and hyphens, with a lett
 const VERSION: &str =
     "1 to 128 letters, digits, dots, underscores, plus signs and hyphens, with a letter or digit first";
 const TAG: &str = "1 to 128 letters, digits, underscores, dots and hyphens, not a dot or hyphen first";
+const DIGEST: &str = "sha256: and 64 hexadecimal digits";
 const ACCOUNT: &str = "exactly 12 digits";
 const REGION: &str = "such as eu-west-1";
 const ECS_NAME: &str = "1 to 255 letters, digits, hyphens and underscores";
@@ -147,6 +158,11 @@ fn is_version(text: &str) -> bool {
 fn is_tag(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     (1..=128).contains(&text.len()) && text.bytes().all(inside) && !text.starts_with(['.', '-'])
+}
+
+fn is_digest(text: &str) -> bool {
+    let hex = text.strip_prefix("sha256:").unwrap_or_default();
+    hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }
 
 fn is_account(text: &str) -> bool {

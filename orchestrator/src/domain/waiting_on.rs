@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     deployment::DeploymentState,
-    name::{AgentName, DeploymentId, EnvironmentName, PhaseName, ReleaseVersion, ServiceName},
+    name::{AgentName, DeploymentId, EnvironmentName, FreezeName, PhaseName, ReleaseVersion, ServiceName},
+    freeze::OverrideRole,
     project::ApproverRole,
 };
 
@@ -42,6 +43,32 @@ pub enum WaitingOn {
         phase: PhaseName,
         environment: EnvironmentName,
         state: Option<DeploymentState>,
+        /// How many of its environments have succeeded, and how many have to.
+        have: u32,
+        need: u32,
+    },
+    /// The phase is satisfied, and the next one begins only after a while.
+    Soak {
+        phase: PhaseName,
+        until: Timestamp,
+    },
+    /// A person said that the release goes no further.
+    ReleaseBlocked {
+        by: String,
+        because: String,
+        at: Timestamp,
+    },
+    /// Nothing starts in the environment until the freeze's window ends.
+    Freeze {
+        name: FreezeName,
+        until: Timestamp,
+        /// Who may let a deployment start in spite of it.
+        override_role: OverrideRole,
+        because: String,
+    },
+    /// A person said when it starts.
+    Schedule {
+        not_before: Timestamp,
     },
     PreviousWave {
         wave: u32,
@@ -53,6 +80,20 @@ pub enum WaitingOn {
     ManualPromotion {
         phase: PhaseName,
         environment: EnvironmentName,
+    },
+    /// Operations ended badly, and a person says how to go on.
+    Intervention {
+        deployment: DeploymentId,
+        /// "web on 333333333333/eu-west-1/main failed"
+        about: String,
+        /// So many others beside that.
+        more: u32,
+        until: Timestamp,
+    },
+    /// So many operations run at this agent, or in all, and no more may.
+    Limit {
+        agent: Option<AgentName>,
+        limit: u32,
     },
     /// Stored; shown until the agent has taken it.
     CancelNotConfirmed {
@@ -85,11 +126,21 @@ impl WaitingOn {
                 )
             }
             Self::ManualPromotion { .. } => "towline promote".to_owned(),
+            Self::ReleaseBlocked { .. } => "towline release unblock VERSION --because TEXT".to_owned(),
+            Self::Freeze { override_role, .. } => {
+                format!("role {override_role} may override it: towline freeze override DEPLOYMENT --because TEXT")
+            }
             Self::PhaseNotSatisfied { .. }
             | Self::EnvironmentBusy { .. }
+            | Self::Soak { .. }
+            | Self::Schedule { .. }
             | Self::PreviousWave { .. }
             | Self::ServiceOrder { .. }
+            | Self::Limit { .. }
             | Self::CancelNotConfirmed { .. } => String::new(),
+            Self::Intervention { deployment, .. } => {
+                format!("towline deployment retry|ignore|abort {deployment}")
+            }
         }
     }
 
@@ -97,7 +148,11 @@ impl WaitingOn {
     pub fn needs_a_person(&self) -> bool {
         matches!(
             self,
-            Self::Approval { .. } | Self::PhaseNotSatisfied { .. } | Self::ManualPromotion { .. }
+            Self::Approval { .. }
+                | Self::Intervention { .. }
+                | Self::PhaseNotSatisfied { .. }
+                | Self::ManualPromotion { .. }
+                | Self::ReleaseBlocked { .. }
         )
     }
 }
@@ -134,10 +189,30 @@ impl fmt::Display for WaitingOn {
                 phase,
                 environment,
                 state,
+                have,
+                need,
             } => {
                 let state = state.map_or("not deployed yet", DeploymentState::as_str);
-                write!(f, "phase {phase} is not satisfied ({environment}: {state})")
+                write!(f, "phase {phase} is not satisfied (")?;
+                if *need > 1 {
+                    write!(f, "{have} of {need} environments, ")?;
+                }
+                write!(f, "{environment}: {state})")
             }
+            Self::Soak { phase, until } => write!(f, "soak of phase {phase} until {}", moment(*until)),
+            Self::ReleaseBlocked { by, because, at } => {
+                write!(f, "the release is blocked by {by} since {}: {because}", moment(*at))
+            }
+            Self::Freeze {
+                name, until, because, ..
+            } => {
+                write!(f, "freeze {name} until {}", moment(*until))?;
+                match because.as_str() {
+                    "" => Ok(()),
+                    because => write!(f, " ({because})"),
+                }
+            }
+            Self::Schedule { not_before } => write!(f, "its time: not before {}", moment(*not_before)),
             Self::PreviousWave { wave, open: 1 } => {
                 write!(f, "wave {}: one operation has not ended", wave + 1)
             }
@@ -152,6 +227,20 @@ impl fmt::Display for WaitingOn {
             Self::ManualPromotion { phase, environment } => {
                 write!(f, "promotion to {environment} (phase {phase} is manual)")
             }
+            Self::Intervention {
+                about, more, until, ..
+            } => {
+                write!(f, "a decision about {about}")?;
+                if *more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                write!(f, ", until {}", moment(*until))
+            }
+            Self::Limit {
+                agent: Some(agent),
+                limit,
+            } => write!(f, "its turn: {limit} operations run at agent {agent}, the limit"),
+            Self::Limit { agent: None, limit } => write!(f, "its turn: {limit} operations run, the limit"),
             Self::CancelNotConfirmed { agent, offline_since } => {
                 write!(f, "cancel not yet confirmed by agent {agent}")?;
                 match offline_since {
@@ -163,7 +252,8 @@ impl fmt::Display for WaitingOn {
     }
 }
 
-fn moment(at: Timestamp) -> impl fmt::Display {
+/// A moment as every sentence tells it.
+pub(super) fn moment(at: Timestamp) -> impl fmt::Display {
     at.strftime("%Y-%m-%d %H:%M:%SZ")
 }
 
@@ -217,6 +307,8 @@ mod tests {
                     phase: staging.clone(),
                     environment: "staging".parse().unwrap(),
                     state: Some(DeploymentState::Failed),
+                    have: 0,
+                    need: 1,
                 },
                 "phase staging is not satisfied (staging: failed)",
             ),
@@ -225,8 +317,10 @@ mod tests {
                     phase: staging,
                     environment: "staging".parse().unwrap(),
                     state: None,
+                    have: 1,
+                    need: 2,
                 },
-                "phase staging is not satisfied (staging: not deployed yet)",
+                "phase staging is not satisfied (1 of 2 environments, staging: not deployed yet)",
             ),
             (
                 WaitingOn::PreviousWave { wave: 0, open: 1 },

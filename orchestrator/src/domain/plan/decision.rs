@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::domain::{
-    deployment::{CancelMode, DeploymentState, Event, EventKind, Outcome, Verdict},
+    deployment::{CancelMode, DeploymentState, Event, EventKind, NoStart, Outcome, Verdict},
     lifecycle::NextStop,
     name::{DeploymentId, OperationId, ReleaseVersion},
     waiting_on::WaitingOn,
@@ -16,8 +16,16 @@ use crate::domain::{
 pub enum Decision {
     /// Create the deployment of an automatic phase, under a new id.
     CreateNextDeployment { release: ReleaseVersion, stop: NextStop },
+    /// Record that its agents are asked for the plan.
+    RequestPlan { deployment: DeploymentId },
+    /// Ask them.
+    MakePlan { deployment: DeploymentId },
+    /// Record that it will not start any more.
+    GiveUpStart { deployment: DeploymentId, why: NoStart },
     /// Record that people are asked.
     AwaitApproval { deployment: DeploymentId },
+    /// Record that it will not start any more, and why.
+    GiveUpStart { deployment: DeploymentId, why: NoStart },
     StartDeployment {
         deployment: DeploymentId,
         deadline: Timestamp,
@@ -56,9 +64,27 @@ pub enum Decision {
         operations: Vec<OperationId>,
         because: String,
     },
+    /// Ask people how to go on after operations ended badly.
+    AskForIntervention {
+        deployment: DeploymentId,
+        until: Timestamp,
+    },
+    /// Nobody said so in time.
+    ExpireIntervention { deployment: DeploymentId },
+    /// Somebody did, or it stops.
+    Resume {
+        deployment: DeploymentId,
+        deadline: Timestamp,
+    },
+    /// Put back what a failed deployment had changed: the engine knows what ran before.
+    BeginRollBack {
+        deployment: DeploymentId,
+        deadline: Timestamp,
+    },
     FinishDeployment {
         deployment: DeploymentId,
         state: DeploymentState,
+        aftermath: String,
     },
     /// Why something does not move. `until`: decide again then, at the latest.
     Wait {
@@ -78,11 +104,19 @@ pub enum Subject {
 
 impl Decision {
     /// The events that carry out a decision which needs nobody else; empty for
-    /// `CreateNextDeployment`, for what agents are asked, and for `Wait`.
+    /// `CreateNextDeployment` and `BeginRollBack`, for what agents are asked, and
+    /// for `Wait`.
     pub fn events(&self, now: Timestamp) -> Vec<(DeploymentId, Event)> {
         let one = |deployment: &DeploymentId, kind: EventKind| vec![(*deployment, kind.at(now))];
         match self {
+            Self::RequestPlan { deployment } => one(deployment, EventKind::PlanRequested),
+            Self::GiveUpStart { deployment, why } => {
+                one(deployment, EventKind::StartGivenUp { why: why.clone() })
+            }
             Self::AwaitApproval { deployment } => one(deployment, EventKind::ApprovalRequested),
+            Self::GiveUpStart { deployment, why } => {
+                one(deployment, EventKind::StartGivenUp { why: why.clone() })
+            }
             Self::StartDeployment { deployment, deadline } => {
                 one(deployment, EventKind::DeploymentStarted { deadline: *deadline })
             }
@@ -123,10 +157,27 @@ impl Decision {
                     (*deployment, kind.at(now))
                 })
                 .collect(),
-            Self::FinishDeployment { deployment, state } => {
-                one(deployment, EventKind::DeploymentFinished { state: *state })
+            Self::AskForIntervention { deployment, until } => {
+                one(deployment, EventKind::InterventionRequested { until: *until })
             }
+            Self::ExpireIntervention { deployment } => one(deployment, EventKind::InterventionExpired),
+            Self::Resume { deployment, deadline } => {
+                one(deployment, EventKind::DeploymentResumed { deadline: *deadline })
+            }
+            Self::FinishDeployment {
+                deployment,
+                state,
+                aftermath,
+            } => one(
+                deployment,
+                EventKind::DeploymentFinished {
+                    state: *state,
+                    aftermath: aftermath.clone(),
+                },
+            ),
             Self::CreateNextDeployment { .. }
+            | Self::MakePlan { .. }
+            | Self::BeginRollBack { .. }
             | Self::Dispatch { .. }
             | Self::Reattach { .. }
             | Self::LearnTruth { .. }

@@ -1,12 +1,16 @@
 //! What happens next: [`decide`] is a total, deterministic and idempotent
 //! function of what is stored. The engine records and acts, then asks again.
 
+mod approving;
 mod decision;
+mod limits;
 mod queue;
 mod running;
 mod settled;
+mod troubled;
 
 pub use decision::{Decision, Subject};
+pub use limits::{Limits, Load, Waiting, waiting};
 pub use running::absence_of;
 pub use settled::{Settled, settled};
 
@@ -16,8 +20,9 @@ use jiff::Timestamp;
 
 use super::{
     deployment::{Deployment, DeploymentState},
-    lifecycle,
-    name::{AgentName, OperationId, ReleaseVersion},
+    freeze::Freeze,
+    lifecycle::{Journey, Standing},
+    name::{AgentName, DeploymentId, OperationId, ReleaseVersion},
     project::Lifecycle,
 };
 
@@ -33,6 +38,12 @@ pub struct Snapshot {
     pub agents: BTreeMap<AgentName, Connectivity>,
     /// The operations that this process follows right now.
     pub attached: BTreeSet<OperationId>,
+    /// Those that cover the project.
+    pub freezes: Vec<Freeze>,
+    /// The deployments whose agents this process asks for a plan right now.
+    pub planning: BTreeSet<DeploymentId>,
+    /// What is out in all projects, and how much may be.
+    pub load: Load,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +51,19 @@ pub struct ReleaseTrack {
     pub version: ReleaseVersion,
     /// As snapshotted with the release.
     pub lifecycle: Lifecycle,
+    pub standing: Standing,
+}
+
+impl ReleaseTrack {
+    /// `deployments` are those of the release, oldest first.
+    pub fn journey<'a>(&'a self, deployments: &'a [&'a Deployment], now: Timestamp) -> Journey<'a> {
+        Journey {
+            lifecycle: &self.lifecycle,
+            standing: &self.standing,
+            deployments,
+            now,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,25 +85,26 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp) -> Vec<Decision> {
     let mut decisions = Vec::new();
     for track in &snapshot.releases {
         let deployments = snapshot.of_release(&track.version);
-        let stops = lifecycle::automatic(&track.lifecycle, &deployments);
+        let journey = track.journey(&deployments, now);
+        let stops = journey.automatic();
         decisions.extend(stops.into_iter().map(|stop| Decision::CreateNextDeployment {
             release: track.version.clone(),
             stop,
         }));
-        if let Some(on) = lifecycle::waiting_on(&track.lifecycle, &deployments) {
+        if let Some(on) = journey.waiting_on() {
             let subject = Subject::Release(track.version.clone());
-            decisions.push(Decision::Wait {
-                subject,
-                on,
-                until: None,
-            });
+            let until = journey.next_change();
+            decisions.push(Decision::Wait { subject, on, until });
         }
     }
     for (index, deployment) in snapshot.deployments.iter().enumerate() {
         match deployment.state {
             DeploymentState::Queued => decisions.push(queue::queued(snapshot, index, deployment, now)),
-            DeploymentState::AwaitingApproval => decisions.push(queue::awaiting_approval(deployment)),
+            DeploymentState::AwaitingApproval => decisions.push(queue::awaiting_approval(snapshot, index, deployment, now)),
             DeploymentState::Running => running::decide(snapshot, deployment, now, &mut decisions),
+            DeploymentState::AwaitingIntervention => {
+                decisions.push(troubled::awaiting_intervention(deployment, now));
+            }
             DeploymentState::Succeeded
             | DeploymentState::Failed
             | DeploymentState::Errored
@@ -87,6 +112,7 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp) -> Vec<Decision> {
         }
         running::learn_truth(snapshot, deployment, &mut decisions);
     }
+    limits::hold_back(snapshot, &mut decisions);
     decisions
 }
 
@@ -97,8 +123,15 @@ pub fn next_wake(snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
         .iter()
         .filter(|it| it.state == DeploymentState::Running);
     let deadlines = running.filter_map(|deployment| deployment.deadline);
+    let soaks = snapshot.releases.iter().filter_map(|track| {
+        let deployments = snapshot.of_release(&track.version);
+        track.journey(&deployments, now).next_change()
+    });
     deadlines
         .flat_map(|deadline| [deadline, running::last_moment(deadline)])
+        .chain(soaks)
+        .chain(queue::wakes(snapshot, now))
+        .chain(snapshot.deployments.iter().filter_map(|it| it.intervention_until))
         .filter(|at| *at > now)
         .min()
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::queue::approval_missing;
+use jiff::Timestamp;
+
+use super::{ReleaseTrack, queue::approval_missing};
 use crate::domain::{
     deployment::{Deployment, DeploymentState},
-    lifecycle,
-    project::Lifecycle,
     waiting_on::WaitingOn,
 };
 
@@ -22,31 +22,42 @@ pub struct Settled {
 }
 
 /// Whether a release can move no further by itself. `None`: it moves, or waits
-/// for something that ends without a person. `deployments` are those of the
+/// for something that ends without a person: an agent, a soak before an
+/// automatic phase, a schedule, a freeze. `deployments` are those of the
 /// release, oldest first.
-pub fn settled(lifecycle: &Lifecycle, deployments: &[&Deployment]) -> Option<Settled> {
-    if !lifecycle::automatic(lifecycle, deployments).is_empty() {
+pub fn settled(track: &ReleaseTrack, deployments: &[&Deployment], now: Timestamp) -> Option<Settled> {
+    let journey = track.journey(deployments, now);
+    if !journey.automatic().is_empty() || journey.coming().is_some() {
         return None;
     }
-    let mut active = deployments
+    let active = deployments
         .iter()
         .filter(|deployment| !deployment.state.is_terminal());
-    let stands = |deployment: &&&Deployment| {
-        deployment.state == DeploymentState::AwaitingApproval && deployment.cancel.is_none()
-    };
-    if !active.clone().all(|deployment| stands(&deployment)) {
-        return None;
+    let mut waits = Vec::new();
+    for deployment in active {
+        waits.push(person(track, deployment)?);
     }
-    let waiting_on = match active.next_back() {
-        Some(deployment) => approval_missing(deployment),
-        None => lifecycle::waiting_on(lifecycle, deployments),
-    };
     let newest: BTreeMap<_, _> = deployments.iter().map(|it| (&it.environment, it.state)).collect();
     Some(Settled {
         state: deployments.last().map(|deployment| deployment.state),
         outcome: newest.into_values().max_by_key(|state| severity(*state)),
-        waiting_on,
+        waiting_on: waits.pop().or_else(|| journey.waiting_on()),
     })
+}
+
+/// What a deployment that has not ended waits on that only a person ends.
+fn person(track: &ReleaseTrack, deployment: &Deployment) -> Option<WaitingOn> {
+    if deployment.is_off() {
+        return None;
+    }
+    match deployment.state {
+        DeploymentState::Queued => track.standing.waiting_on(),
+        DeploymentState::AwaitingApproval => track
+            .standing
+            .waiting_on()
+            .or_else(|| approval_missing(deployment)),
+        _ => None,
+    }
 }
 
 fn severity(state: DeploymentState) -> u8 {
@@ -55,8 +66,9 @@ fn severity(state: DeploymentState) -> u8 {
         DeploymentState::Queued => 1,
         DeploymentState::Running => 2,
         DeploymentState::AwaitingApproval => 3,
-        DeploymentState::Cancelled => 4,
-        DeploymentState::Errored => 5,
-        DeploymentState::Failed => 6,
+        DeploymentState::AwaitingIntervention => 4,
+        DeploymentState::Cancelled => 5,
+        DeploymentState::Errored => 6,
+        DeploymentState::Failed => 7,
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::{
         Author, CancelMode, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Operation,
         Outcome, Verdict,
     },
-    lifecycle::{self, NextStop, NoPromotion},
+    lifecycle::{NextStop, NoPromotion, Standing},
     name::{DeploymentId, EnvironmentName, OperationId},
     operation,
     project::{self, Lifecycle, Project},
@@ -81,12 +81,15 @@ impl World {
             images,
             project_version: 1,
             notes: String::new(),
+            build_url: String::new(),
+            commit: String::new(),
             created: self.now,
             created_by: "ann".to_owned(),
         });
         let track = ReleaseTrack {
             version: version.parse().unwrap(),
             lifecycle: self.lifecycle(),
+            standing: Standing::default(),
         };
         self.snapshot.releases.push(track);
     }
@@ -316,7 +319,8 @@ impl World {
             .iter()
             .filter(|it| it.release == version)
             .collect();
-        let stop = lifecycle::promote(&self.lifecycle(), &of, environment.as_ref())?;
+        let track = self.track(release);
+        let stop = track.journey(&of, self.now).promote(environment.as_ref())?;
         Ok(self.create(release, &stop, Author::Operator("ann".to_owned())))
     }
 
@@ -385,7 +389,13 @@ impl World {
             .iter()
             .filter(|it| it.release == *version)
             .collect();
-        settled(&self.lifecycle(), &of)
+        settled(self.track(release), &of, self.now)
+    }
+
+    pub fn track(&self, release: usize) -> &ReleaseTrack {
+        let version = &self.releases[release].version;
+        let mut tracks = self.snapshot.releases.iter();
+        tracks.find(|it| it.version == *version).unwrap()
     }
 
     pub fn check_logs(&self) {

@@ -1,4 +1,6 @@
-//! `channels` and `lifecycles`: the way that a release goes.
+//! `lifecycles`: the way that a release goes.
+
+use jiff::SignedDuration;
 
 use super::{
     Reading,
@@ -6,80 +8,64 @@ use super::{
     word,
 };
 use crate::domain::{
-    name::{ImageKey, PhaseName},
+    name::{EnvironmentName, PhaseName},
     project::{
-        definition::{ApprovalRule, ApproverRole, Channel, Lifecycle, Phase},
+        definition::{ApprovalRule, ApproverRole, Lifecycle, Phase, Supersede},
         report::{self, Fields},
-        yaml::{Entry, Kind, Node},
+        yaml::{Kind, Node},
     },
 };
 
+/// The longest that a phase may soak.
+const LONGEST_SOAK: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 impl<'a> Reading<'a> {
-    pub(super) fn channel(&mut self, key: &'a str, node: &'a Node) -> Option<Channel> {
-        let what = format!("channel {key}");
-        let fields = Fields::of(node, &what, &["lifecycle", "rules"], &mut self.report)?;
-        let lifecycle = fields.need("lifecycle", &mut self.report);
-        let lifecycle = lifecycle.and_then(|node| {
-            self.reference(
-                node,
-                &format!("{what}: lifecycle"),
-                "lifecycle",
-                self.known.lifecycles,
-            )
-        });
-        let node = fields.get("rules");
-        let entries = node
-            .and_then(|node| report::map(node, &format!("{what}: rules"), &mut self.report))
-            .unwrap_or_default();
-        let rules = entries
-            .iter()
-            .filter_map(|entry| self.rule(&what, entry))
-            .collect();
-        Some(Channel {
-            lifecycle: lifecycle?,
-            rules,
+    pub(super) fn lifecycle(&mut self, key: &'a str, node: &'a Node) -> Option<Lifecycle> {
+        let what = format!("lifecycle {key}");
+        if matches!(node.kind, Kind::List(_)) {
+            return Some(Lifecycle {
+                phases: self.phases(&what, node)?,
+                supersede: Supersede::default(),
+                keep: None,
+                rollback_needs_approval: false,
+            });
+        }
+        let known = ["phases", "supersede", "keep", "rollback_needs_approval"];
+        let fields = Fields::of(node, &what, &known, &mut self.report)?;
+        let words = [("none", Supersede::Nothing), ("queued", Supersede::Queued)];
+        let supersede = self.optional_word(&fields, "supersede", &what, &words);
+        let keep = self.optional_number(&fields, "keep", &what, 1, 100_000);
+        let rollback_needs_approval = self.optional_boolean(&fields, "rollback_needs_approval", &what);
+        let phases = fields.need("phases", &mut self.report);
+        let phases = phases.and_then(|node| self.phases(&format!("{what}: phases"), node));
+        Some(Lifecycle {
+            phases: phases?,
+            supersede: supersede.unwrap_or_default(),
+            keep,
+            rollback_needs_approval: rollback_needs_approval.unwrap_or(false),
         })
     }
 
-    fn rule(&mut self, what: &str, entry: &'a Entry) -> Option<(ImageKey, semver::VersionReq)> {
-        let what = format!("{what}: rule for {}", entry.key);
-        let images = self.known.images;
-        if !images.iter().any(|image| image.key == entry.key) {
-            self.report
-                .error(entry.key_at, format!("{what}: there is no image {:?}", entry.key))
-                .one_of(&entry.key, images.iter().map(|image| image.key.as_str()));
-        }
-        let text = report::strict_text(&entry.value, &what, &mut self.report)?;
-        match text.parse() {
-            Ok(rule) => Some((entry.key.parse().ok()?, rule)),
-            Err(fault) => {
-                self.report
-                    .error(
-                        entry.value.at,
-                        format!("{what}: {text:?} is not a version range: {fault}"),
-                    )
-                    .hint("such as \">=1.2.0, <2\" or \"^1.4\"");
-                None
-            }
-        }
-    }
-
-    pub(super) fn lifecycle(&mut self, key: &'a str, node: &'a Node) -> Option<Lifecycle> {
-        let what = format!("lifecycle {key}");
-        let items = report::list(node, &what, &mut self.report)?;
+    fn phases(&mut self, what: &str, node: &'a Node) -> Option<Vec<Phase>> {
+        let items = report::list(node, what, &mut self.report)?;
         if items.is_empty() {
             self.report.error(node.at, format!("{what} has no phases"));
         }
         let mut seen = Seen::default();
-        let phases = items
-            .iter()
-            .filter_map(|item| self.phase(&what, item, &mut seen))
-            .collect();
-        Some(Lifecycle { phases })
+        let phases = items.iter().filter_map(|item| self.phase(what, item, &mut seen));
+        Some(phases.collect())
     }
 
     fn phase(&mut self, lifecycle: &str, node: &'a Node, seen: &mut Seen) -> Option<Phase> {
-        let known = ["phase", "environments", "automatic", "approvals"];
+        let known = [
+            "phase",
+            "environments",
+            "automatic",
+            "approvals",
+            "at_least",
+            "optional",
+            "soak",
+        ];
         let fields = Fields::of(node, format!("{lifecycle}: a phase"), &known, &mut self.report)?;
         let name_node = fields.need("phase", &mut self.report);
         let name: Option<PhaseName> =
@@ -101,12 +87,45 @@ impl<'a> Reading<'a> {
             Some(node) => Some(self.approvals(&what, node)?),
             None => None,
         };
+        let (at_least, optional) = self.how_many(&what, &fields, &environments);
+        let soak = self.optional_span(&fields, "soak", &what, LONGEST_SOAK);
         Some(Phase {
             name: name?,
             environments,
             automatic: automatic.unwrap_or(Some(false))?,
             approvals,
+            at_least,
+            optional,
+            soak,
         })
+    }
+
+    /// `at_least` and `optional`, and that they fit together.
+    fn how_many(
+        &mut self,
+        what: &str,
+        fields: &Fields<'a>,
+        environments: &[EnvironmentName],
+    ) -> (Option<u32>, bool) {
+        let optional = self.optional_boolean(fields, "optional", what).unwrap_or(false);
+        let all = u32::try_from(environments.len()).unwrap_or(u32::MAX);
+        let Some(node) = fields.get("at_least") else {
+            return (None, optional);
+        };
+        let what = format!("{what}: at_least");
+        let number = report::number(node, &what, 1..=u32::MAX, &mut self.report);
+        if optional {
+            self.report
+                .error(node.at, format!("{what} means nothing where the phase is optional"))
+                .hint("leave one of the two out");
+        }
+        if let Some(number) = number.filter(|number| *number > all && all > 0) {
+            self.report.error(
+                node.at,
+                format!("{what} is {number}, and the phase has {all} environments"),
+            );
+        }
+        (number, optional)
     }
 
     fn phase_environments<T: std::str::FromStr>(
@@ -165,9 +184,12 @@ impl<'a> Reading<'a> {
             .known
             .lifecycles
             .iter()
-            .filter_map(|entry| match &entry.value.kind {
-                Kind::List(phases) => Some(phases),
-                _ => None,
+            .filter_map(|entry| {
+                let phases = field(&entry.value, "phases").unwrap_or(&entry.value);
+                match &phases.kind {
+                    Kind::List(phases) => Some(phases),
+                    _ => None,
+                }
             });
         let lists = phases
             .flatten()
