@@ -162,7 +162,10 @@ fn is_tag(text: &str) -> bool {
 
 fn is_digest(text: &str) -> bool {
     let hex = text.strip_prefix("sha256:").unwrap_or_default();
-    hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    hex.len() == 64
+        && hex
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }
 
 fn is_account(text: &str) -> bool {
@@ -215,6 +218,23 @@ impl OperationId {
     /// UUIDv5 of the parts, in the deployment's namespace. `attempt` starts at 1.
     pub fn of(deployment: DeploymentId, target: &TargetId, service: &ServiceName, attempt: u32) -> Self {
         let name = format!("{target}/{service}/{attempt}");
+        Self(Uuid::new_v5(&deployment.0, name.as_bytes()))
+    }
+
+    /// Of a one-off task. No service's name has a colon.
+    pub fn of_task(deployment: DeploymentId, target: &TargetId, task: &ServiceName, attempt: u32) -> Self {
+        let name = format!("{target}/task:{task}/{attempt}");
+        Self(Uuid::new_v5(&deployment.0, name.as_bytes()))
+    }
+
+    /// Of what puts a service back that the deployment had changed in this attempt.
+    pub fn of_roll_back(
+        deployment: DeploymentId,
+        target: &TargetId,
+        service: &ServiceName,
+        attempt: u32,
+    ) -> Self {
+        let name = format!("{target}/roll_back:{service}/{attempt}");
         Self(Uuid::new_v5(&deployment.0, name.as_bytes()))
     }
 }

@@ -20,6 +20,13 @@ pub enum WaitingOn {
         have: u32,
         need: u32,
     },
+    /// People are asked when their agents have said what the deployment would do.
+    Plan {
+        agent: Option<AgentName>,
+        why: String,
+        /// May be empty.
+        hint: String,
+    },
     AgentOffline {
         agent: AgentName,
         since: Timestamp,
@@ -107,6 +114,7 @@ impl WaitingOn {
     pub fn hint(&self) -> String {
         match self {
             Self::Approval { .. } => "an operator with the role approves it: towline approve".to_owned(),
+            Self::Plan { hint, .. } => hint.clone(),
             Self::AgentOffline { agent, .. } => {
                 format!("see that towline-agent runs in the account of {agent} and reaches the orchestrator")
             }
@@ -144,6 +152,15 @@ impl WaitingOn {
         }
     }
 
+    /// The sentence without its hint.
+    pub fn brief(&self) -> String {
+        let sentence = self.to_string();
+        match sentence.split_once(", hint: ") {
+            Some((brief, _)) => brief.to_owned(),
+            None => sentence,
+        }
+    }
+
     /// Whether only a person can end it.
     pub fn needs_a_person(&self) -> bool {
         matches!(
@@ -161,6 +178,13 @@ impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approval { role, have, need } => write!(f, "approval of role {role} ({have} of {need})"),
+            Self::Plan { why, hint, .. } => {
+                write!(f, "its plan: {why}")?;
+                match hint.as_str() {
+                    "" => Ok(()),
+                    hint => write!(f, ", hint: {hint}"),
+                }
+            }
             Self::AgentOffline { agent, since, reason } => {
                 write!(f, "agent {agent} offline since {}", moment(*since))?;
                 if !reason.is_empty() {

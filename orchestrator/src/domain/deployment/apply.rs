@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
-    Approval, CancelRequest, Deployment, DeploymentState, Event, EventKind, Operation, OperationSlot,
-    OperationState, final_state,
+    Approval, CancelRequest, Deployment, DeploymentState, Event, EventKind, FreezeOverride, Operation,
+    OperationSlot, OperationState, Start, final_state,
 };
-use crate::domain::name::{DeploymentId, OperationId};
+use crate::domain::name::{DeploymentId, OperationId, PlanHash};
 
 /// An event that cannot follow: a fault of the caller, never of the outside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,12 @@ pub enum IllegalTransition {
     },
     #[error("{operator} has approved already")]
     ApprovedTwice { operator: String },
+    #[error("{operator} made the deployment or its release, and may not approve it")]
+    OwnApproval { operator: String },
+    #[error("an approval is of the current plan")]
+    OtherPlan { current: Option<PlanHash> },
+    #[error("a plan is of every operation")]
+    Unplanned,
     #[error("the log does not begin with deployment_created")]
     NotCreated,
     #[error("the deployment cannot end as {state}: its operations say otherwise")]
@@ -49,12 +55,14 @@ impl Deployment {
             time_limit,
             approval_rule,
             force,
+            manner,
+            authors,
             operations,
         } = &first.kind
         else {
             return Err(IllegalTransition::NotCreated);
         };
-        Ok(Self {
+        let mut created = Self {
             id,
             project: project.clone(),
             release: release.clone(),
@@ -70,9 +78,21 @@ impl Deployment {
             approval_rule: approval_rule.clone(),
             force: *force,
             approvals: Vec::new(),
+            authors: authors.clone(),
+            plan: None,
+            planning: None,
+            approve_until: None,
             cancel: None,
+            start: Start::default(),
+            manner: manner.clone(),
+            interventions: Vec::new(),
+            intervention_until: None,
+            stop: None,
+            roll_back: None,
             operations: operations.iter().map(Operation::new).collect(),
-        })
+        };
+        created.approve_until = created.approve_until(first.at);
+        Ok(created)
     }
 
     /// The state that a log of events makes.
@@ -95,24 +115,42 @@ impl Deployment {
     /// # Errors
     /// The event cannot follow; nothing changed.
     pub fn apply(&self, event: &Event) -> Result<Self, IllegalTransition> {
-        use DeploymentState::{AwaitingApproval, Queued, Running};
+        use DeploymentState::{AwaitingApproval, AwaitingIntervention, Queued, Running};
         use EventKind as E;
+        if let Some(taken) = self.take_approving(event) {
+            return taken;
+        }
         let mut next = self.clone();
         match (self.state, &event.kind) {
-            (Queued, E::ApprovalRequested) if !self.is_approved() => next.state = AwaitingApproval,
-            (Queued | AwaitingApproval, E::Approved { operator, note })
-                if !self.is_approved() && self.cancel.is_none() =>
-            {
-                next.approve(operator, note, event.at)?;
+            (Queued | AwaitingApproval, E::DeploymentScheduled { not_before, expires }) if !self.is_off() => {
+                next.start.not_before = *not_before;
+                next.start.expires = *expires;
             }
-            (Queued, E::DeploymentStarted { deadline }) if self.is_approved() && self.cancel.is_none() => {
+            (
+                Queued | AwaitingApproval,
+                E::FreezeOverridden {
+                    operator,
+                    because,
+                    freezes,
+                },
+            ) if !self.is_off() => next.start.overrides.push(FreezeOverride {
+                operator: operator.clone(),
+                because: because.clone(),
+                at: event.at,
+                freezes: freezes.clone(),
+            }),
+            (Queued | AwaitingApproval, E::StartGivenUp { why }) if !self.is_off() => {
+                next.start.given_up = Some(why.clone());
+            }
+            (Queued, E::DeploymentStarted { deadline }) if self.is_approved() && self.is_confirmed() && self.may_start(event.at) => {
                 next.state = Running;
                 next.started = Some(event.at);
                 next.deadline = Some(*deadline);
             }
-            (Queued | AwaitingApproval | Running, E::CancelRequested { operator, note, mode })
-                if self.cancel.is_none() =>
-            {
+            (
+                Queued | AwaitingApproval | Running | AwaitingIntervention,
+                E::CancelRequested { operator, note, mode },
+            ) if self.cancel.is_none() => {
                 let (operator, note) = (operator.clone(), note.clone());
                 next.cancel = Some(CancelRequest {
                     operator,
@@ -121,7 +159,7 @@ impl Deployment {
                     at: event.at,
                 });
             }
-            (Running, E::OperationIntended { .. }) if self.cancel.is_some() => {
+            (Running, E::OperationIntended { operation, .. }) if !self.may_begin(*operation) => {
                 return Err(self.illegal(event));
             }
             (
@@ -136,7 +174,26 @@ impl Deployment {
             | (Queued | AwaitingApproval | Running, E::OperationSkipped { operation, .. }) => {
                 next.operation_mut(*operation, event)?.take(event)?;
             }
-            (Queued | AwaitingApproval | Running, E::DeploymentFinished { state }) => {
+            (Running, E::InterventionRequested { until }) => next.request_intervention(*until, event)?,
+            (
+                Running | AwaitingIntervention,
+                E::Intervened {
+                    operator,
+                    note,
+                    choice,
+                },
+            ) => next.intervene((operator, note), choice, event)?,
+            (AwaitingIntervention, E::InterventionExpired) => next.expire_intervention(event)?,
+            (AwaitingIntervention, E::DeploymentResumed { deadline }) => next.resume(*deadline, event)?,
+            (
+                Running,
+                E::RollBackBegan {
+                    deadline,
+                    operations,
+                    left,
+                },
+            ) => next.begin_roll_back((*deadline, operations), left, event)?,
+            (Queued | AwaitingApproval | Running, E::DeploymentFinished { state, .. }) => {
                 if final_state(self) != Some(*state) {
                     return Err(IllegalTransition::WrongEnd { state: *state });
                 }
@@ -149,36 +206,14 @@ impl Deployment {
         Ok(next)
     }
 
-    fn illegal(&self, event: &Event) -> IllegalTransition {
+    pub(super) fn illegal(&self, event: &Event) -> IllegalTransition {
         IllegalTransition::State {
             event: event.kind.name(),
             state: self.state,
         }
     }
 
-    /// The last approval that is needed puts it back into the queue.
-    fn approve(&mut self, operator: &str, note: &str, at: Timestamp) -> Result<(), IllegalTransition> {
-        if self
-            .approvals
-            .iter()
-            .any(|approval| approval.operator == operator)
-        {
-            return Err(IllegalTransition::ApprovedTwice {
-                operator: operator.to_owned(),
-            });
-        }
-        self.approvals.push(Approval {
-            operator: operator.to_owned(),
-            note: note.to_owned(),
-            at,
-        });
-        if self.is_approved() {
-            self.state = DeploymentState::Queued;
-        }
-        Ok(())
-    }
-
-    fn operation_mut(&mut self, id: OperationId, event: &Event) -> Result<&mut Operation, IllegalTransition> {
+    pub(super) fn operation_mut(&mut self, id: OperationId, event: &Event) -> Result<&mut Operation, IllegalTransition> {
         let unknown = IllegalTransition::UnknownOperation {
             event: event.kind.name(),
             operation: id,
@@ -191,7 +226,7 @@ impl Deployment {
 }
 
 impl Operation {
-    fn new(slot: &OperationSlot) -> Self {
+    pub(super) fn new(slot: &OperationSlot) -> Self {
         Self {
             slot: slot.clone(),
             state: OperationState::Pending,
@@ -201,6 +236,7 @@ impl Operation {
             progress: String::new(),
             cancel_confirmed: false,
             late_truth: None,
+            decided: None,
         }
     }
 

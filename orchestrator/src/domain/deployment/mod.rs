@@ -5,13 +5,21 @@
 //! come before the start; an intent is recorded before its request is sent; the
 //! final state is the worst verdict of the operations.
 
+mod aftermath;
 mod apply;
 mod event;
+mod intervening;
+mod manner;
 mod operation;
+mod planning;
+mod start;
 
+pub use aftermath::final_state;
 pub use apply::IllegalTransition;
-pub use event::{Event, EventKind};
+pub use event::{Choice, Event, EventKind, LeftAsIs};
+pub use manner::{Manner, Origin};
 pub use operation::*;
+pub use start::*;
 
 use std::fmt;
 
@@ -19,7 +27,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    name::{DeploymentId, EnvironmentName, OperationId, PhaseName, ProjectName, ReleaseVersion},
+    approval::{DeploymentPlan, Planning},
+    name::{DeploymentId, EnvironmentName, OperationId, PhaseName, PlanHash, ProjectName, ReleaseVersion},
     project::ApprovalRule,
 };
 
@@ -45,9 +54,67 @@ pub struct Deployment {
     #[serde(default)]
     pub force: bool,
     pub approvals: Vec<Approval>,
+    /// Who made it and its release. Absent in logs from before approvals were of
+    /// a plan: such a deployment is not planned.
+    #[serde(default)]
+    pub authors: Option<Vec<String>>,
+    /// The newest plan; what approvals are of.
+    #[serde(default)]
+    pub plan: Option<DeploymentPlan>,
+    /// Its agents are asked for a plan.
+    #[serde(default)]
+    pub planning: Option<Planning>,
+    /// Until when everybody has to have approved.
+    #[serde(default)]
+    pub approve_until: Option<Timestamp>,
     pub cancel: Option<CancelRequest>,
-    /// In the order of waves, targets and services.
+    /// What is said of its start before it starts.
+    #[serde(default)]
+    pub start: Start,
+    /// Why it was made, and what it does about failures.
+    #[serde(default)]
+    pub manner: Manner,
+    /// What people decided after operations had ended badly, oldest first.
+    #[serde(default)]
+    pub interventions: Vec<Intervention>,
+    /// Until when such a decision is waited for; set in `AwaitingIntervention`.
+    #[serde(default)]
+    pub intervention_until: Option<Timestamp>,
+    /// Nothing more starts: a person aborted it, or nobody decided in time.
+    #[serde(default)]
+    pub stop: Option<Stop>,
+    /// What it had changed is put back.
+    #[serde(default)]
+    pub roll_back: Option<GroupRollBack>,
+    /// In the order of waves, targets and services; then, as they came, retries
+    /// and roll-backs.
     pub operations: Vec<Operation>,
+}
+
+/// A person's decision about operations that had ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intervention {
+    pub operator: String,
+    pub note: String,
+    pub at: Timestamp,
+    pub choice: Choice,
+}
+
+/// Why nothing more starts after operations had ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// `None`: nobody decided until the deadline.
+    pub by: Option<String>,
+    pub note: String,
+    pub at: Timestamp,
+}
+
+/// That what a deployment had changed is put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRollBack {
+    pub since: Timestamp,
+    /// What cannot be put back, and why.
+    pub left: Vec<LeftAsIs>,
 }
 
 /// Who caused something.
@@ -76,6 +143,8 @@ pub enum DeploymentState {
     /// Waits for people.
     AwaitingApproval,
     Running,
+    /// Operations ended badly; a person says how it goes on.
+    AwaitingIntervention,
     Succeeded,
     /// The release is bad.
     Failed,
@@ -86,6 +155,11 @@ pub enum DeploymentState {
 }
 
 impl DeploymentState {
+    /// Started and not ended: nothing else may run in its environment.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Running | Self::AwaitingIntervention)
+    }
+
     pub fn is_terminal(self) -> bool {
         matches!(
             self,
@@ -99,6 +173,7 @@ impl DeploymentState {
             Self::Queued => "queued",
             Self::AwaitingApproval => "awaiting_approval",
             Self::Running => "running",
+            Self::AwaitingIntervention => "awaiting_intervention",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Errored => "errored",
@@ -118,6 +193,9 @@ pub struct Approval {
     pub operator: String,
     pub note: String,
     pub at: Timestamp,
+    /// The plan that was approved.
+    #[serde(default)]
+    pub plan_hash: Option<PlanHash>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,38 +247,6 @@ pub mod reason {
     pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
     /// Never sent: the agent was not there until the deadline.
     pub const AGENT_OFFLINE: &str = "agent_offline";
-}
-
-/// The state that a deployment ends in: the worst verdict of its operations.
-/// `None` while an operation is not over. One of which a part was skipped is
-/// never a success: it is cancelled when a person said stop, else errored.
-pub fn final_state(deployment: &Deployment) -> Option<DeploymentState> {
-    if deployment
-        .operations
-        .iter()
-        .any(|operation| !operation.state.is_over())
-    {
-        return None;
-    }
-    let worst = deployment
-        .operations
-        .iter()
-        .filter_map(|operation| operation.state.verdict())
-        .max();
-    let skipped = deployment
-        .operations
-        .iter()
-        .any(|it| matches!(it.state, OperationState::Skipped { .. }));
-    Some(match worst {
-        Some(Verdict::Failed) => DeploymentState::Failed,
-        Some(Verdict::Errored) => DeploymentState::Errored,
-        Some(Verdict::Cancelled) => DeploymentState::Cancelled,
-        Some(Verdict::Succeeded | Verdict::Unchanged) if !skipped => DeploymentState::Succeeded,
-        Some(Verdict::Succeeded | Verdict::Unchanged) | None if deployment.cancel.is_some() => {
-            DeploymentState::Cancelled
-        }
-        Some(Verdict::Succeeded | Verdict::Unchanged) | None => DeploymentState::Errored,
-    })
 }
 
 #[cfg(test)]

@@ -58,6 +58,44 @@ pub struct OperationSlot {
     /// It is executed only as planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanHash>,
+    #[serde(default)]
+    pub kind: SlotKind,
+    /// From 1; a retry is the next one.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+}
+
+/// What an operation is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotKind {
+    /// To put the release on a service.
+    #[default]
+    Service,
+    /// To run a one-off task; the slot's service is its name.
+    Task,
+    /// To put back what this operation of the same deployment changed.
+    RollBackOf(OperationId),
+}
+
+fn first_attempt() -> u32 {
+    1
+}
+
+impl OperationSlot {
+    pub fn is_roll_back(&self) -> bool {
+        matches!(self.kind, SlotKind::RollBackOf(_))
+    }
+}
+
+/// What a person decided about an operation that had ended badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decided {
+    /// Another operation tries it again.
+    Retried { by: OperationId },
+    /// Go on as if it had ended well.
+    Ignored,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +115,9 @@ pub struct Operation {
     pub cancel_confirmed: bool,
     /// What the agent said after the orchestrator had given up.
     pub late_truth: Option<Outcome>,
+    /// How a person let it go on after it had ended badly.
+    #[serde(default)]
+    pub decided: Option<Decided>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +151,11 @@ impl OperationState {
     /// Sent, as far as can be known, and not over.
     pub fn is_out(&self) -> bool {
         matches!(self, Self::Intended { .. } | Self::Running { .. })
+    }
+
+    /// Ended well.
+    pub fn is_good(&self) -> bool {
+        self.verdict().is_some_and(Verdict::is_good)
     }
 
     pub fn verdict(&self) -> Option<Verdict> {
@@ -167,5 +213,12 @@ impl Operation {
     pub fn is_open_question(&self) -> bool {
         let given_up = matches!(&self.state, OperationState::Ended { outcome, .. } if outcome.reason == reason::DEADLINE_EXCEEDED);
         given_up && self.sends > 0 && self.late_truth.is_none()
+    }
+    /// When it ended; `None` for one that did not, or was skipped.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            OperationState::Ended { at, .. } => Some(*at),
+            _ => None,
+        }
     }
 }

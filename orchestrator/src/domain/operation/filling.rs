@@ -65,7 +65,7 @@ impl Filling<'_> {
         })
     }
 
-    fn texts(&self, templates: &[Template]) -> Result<Vec<String>, Unresolved> {
+    pub(super) fn texts(&self, templates: &[Template]) -> Result<Vec<String>, Unresolved> {
         templates
             .iter()
             .map(|template| template.resolve(self.scope))

@@ -5,6 +5,9 @@
 
 mod filling;
 mod payload;
+mod put_back;
+mod reads;
+mod tasks;
 mod terms;
 mod update;
 
@@ -12,18 +15,23 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    deployment::OperationSlot,
+    deployment::{OperationSlot, SlotKind},
     name::{
         AccountId, AgentName, BadName, ClusterName, ContainerName, DeploymentId, EcsServiceName,
         EnvironmentName, ImageKey, OperationId, PlanHash, Region, ServiceName, TargetId,
     },
-    project::{Environment, Project, Scope, Service, Target, Unresolved},
+    project::{Project, Scope, Service, Unresolved},
     release::{Release, ReleaseImage},
+    variable::{InPlace, Place, Readings, ValueSource},
 };
 
-use filling::Filling;
+use filling::{Filling, Missing};
+use reads::with_pending;
 
 pub use payload::*;
+pub use put_back::{Changed, roll_backs};
+pub use reads::{Spot, fixed};
+pub use tasks::{TaskContainer, TaskPayload};
 pub use terms::{ApprovedPlan, TermFault, Terms};
 pub use update::*;
 
@@ -48,6 +56,19 @@ pub struct PlannedOperation {
     /// It is executed only as planned.
     #[serde(default)]
     pub plan: Option<PlanHash>,
+    /// What its agent has to read before the payload can be sent; empty once it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ValueSource>,
+    /// What it is there for.
+    #[serde(default)]
+    pub kind: SlotKind,
+    /// From 1; a retry is the next one.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+}
+
+fn first_attempt() -> u32 {
+    FIRST_ATTEMPT
 }
 
 impl PlannedOperation {
@@ -61,6 +82,8 @@ impl PlannedOperation {
             wave: self.wave,
             after: self.after.clone(),
             plan: self.plan.clone(),
+            kind: self.kind,
+            attempt: self.attempt,
         }
     }
 }
@@ -70,14 +93,16 @@ impl PlannedOperation {
 pub enum Payload {
     Fargate(Box<FargatePayload>),
     Update(Box<UpdatePayload>),
+    Task(Box<TaskPayload>),
 }
 
 impl Payload {
-    /// The service's name in ECS.
+    /// The service's name in ECS; of a task, the one that it is like.
     pub fn ecs_service(&self) -> &EcsServiceName {
         match self {
             Self::Fargate(fargate) => &fargate.name,
             Self::Update(update) => &update.service,
+            Self::Task(task) => &task.like,
         }
     }
 
@@ -94,6 +119,11 @@ impl Payload {
                 .containers
                 .iter()
                 .filter_map(|c| Some((c.container.clone(), c.image.as_ref()?.to_string())))
+                .collect(),
+            Self::Task(task) => task
+                .containers
+                .iter()
+                .filter_map(|c| Some((c.update.container.clone(), c.update.image.as_ref()?.to_string())))
                 .collect(),
         }
     }
@@ -141,11 +171,22 @@ pub fn plan(
     let mut operations = Vec::new();
     let mut faults = Vec::new();
     for (index, target) in there.targets.iter().enumerate() {
+        let first = operations.len();
         let here = |service: &Service| service.goes_to(environment, target);
         for (name, service) in project.services.iter().filter(|(_, service)| here(service)) {
             let id = target.id();
-            match payload(project, &release.images, (name, service), (there, target)) {
-                Ok(payload) => operations.push(PlannedOperation {
+            let filled = with_pending(|read| {
+                let spot = Spot {
+                    environment,
+                    definition: there,
+                    target,
+                    channel: Some(&release.channel),
+                    read,
+                };
+                fill(project, &release.images, (name, service), spot)
+            });
+            match filled.map_err(|missing| missing.of(name, target.id())) {
+                Ok((payload, reads)) => operations.push(PlannedOperation {
                     id: OperationId::of(deployment, &id, name, FIRST_ATTEMPT),
                     service: name.clone(),
                     agent: target.agent.clone(),
@@ -163,9 +204,28 @@ pub fn plan(
                     plan: terms.plan_of(name, &id).cloned(),
                     target: id,
                     payload,
+                    reads,
+                    kind: SlotKind::Service,
+                    attempt: FIRST_ATTEMPT,
                 }),
                 Err(fault) => faults.push(fault),
             }
+        }
+        let around = tasks::Around {
+            project,
+            release,
+            deployment,
+            spot: Spot {
+                environment,
+                definition: there,
+                target,
+                channel: Some(&release.channel),
+                read: &Readings::new(),
+            },
+            wave: there.wave(index),
+        };
+        if let Err(more) = tasks::add(&around, first, &mut operations) {
+            faults.extend(more);
         }
     }
     if faults.is_empty() {
@@ -183,20 +243,39 @@ pub fn payload(
     project: &Project,
     images: &IndexMap<ImageKey, ReleaseImage>,
     (name, service): (&ServiceName, &Service),
-    (environment, target): (&Environment, &Target),
+    spot: Spot<'_>,
 ) -> Result<Payload, PlanFault> {
+    fill(project, images, (name, service), spot).map_err(|missing| missing.of(name, spot.target.id()))
+}
+
+fn fill(
+    project: &Project,
+    images: &IndexMap<ImageKey, ReleaseImage>,
+    (name, service): (&ServiceName, &Service),
+    spot: Spot<'_>,
+) -> Result<Payload, Missing> {
+    let target = spot.target.id();
+    let place = Place {
+        environment: spot.environment,
+        target: &target,
+        channel: spot.channel,
+        service: Some(name),
+    };
     let scope = Scope {
-        environment: &environment.values,
-        target: &target.values,
+        environment: &spot.definition.values,
+        target: &spot.target.values,
+        variables: Some(InPlace {
+            all: &project.variables,
+            place,
+            read: spot.read,
+        }),
     };
     let filling = Filling {
         project,
         images,
         scope,
     };
-    filling
-        .payload(service)
-        .map_err(|missing| missing.of(name, target.id()))
+    filling.payload(service)
 }
 
 /// A deployment tries each operation once: trying again is another deployment.
@@ -227,6 +306,8 @@ mod tests {
             channel,
             project_version: 1,
             notes: String::new(),
+            build_url: String::new(),
+            commit: String::new(),
             created: "2026-11-24T21:00:00Z".parse().unwrap(),
             created_by: "ann".to_owned(),
         };

@@ -1,8 +1,9 @@
 //! Operations whose values stand partly in the target's account: what their
 //! agent has to read, and the payload once it has.
 
-use super::{Payload, PlanFault, PlannedOperation, filling::Missing, payload};
+use super::{Payload, PlanFault, PlannedOperation, filling::Missing, payload, tasks};
 use crate::domain::{
+    deployment::SlotKind,
     name::{ChannelName, EnvironmentName},
     project::{Environment, Project, Target, Unresolved},
     release::Release,
@@ -57,7 +58,6 @@ pub fn fixed(
     let definition = project.environments.get(environment).ok_or_else(unknown)?;
     let mut targets = definition.targets.iter();
     let target = targets.find(|it| it.id() == planned.target).ok_or_else(unknown)?;
-    let service = project.services.get(&planned.service).ok_or_else(unknown)?;
     let spot = Spot {
         environment,
         definition,
@@ -65,5 +65,12 @@ pub fn fixed(
         channel: Some(&release.channel),
         read,
     };
+    if planned.kind == SlotKind::Task {
+        let task = project.tasks.get(&planned.service).ok_or_else(unknown)?;
+        let like = project.services.get(&task.like).ok_or_else(unknown)?;
+        return tasks::fill(project, &release.images, (&planned.service, task, like), spot)
+            .map_err(|missing| missing.of(&planned.service, target.id()));
+    }
+    let service = project.services.get(&planned.service).ok_or_else(unknown)?;
     payload(project, &release.images, (&planned.service, service), spot)
 }

@@ -39,6 +39,9 @@ pub struct UpdateMembers {
     /// From the operation's first send.
     pub timeout: Option<SignedDuration>,
     pub bake: Option<UpdateBake>,
+    /// The ARN of the very revision to run, in place of all that changes; empty:
+    /// the next one.
+    pub revision: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +120,7 @@ impl Filling<'_> {
                 wait_for: service.wait_for,
                 timeout: service.timeout,
                 bake: bake.transpose().map_err(|why: Unresolved| Missing::from(why))?,
+                revision: String::new(),
             },
         })
     }

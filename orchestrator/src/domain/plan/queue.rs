@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use super::{Decision, ReleaseTrack, Snapshot, Subject, troubled};
+use super::{Decision, ReleaseTrack, Snapshot, Subject, approving, troubled};
 use crate::domain::{
     deployment::{Deployment, DeploymentState, NoStart},
     freeze,
@@ -23,10 +23,8 @@ pub fn queued(snapshot: &Snapshot, index: usize, deployment: &Deployment, now: T
     if let Some(on) = snapshot.blocked(deployment) {
         return waits(deployment, on, None);
     }
-    if !deployment.is_approved() {
-        return Decision::AwaitApproval {
-            deployment: deployment.id,
-        };
+    if let Some(decision) = approving::before_turn(snapshot, deployment, now) {
+        return decision;
     }
     if let Some((on, until)) = not_its_time(snapshot, deployment, now) {
         return waits(deployment, on, Some(until));
@@ -39,6 +37,9 @@ pub fn queued(snapshot: &Snapshot, index: usize, deployment: &Deployment, now: T
             state: other.state,
         };
         return waits(deployment, on, None);
+    }
+    if let Some(decision) = approving::at_turn(deployment, now) {
+        return decision;
     }
     Decision::StartDeployment {
         deployment: deployment.id,
@@ -111,7 +112,7 @@ fn ended_before_start(
         None if deployment.expires() <= now => NoStart::Expired {
             at: deployment.expires(),
         },
-        None => return None,
+        None => approving::expired(deployment, now)?,
     };
     Some(Decision::GiveUpStart {
         deployment: deployment.id,
@@ -174,7 +175,12 @@ pub fn wakes(snapshot: &Snapshot, now: Timestamp) -> impl Iterator<Item = Timest
         .clone()
         .next()
         .and_then(|_| freeze::next_change(&snapshot.freezes, now));
-    let own = waiting.flat_map(|it| it.start.not_before.into_iter().chain([it.expires()]));
+    let own = waiting.flat_map(|it| {
+        let people = approving::deadline_of_people(it);
+        let agents = it.planning.as_ref().map(|planning| planning.until());
+        let all = [it.start.not_before, Some(it.expires()), people, agents];
+        all.into_iter().flatten()
+    });
     own.chain(frozen)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Connectivity, Decision, Snapshot, Subject};
+use super::{Connectivity, Decision, Snapshot, Subject, troubled};
 use crate::domain::{
     deployment::{Deployment, Operation, OperationState, final_state, reason},
     name::{AgentName, ServiceName},
@@ -20,56 +20,78 @@ pub fn decide(snapshot: &Snapshot, deployment: &Deployment, now: Timestamp, deci
         decisions.push(Decision::FinishDeployment {
             deployment: deployment.id,
             state,
+            aftermath: deployment.aftermath(),
         });
         return;
     }
-    if let Some(because) = stopped(deployment) {
-        let pending = deployment
-            .operations
-            .iter()
-            .filter(|it| it.state == OperationState::Pending);
-        let operations: Vec<_> = pending.map(|operation| operation.slot.id).collect();
-        if !operations.is_empty() {
-            decisions.push(Decision::SkipRemaining {
-                deployment: deployment.id,
-                operations,
-                because,
-            });
+    let is_out = |it: &&Operation| it.state.is_out();
+    if deployment.is_all_over() {
+        decisions.extend(troubled::next_step(deployment, now));
+        return;
+    }
+    let begun = decisions.len();
+    pending(snapshot, deployment, now, decisions);
+    let moves = decisions.iter().skip(begun).any(|it| !is_held(it));
+    let out = deployment.operations.iter().filter(is_out);
+    if !moves && out.clone().next().is_none() && deployment.needs_decision() {
+        decisions.truncate(begun);
+        decisions.push(troubled::ask(deployment, now));
+        return;
+    }
+    for operation in out {
+        self::out(snapshot, deployment, operation, now, decisions);
+    }
+}
+
+/// Waits for others of its deployment: it does not move by itself.
+fn is_held(decision: &Decision) -> bool {
+    matches!(
+        decision,
+        Decision::Wait {
+            on: WaitingOn::PreviousWave { .. }
+                | WaitingOn::ServiceOrder { .. }
+                | WaitingOn::Intervention { .. },
+            ..
         }
-    } else {
-        let pending = deployment
+    )
+}
+
+/// The operations that have not begun.
+fn pending(snapshot: &Snapshot, deployment: &Deployment, now: Timestamp, decisions: &mut Vec<Decision>) {
+    let pending = || {
+        deployment
             .operations
             .iter()
-            .filter(|it| it.state == OperationState::Pending);
-        decisions.extend(pending.map(|operation| pending_operation(snapshot, deployment, operation, now)));
+            .filter(|it| it.state == OperationState::Pending)
+    };
+    if let Some(because) = troubled::halted(deployment) {
+        let operations: Vec<_> = pending().map(|operation| operation.slot.id).collect();
+        if !operations.is_empty() {
+            decisions.push(troubled::skip(deployment, operations, because));
+        }
+        return;
     }
-    for operation in deployment
-        .operations
-        .iter()
-        .filter(|operation| operation.state.is_out())
-    {
-        out(snapshot, deployment, operation, now, decisions);
+    let held = deployment.needs_decision() && deployment.is_stop_reached();
+    for operation in pending() {
+        let blocked = troubled::blocked(deployment, operation);
+        let decision = match blocked {
+            Some(before) if !deployment.is_guided() => {
+                troubled::skip(deployment, vec![operation.slot.id], troubled::ended_badly(before))
+            }
+            Some(_) => hold(deployment, operation),
+            None if held => hold(deployment, operation),
+            None => pending_operation(snapshot, deployment, operation, now),
+        };
+        decisions.push(decision);
     }
 }
 
-/// Why no further operation starts.
-fn stopped(deployment: &Deployment) -> Option<String> {
-    if deployment.cancel.is_some() {
-        return Some(cancel_words(deployment));
-    }
-    deployment.operations.iter().find_map(|operation| {
-        let verdict = operation.state.verdict().filter(|verdict| !verdict.is_good())?;
-        Some(format!(
-            "{} on {} {verdict}",
-            operation.slot.service, operation.slot.target
-        ))
-    })
-}
-
-pub fn cancel_words(deployment: &Deployment) -> String {
-    match &deployment.cancel {
-        Some(cancel) => format!("cancelled by {}", cancel.operator),
-        None => "cancelled".to_owned(),
+/// It waits for what a person decides about others.
+fn hold(deployment: &Deployment, operation: &Operation) -> Decision {
+    Decision::Wait {
+        subject: Subject::Operation(deployment.id, operation.slot.id),
+        on: troubled::intervention(deployment),
+        until: deployment.deadline,
     }
 }
 
@@ -96,34 +118,28 @@ fn pending_operation(
     }
 }
 
-/// What comes before it: an earlier wave, or services that it follows.
+/// What comes before it: an earlier wave, or what it follows. Roll-backs have an
+/// order of their own, in which it is enough that those before are over.
 fn not_its_turn(deployment: &Deployment, operation: &Operation) -> Option<WaitingOn> {
-    let open = |other: &&Operation| !other.state.is_over();
-    let earlier = deployment
-        .operations
-        .iter()
-        .filter(open)
-        .map(|other| other.slot.wave)
-        .min()?;
-    if earlier < operation.slot.wave {
-        let open = deployment
-            .operations
-            .iter()
-            .filter(open)
-            .filter(|other| other.slot.wave == earlier)
-            .count();
+    let slot = &operation.slot;
+    let open =
+        |other: &&Operation| other.slot.is_roll_back() == slot.is_roll_back() && !other.state.is_over();
+    let open = || deployment.operations.iter().filter(open);
+    let earlier = open().map(|other| other.slot.wave).min()?;
+    if earlier < slot.wave {
+        let open = open().filter(|other| other.slot.wave == earlier).count();
         return Some(WaitingOn::PreviousWave {
             wave: earlier,
             open: u32::try_from(open).unwrap_or(u32::MAX),
         });
     }
-    let before = operation
-        .slot
-        .after
-        .iter()
-        .filter_map(|id| deployment.operation(*id));
+    let comes_first = |other: &&Operation| match slot.is_roll_back() {
+        true => !other.state.is_over(),
+        false => !other.is_satisfied(),
+    };
+    let before = slot.after.iter().filter_map(|id| deployment.last_attempt(*id));
     let first: Vec<ServiceName> = before
-        .filter(|other| !other.state.verdict().is_some_and(|verdict| verdict.is_good()))
+        .filter(comes_first)
         .map(|other| other.slot.service.clone())
         .collect();
     (!first.is_empty()).then_some(WaitingOn::ServiceOrder { first })

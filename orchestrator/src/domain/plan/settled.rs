@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ReleaseTrack, queue::approval_missing};
+use super::{ReleaseTrack, approving::approval_missing};
 use crate::domain::{
     deployment::{Deployment, DeploymentState},
     waiting_on::WaitingOn,

@@ -6,8 +6,7 @@ use crate::domain::name::EnvironmentName;
 use super::{
     definition::{Project, Service, Target},
     forms::Form,
-    report::Report,
-    template::{Amount, Scope, Switch, Template, Texts, Unresolved},
+    template::{Amount, Scope, Source, Switch, Template, Texts, Unresolved},
     yaml::Place,
 };
 
@@ -100,17 +99,29 @@ impl Allowed {
 pub enum Reach {
     /// Where the service of this key is.
     Service(String),
+    /// Where the one-off task of this key is run.
+    Task(String),
     /// Where a service that uses the image of this key is; everywhere when none does.
     Image(String),
 }
 
 impl Reach {
-    fn covers(&self, project: &Project, environment: &EnvironmentName, target: &Target) -> bool {
+    pub fn covers(&self, project: &Project, environment: &EnvironmentName, target: &Target) -> bool {
         let mut services = project.services.iter();
         match self {
             Self::Service(key) => services
                 .find(|(name, _)| name.as_str() == key)
                 .is_none_or(|(_, service)| service.goes_to(environment, target)),
+            Self::Task(key) => {
+                let mut tasks = project.tasks.iter();
+                tasks
+                    .find(|(name, _)| name.as_str() == key)
+                    .is_none_or(|(_, task)| {
+                        let like = project.services.get(&task.like);
+                        task.goes_to(environment, target)
+                            && like.is_none_or(|it| it.goes_to(environment, target))
+                    })
+            }
             Self::Image(key) => {
                 let uses = |service: &Service| service.images().iter().any(|image| image.as_str() == key);
                 let mut users = services.map(|(_, it)| it).filter(|it| uses(it)).peekable();
@@ -120,46 +131,8 @@ impl Reach {
     }
 }
 
-/// Tries every use on every target that it reaches.
-pub fn uses_on_targets(
-    project: &Project,
-    uses: &[Use],
-    reaches: &[(std::ops::Range<usize>, Reach)],
-    report: &mut Report,
-) {
-    for (index, used) in uses.iter().enumerate() {
-        let reach = reaches.iter().find(|(range, _)| range.contains(&index));
-        let covers = |environment: &EnvironmentName, target: &Target| {
-            reach.is_none_or(|(_, reach)| reach.covers(project, environment, target))
-        };
-        let mut faults: Vec<(String, String, Vec<String>)> = Vec::new();
-        for (name, environment) in &project.environments {
-            for target in environment.targets.iter().filter(|it| covers(name, it)) {
-                let scope = Scope {
-                    environment: &environment.values,
-                    target: &target.values,
-                };
-                let Some((message, hint)) = used.wants.fault(scope) else {
-                    continue;
-                };
-                let on = format!("{} ({name})", target.id());
-                match faults.iter_mut().find(|(same, _, _)| *same == message) {
-                    Some((_, _, targets)) => targets.push(on),
-                    None => faults.push((message, hint, vec![on])),
-                }
-            }
-        }
-        for (message, hint, targets) in faults {
-            let told = report.error(used.at, format!("{message} on target {}", targets.join(", ")));
-            if !hint.is_empty() {
-                told.hint(hint);
-            }
-        }
-    }
-}
-
 impl Wants {
-    fn fault(&self, scope: Scope<'_>) -> Option<(String, String)> {
+    pub fn fault(&self, scope: Scope<'_>) -> Option<(String, String)> {
         let unresolved = match self {
             Self::Text(template) => template.resolve(scope).err(),
             Self::Texts(texts) => texts.resolve(scope).err(),
@@ -217,14 +190,20 @@ impl Wants {
 }
 
 /// The next step where a hole cannot be filled.
-fn way_out(why: &Unresolved) -> String {
+pub fn way_out(why: &Unresolved) -> String {
     match why {
+        Unresolved::Missing {
+            from: Source::Variable,
+            name,
+        } => format!("give {name} a value under `variables` that matches there, or one without a scope"),
         Unresolved::Missing { from, name } => format!("add {name} to the values of the {from}"),
         Unresolved::List { from, name } => {
             format!("where a list is wanted, write the whole of it as \"${{{from}.{name}}}\"")
         }
         Unresolved::NotANumber { .. } => "a whole number is needed here".to_owned(),
         Unresolved::NotASwitch { .. } => "true or false is needed here".to_owned(),
+        Unresolved::Tied { .. } => "name one scope more in one of them".to_owned(),
+        Unresolved::Unread { .. } => "its agent reads it when the plan is made".to_owned(),
     }
 }
 

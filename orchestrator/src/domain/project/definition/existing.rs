@@ -93,10 +93,11 @@ pub enum BaseRevision {
     Running,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// Whatever ECS made of it stays, for a person to look at.
+    #[default]
     Leave,
     /// What ran before is put back, and followed to its own end.
     RollBack,

@@ -3,45 +3,52 @@
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use super::{Reading, word};
+use super::Reading;
 use crate::domain::project::{
-    definition::{Environment, Target, Waves},
+    definition::{Environment, Target},
     report::{self, Fields},
     template::{Value, is_value_name},
     yaml::{Kind, Node},
 };
 
 const TARGET_KEYS: [&str; 5] = ["agent", "account", "region", "cluster", "values"];
-const WAVES: [(&str, Waves); 2] = [("one_by_one", Waves::OneByOne), ("together", Waves::Together)];
+const KEYS: [&str; 7] = [
+    "values",
+    "targets",
+    "waves",
+    "deadline",
+    "stop_at",
+    "on_failure",
+    "guided",
+];
 /// Longer than this nobody means, and AWS's own stacks give up after 3 h each.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 impl<'a> Reading<'a> {
     pub(super) fn environment(&mut self, key: &'a str, node: &'a Node) -> Option<Environment> {
         let what = format!("environment {key}");
-        let fields = Fields::of(
-            node,
-            &what,
-            &["values", "targets", "waves", "deadline"],
-            &mut self.report,
-        )?;
+        let fields = Fields::of(node, &what, &KEYS, &mut self.report)?;
         let values = self.values(&what, fields.get("values"));
-        let waves = match fields.get("waves") {
-            Some(node) => word(node, &format!("{what}: waves"), &WAVES, &mut self.report),
-            None => Some(Waves::default()),
-        };
+        let failures = self.failures(&what, &fields);
         let deadline = self.optional_span(&fields, "deadline", &what, LONGEST);
         let node = fields.need("targets", &mut self.report)?;
         let items = report::list(node, &format!("{what}: targets"), &mut self.report)?;
         if items.is_empty() {
             self.report.error(node.at, format!("{what} has no targets"));
         }
-        let targets = items.iter().filter_map(|item| self.target(&what, item)).collect();
+        let before = self.report.count();
+        let targets: Vec<Target> = items.iter().filter_map(|item| self.target(&what, item)).collect();
+        // What names targets that could not be read is not to blame.
+        let waves = match self.report.count() == before {
+            true => self.waves(&what, fields.get("waves"), &targets),
+            false => None,
+        };
         Some(Environment {
             values,
             targets,
             waves: waves?,
             deadline: deadline.unwrap_or(Environment::DEFAULT_DEADLINE),
+            failures,
         })
     }
 

@@ -2,10 +2,12 @@
 //! wrong is reported; a part that is wrong is left out, and the reading goes on.
 
 mod balancing;
+mod channels;
 mod container;
 mod containers;
 mod environments;
 mod existing;
+mod failing;
 mod fargate;
 mod images;
 mod keys;
@@ -14,7 +16,9 @@ mod optional;
 mod rollout;
 mod services;
 mod storage;
+mod tasks;
 mod tmpfs;
+mod variables;
 mod whole;
 
 use std::str::FromStr;
@@ -22,10 +26,11 @@ use std::str::FromStr;
 use indexmap::IndexMap;
 
 use super::{
-    check::{self, Reach, Use, Wants},
+    check::{Reach, Use, Wants},
     definition::Project,
     report::{self, Fields, Report},
     template::{BadTemplate, Template},
+    used,
     yaml::{Entry, Kind, Node},
 };
 
@@ -37,6 +42,8 @@ pub struct Reading<'a> {
     pub uses: Vec<Use>,
     /// Where those of them that are not everywhere have to be filled.
     reaches: Vec<(std::ops::Range<usize>, Reach)>,
+    /// Where the values of each variable stand.
+    variable_places: std::collections::HashMap<String, Vec<super::yaml::Place>>,
 }
 
 /// The keys of the file's own maps, read before anything refers to them.
@@ -44,17 +51,21 @@ pub struct Reading<'a> {
 struct Known<'a> {
     images: &'a [Entry],
     services: &'a [Entry],
+    tasks: &'a [Entry],
     environments: &'a [Entry],
+    channels: &'a [Entry],
     lifecycles: &'a [Entry],
 }
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "project",
     "images",
     "services",
+    "tasks",
     "environments",
     "channels",
     "lifecycles",
+    "variables",
 ];
 
 /// The project, and its faults; `None` when one of them is an error.
@@ -62,7 +73,9 @@ pub fn project(root: &Node, report: Report) -> (Option<Project>, Report) {
     let known = Known {
         images: entries(root, "images"),
         services: entries(root, "services"),
+        tasks: entries(root, "tasks"),
         environments: entries(root, "environments"),
+        channels: entries(root, "channels"),
         lifecycles: entries(root, "lifecycles"),
     };
     let mut reading = Reading {
@@ -70,11 +83,14 @@ pub fn project(root: &Node, report: Report) -> (Option<Project>, Report) {
         known,
         uses: Vec::new(),
         reaches: Vec::new(),
+        variable_places: std::collections::HashMap::new(),
     };
     let project = reading.project(root);
     if let Some(project) = &project {
         reading.check_services_of_targets(project);
-        check::uses_on_targets(project, &reading.uses, &reading.reaches, &mut reading.report);
+        reading.check_tasks(project);
+        reading.check_variables_of_project(project);
+        used::uses_on_targets(project, &reading.uses, &reading.reaches, &mut reading.report);
     }
     (project.filter(|_| !reading.report.has_errors()), reading.report)
 }
@@ -99,20 +115,23 @@ impl<'a> Reading<'a> {
         let name = name.and_then(|node| report::parsed(node, "project", &mut self.report));
         let images = self.section(&fields, "images", Self::image);
         let services = self.section(&fields, "services", Self::service);
+        let tasks = self.tasks(&fields);
         let environments = self.section(&fields, "environments", Self::environment);
         let channels = self.section(&fields, "channels", Self::channel);
         let lifecycles = self.section(&fields, "lifecycles", Self::lifecycle);
+        let variables = self.variables(&fields);
         self.check_claims();
         self.check_order_of_services();
-        self.check_fixed_tags(root);
         self.warn_of_unreached();
         Some(Project {
             name: name?,
             images: images?,
             services: services?,
+            tasks,
             environments: environments?,
             channels: channels?,
             lifecycles: lifecycles?,
+            variables,
         })
     }
 

@@ -65,7 +65,7 @@ impl<'a> Reading<'a> {
             .collect()
     }
 
-    fn only_in(&mut self, what: &str, fields: &Fields<'a>) -> Vec<Whereabouts> {
+    pub(super) fn only_in(&mut self, what: &str, fields: &Fields<'a>) -> Vec<Whereabouts> {
         let what = format!("{what}: only_in");
         let Some(node) = fields.get("only_in") else {
             return Vec::new();
@@ -73,8 +73,8 @@ impl<'a> Reading<'a> {
         let items = report::list(node, &what, &mut self.report).unwrap_or_default();
         if items.is_empty() && matches!(node.kind, Kind::List(_)) {
             self.report
-                .error(node.at, format!("{what} is empty: the service would be nowhere"))
-                .hint("leave only_in out for a service that is everywhere");
+                .error(node.at, format!("{what} is empty: it would be nowhere"))
+                .hint("leave only_in out for what is everywhere");
         }
         items
             .iter()

@@ -210,7 +210,7 @@ fn only_in_says_where_a_service_is() {
             "only_in: [§\"333333333333/eu-west-1/other\"]",
             "there is no target",
         ),
-        ("only_in: §[]", "the service would be nowhere"),
+        ("only_in: §[]", "it would be nowhere"),
     ] {
         let to = format!("  stock:\n    kind: existing\n    {to}\n");
         one_fault_of(EXISTING, "  stock:\n    kind: existing\n", &to, words);
