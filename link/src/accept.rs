@@ -10,10 +10,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hello::Purpose;
 use rustls::server::Acceptor as HelloReader;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,7 +23,7 @@ use crate::{
     credentials::Credentials,
     identity::{AgentName, Identity},
     io::{LinkHandle, LinkStream, LinkTiming, Loss, PeerInfo, tune},
-    seams::{Clock, Seams},
+    seams::{Clock, Listener, Seams, Stream},
     tls::{self, Judge, Trust},
 };
 
@@ -108,7 +105,7 @@ enum Host {
 /// takes: an orchestrator all four kinds, an agent [`Accepted::Api`] alone.
 pub struct Acceptor {
     door: Arc<Door>,
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
 }
 
@@ -204,7 +201,7 @@ impl Acceptor {
 
     /// The next connection. When the system has none to give (EMFILE), trying
     /// again at once would only burn the processor.
-    async fn next(&self) -> (TcpStream, SocketAddr) {
+    async fn next(&self) -> (Stream, SocketAddr) {
         let mut pause = Duration::from_millis(5);
         loop {
             match self.listener.accept().await {
@@ -248,7 +245,7 @@ impl Door {
         self.pending.clone().acquire_owned().await.ok()
     }
 
-    async fn admit(&self, tcp: TcpStream, remote: SocketAddr) -> Option<Accepted> {
+    async fn admit(&self, tcp: Stream, remote: SocketAddr) -> Option<Accepted> {
         let handshake = self.handshake(tcp, remote);
         let outcome = match self
             .clock
@@ -272,7 +269,7 @@ impl Door {
         }
     }
 
-    async fn handshake(&self, tcp: TcpStream, remote: SocketAddr) -> Result<Accepted, Turned> {
+    async fn handshake(&self, tcp: Stream, remote: SocketAddr) -> Result<Accepted, Turned> {
         tune(&tcp).map_err(|error| Turned::away(error.to_string()))?;
         let start = LazyConfigAcceptor::new(HelloReader::default(), tcp)
             .await
@@ -315,7 +312,7 @@ impl Door {
 
     fn stream(
         &self,
-        secured: TlsStream<TcpStream>,
+        secured: TlsStream<Stream>,
         remote: SocketAddr,
         purpose: Purpose,
         leaf: Option<&Leaf>,

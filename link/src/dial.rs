@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::{TlsConnector, TlsStream};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ use crate::{
     identity::Identity,
     io::{LinkEnd, LinkHandle, LinkStream, LinkTiming, Loss, PeerInfo, tune},
     proxy,
-    seams::{Clock, Seams},
+    seams::{Clock, Seams, Stream},
     tls::{self, Judge, Rule, Trust},
 };
 
@@ -185,7 +185,7 @@ async fn connect(
     Ok(LinkStream::tls(TlsStream::Client(secured), peer))
 }
 
-async fn reach(seams: &Seams, destination: &Destination) -> Result<TcpStream, DialError> {
+async fn reach(seams: &Seams, destination: &Destination) -> Result<Stream, DialError> {
     let address = &destination.address;
     let unreachable = |error| DialError::Unreachable {
         address: address.clone(),
@@ -193,7 +193,7 @@ async fn reach(seams: &Seams, destination: &Destination) -> Result<TcpStream, Di
     };
     let stream = match &destination.proxy {
         None => seams.network.connect(address).await.map_err(unreachable)?,
-        Some(url) => proxy::connect(seams.network, url, address)
+        Some(url) => proxy::connect(&seams.network, url, address)
             .await
             .map_err(|reason| DialError::Proxy {
                 proxy: proxy::without_password(url).to_owned(),

@@ -3,12 +3,9 @@
 use std::io;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::seams::Network;
+use crate::seams::{Network, Stream};
 
 const LONGEST_ANSWER: usize = 8 * 1024;
 
@@ -54,7 +51,7 @@ pub(crate) fn without_password(url: &str) -> &str {
 }
 
 /// Connects to `address` through the proxy. The error is for people.
-pub(crate) async fn connect(network: Network, url: &str, address: &str) -> Result<TcpStream, String> {
+pub(crate) async fn connect(network: &Network, url: &str, address: &str) -> Result<Stream, String> {
     let proxy = Proxy::parse(url)?;
     let mut stream = network
         .connect(&proxy.address)
@@ -72,7 +69,7 @@ pub(crate) async fn connect(network: Network, url: &str, address: &str) -> Resul
 }
 
 /// Sends the request and returns the answer's first line.
-async fn ask(stream: &mut TcpStream, proxy: &Proxy, address: &str) -> io::Result<String> {
+async fn ask(stream: &mut Stream, proxy: &Proxy, address: &str) -> io::Result<String> {
     let authorization = match &proxy.authorization {
         Some(value) => format!("Proxy-Authorization: {value}\r\n"),
         None => String::new(),

@@ -1,12 +1,15 @@
 //! The one place where time, randomness and the network enter Towline. All
 //! three are values that a test, or a simulation, replaces as a whole.
 
-use std::{future::Future, io, sync::Arc, sync::Mutex, time::Duration};
+mod network;
+
+use std::{future::Future, sync::Arc, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::StdRng};
-use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
+
+pub use network::{Ear, Listener, Network, Simulated, Stream, Wire};
 
 /// What enters a program from outside, besides its configuration.
 #[derive(Clone, Debug)]
@@ -135,30 +138,5 @@ impl Random {
 
     fn with<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
         draw(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-}
-
-/// How connections are made and taken.
-#[derive(Clone, Copy, Debug)]
-pub enum Network {
-    /// TCP of the operating system.
-    Tcp,
-}
-
-impl Network {
-    /// Connects to `host:port`.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-    pub async fn connect(self, address: &str) -> io::Result<TcpStream> {
-        match self {
-            Self::Tcp => TcpStream::connect(address).await,
-        }
-    }
-
-    /// Listens on `host:port`.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
-    pub async fn listen(self, address: &str) -> io::Result<TcpListener> {
-        match self {
-            Self::Tcp => TcpListener::bind(address).await,
-        }
     }
 }

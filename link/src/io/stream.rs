@@ -10,7 +10,6 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::Instant,
 };
@@ -18,7 +17,10 @@ use tokio_rustls::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{EndReason, LinkHandle, LinkTiming, PeerInfo, handle::Loss};
-use crate::{identity::Identity, seams::Clock};
+use crate::{
+    identity::Identity,
+    seams::{Clock, Stream},
+};
 
 /// The bytes of one connection after its handshake. Dropping it closes the
 /// connection; [`LinkHandle::kill`] closes it from elsewhere.
@@ -31,7 +33,7 @@ pub struct LinkStream {
 }
 
 enum Transport {
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Stream>>),
     Memory(DuplexStream),
 }
 
@@ -55,7 +57,7 @@ impl Watchdog {
 }
 
 impl LinkStream {
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, peer: PeerInfo) -> Self {
+    pub(crate) fn tls(stream: TlsStream<Stream>, peer: PeerInfo) -> Self {
         Self::new(Transport::Tls(Box::new(stream)), peer)
     }
 

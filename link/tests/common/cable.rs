@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
     sync::watch,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use towline_link::seams::Network;
+use towline_link::seams::{Network, Stream};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -67,7 +66,7 @@ impl Drop for Cable {
     }
 }
 
-async fn carry(mut near: TcpStream, mut far: TcpStream, mut state: watch::Receiver<State>) {
+async fn carry(mut near: Stream, mut far: Stream, mut state: watch::Receiver<State>) {
     let (mut up, mut down) = ([0; 16 * 1024], [0; 16 * 1024]);
     if state.wait_for(|state| *state == State::Whole).await.is_err() {
         return;

@@ -9,9 +9,9 @@ use rustls::{
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::io::AsyncReadExt as _;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use towline_link::seams::Network;
+use towline_link::seams::{Network, Stream};
 
 use crate::common::Pem;
 
@@ -60,7 +60,7 @@ pub async fn connect(
     address: SocketAddr,
     alpn: &[&[u8]],
     shown: Option<&Pem>,
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> std::io::Result<TlsStream<Stream>> {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&TLS13])
         .unwrap()
