@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
 use towline_link::{
     accept::{AcceptSettings, Accepted, Acceptor, Incoming, incoming},
@@ -29,6 +29,7 @@ use crate::{
     config::Config,
     engine::{Engine, EngineSettings},
     store::{PlantedFaults, StoreSettings},
+    tasks::Tasks,
     web,
 };
 
@@ -48,7 +49,7 @@ pub struct Orchestrator {
     counters: Counters,
     clock: Clock,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Tasks,
     failure: Arc<OnceLock<String>>,
 }
 
@@ -90,7 +91,7 @@ impl Orchestrator {
             counters,
             clock: seams.clock,
             stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             failure: Arc::new(OnceLock::new()),
         };
         orchestrator.run(acceptor).await?;
@@ -132,10 +133,12 @@ impl Orchestrator {
         streams: Incoming,
     ) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
         let access = api::access(self.engine.clone(), self.counters.clone());
+        let audit = api::AuditLayer::new(self.engine.clone());
         let stop = self.stop.clone();
         async move {
             Server::builder()
                 .http2_keepalive_interval(Some(KEEPALIVE))
+                .layer(audit)
                 .layer(access)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(streams, stop.cancelled_owned())
@@ -146,12 +149,14 @@ impl Orchestrator {
 
     fn serve_enrolment(&self, streams: Incoming) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
         let routes = api::enrolment_routes(self.engine.clone());
+        let audit = api::AuditLayer::new(self.engine.clone());
         let stop = self.stop.clone();
         async move {
             Server::builder()
                 .max_connection_age(ENROLMENT)
                 .max_connection_age_grace(ENROLMENT)
                 .concurrency_limit_per_connection(1)
+                .layer(audit)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(streams, stop.cancelled_owned())
                 .await
@@ -215,7 +220,7 @@ struct Doors {
     api: mpsc::Sender<LinkStream>,
     enrolment: mpsc::Sender<LinkStream>,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 impl Doors {

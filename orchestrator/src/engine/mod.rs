@@ -7,6 +7,7 @@
 mod advance;
 mod asking;
 mod attached;
+mod audit;
 mod commands;
 mod error;
 mod hearing;
@@ -34,7 +35,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use towline_link::{
     ca::Ca,
     credentials::Credentials,
@@ -44,13 +45,15 @@ use towline_link::{
 };
 
 use crate::{
-    domain::project::Project,
+    domain::{audit::Outcome, project::Project},
     fleet::Fleet,
-    store::{CommitPoint, Store, StoreSettings},
+    store::{AuditEntry, CommitPoint, Store, StoreSettings},
+    tasks::Tasks,
 };
 
 use operate::Approach;
 
+pub use audit::AuditVerification;
 pub use error::{EngineError, Fault};
 pub use importing::*;
 pub use planned::*;
@@ -93,7 +96,7 @@ struct Inner {
     timers: Mutex<BTreeMap<String, Timestamp>>,
     wake: Notify,
     following: Mutex<attached::Following>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -131,7 +134,7 @@ impl Engine {
             timers: Mutex::default(),
             wake: Notify::new(),
             following: Mutex::default(),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             stop: CancellationToken::new(),
         })))
     }
@@ -147,6 +150,15 @@ impl Engine {
         let mut tx = store.begin().await?;
         tx.put_operator(admin, Role::Admin, now).await?;
         tx.note_operator_joined(admin, now).await?;
+        tx.audit(&AuditEntry {
+            at: now,
+            identity: "this machine".to_owned(),
+            rpc: "init".to_owned(),
+            request: serde_json::json!({ "admin": admin.as_str() }),
+            outcome: Outcome::Done,
+            result: serde_json::json!({}),
+        })
+        .await?;
         store.commit(tx, CommitPoint::OperatorInvited).await?;
         store.close().await;
         Ok(())
@@ -157,7 +169,7 @@ impl Engine {
         &self.0.fleet
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.seams.clock.now()
     }
 }

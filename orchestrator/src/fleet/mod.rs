@@ -16,7 +16,7 @@ use tokio::sync::{
     broadcast::{Receiver, error::RecvError},
     watch,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use towline_link::{
     channel::LinkChannel,
     credentials::Credentials,
@@ -33,6 +33,7 @@ use crate::{
     domain::plan::Connectivity,
     engine::{AgentMode, AgentView},
     store::{AgentRow, CommitPoint, Store, StoreError},
+    tasks::Tasks,
 };
 
 /// All links to agents. A handle: clones share the links.
@@ -49,7 +50,7 @@ struct Inner {
     /// Listened to from the start, so that no change is missed before `run`.
     link_changes: Mutex<Option<Receiver<LinkChange>>>,
     changed: watch::Sender<u64>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
 }
 
@@ -87,7 +88,7 @@ impl Fleet {
             known: Mutex::new(known.collect()),
             dialled: Mutex::default(),
             changed: watch::Sender::new(0),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             stop: CancellationToken::new(),
             store,
             seams,

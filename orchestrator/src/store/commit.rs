@@ -3,9 +3,15 @@
 
 use std::fmt;
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::SqliteConnection;
 
-use super::{Store, StoreError};
+#[cfg(feature = "planted-faults")]
+use super::{Side, planted::acting::Moment};
+use super::{
+    Store, StoreError,
+    audit::{AuditedCall, Trace},
+    lending::Lent,
+};
 
 /// The commits that are made, by what they make true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +37,13 @@ pub enum CommitPoint {
     AgentSeen,
     OperatorInvited,
     TokenUsed,
+    /// That a call changed nothing: it was refused, or had nothing to do.
+    CallAudited,
+    NotificationChanged,
+    /// What is to be told, or what became of it.
+    OutboxChanged,
+    /// What was found to run, compared with what was released.
+    DriftNoted,
 }
 
 impl CommitPoint {
@@ -53,6 +66,10 @@ impl CommitPoint {
             Self::AgentSeen => "agent_seen",
             Self::OperatorInvited => "operator_invited",
             Self::TokenUsed => "token_used",
+            Self::CallAudited => "call_audited",
+            Self::NotificationChanged => "notification_changed",
+            Self::OutboxChanged => "outbox_changed",
+            Self::DriftNoted => "drift_noted",
         }
     }
 }
@@ -64,29 +81,62 @@ impl fmt::Display for CommitPoint {
 }
 
 /// A transaction that writes. Dropped without a commit, it leaves no trace.
-pub struct WriteTx(Transaction<'static, Sqlite>);
+pub struct WriteTx {
+    transaction: Lent,
+    /// What it has written, for the audit log.
+    pub(super) trace: Trace,
+}
 
 impl WriteTx {
     /// The connection, for statements inside the transaction.
     pub fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.0
+        &mut self.transaction
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+impl WriteTx {
+    /// Handed on to a task that has not begun.
+    fn rested(mut self) -> Self {
+        self.transaction.in_use.rest();
+        self
+    }
+
+    fn resumed(mut self) -> Self {
+        self.transaction.in_use.resume();
+        self
     }
 }
 
 impl Store {
     /// Opens a transaction that writes; waits for the one before it to end.
     pub async fn begin(&self) -> Result<WriteTx, StoreError> {
-        Ok(WriteTx(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        Ok(WriteTx {
+            transaction: self.writer.lend().await?.begin("BEGIN IMMEDIATE").await?,
+            trace: Trace::default(),
+        })
     }
 
     /// Makes a transaction durable: it is on disk when this returns. Wakes
     /// watchers. Goes on when the caller is dropped: a call whose client went
-    /// away must not leave a commit that nobody hears of.
-    pub async fn commit(&self, tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
+    /// away must not leave a commit that nobody hears of. The first commit for a
+    /// call that is audited carries the call's entry.
+    pub async fn commit(&self, mut tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
+        let call = AuditedCall::current().filter(|call| !call.is_recorded());
+        if let Some(call) = &call {
+            let entry = call.of_commit(point, &tx.trace);
+            tx.audit(&entry).await?;
+        }
+        #[cfg(feature = "planted-faults")]
+        let tx = tx.rested();
         let store = self.clone();
-        let made = self
-            .tasks
-            .spawn(async move { store.make_durable(tx, point).await });
+        let made = self.tasks.spawn(async move {
+            store.make_durable(tx, point).await?;
+            if let Some(call) = call {
+                call.set_recorded();
+            }
+            Ok(())
+        });
         made.await
             .map_err(|_| StoreError::Sqlite(sqlx::Error::WorkerCrashed))?
     }
@@ -94,9 +144,15 @@ impl Store {
     async fn make_durable(&self, tx: WriteTx, point: CommitPoint) -> Result<(), StoreError> {
         #[cfg(feature = "planted-faults")]
         self.crasher.before(point);
+        #[cfg(feature = "planted-faults")]
+        self.witness(Moment::Commit(point, Side::Before)).await;
         #[cfg(test)]
         self.death.before(point).await?;
-        tx.0.commit().await?;
+        #[cfg(feature = "planted-faults")]
+        let tx = tx.resumed();
+        tx.transaction.commit().await?;
+        #[cfg(feature = "planted-faults")]
+        self.witness(Moment::Commit(point, Side::After)).await;
         #[cfg(feature = "planted-faults")]
         self.crasher.after(point).map_err(StoreError::CommitLog)?;
         #[cfg(test)]

@@ -4,11 +4,13 @@
 //! [`Store::commit`], through which every change goes. A state and the events
 //! that explain it are always in the same transaction. One process at a time.
 
+pub mod audit;
 mod commit;
 #[cfg(test)]
 mod death;
 pub mod deployments;
 mod events;
+mod lending;
 mod open;
 mod people;
 mod planted;
@@ -21,14 +23,18 @@ mod trouble;
 use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, SqlitePool, Transaction, pool::PoolConnection};
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
+use crate::tasks::Tasks;
+
+pub use audit::{AuditEntry, AuditFilter, AuditedCall};
 pub use commit::{CommitPoint, WriteTx};
 pub use deployments::{StoredDeployment, StoredOperation};
 pub use events::{AgentMessage, NewEvent, events_after};
+pub use lending::Lent;
 pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
+#[cfg(feature = "planted-faults")]
+pub use planted::acting::{Moment, Witness};
 pub use planted::{CrashAt, PlantedFaults, Side};
 pub use projects::{ProjectVersion, Taken, project_version};
 pub use releases::StoredRelease;
@@ -54,11 +60,11 @@ impl StoreSettings {
 /// The open database. A handle: clones share the connections.
 #[derive(Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: lending::Connections,
+    readers: lending::Connections,
     committed: watch::Sender<u64>,
     /// Commits under way.
-    tasks: TaskTracker,
+    tasks: Tasks,
     epoch: i64,
     #[cfg(feature = "planted-faults")]
     crasher: Arc<planted::acting::Crasher>,
@@ -74,13 +80,13 @@ impl Store {
     }
 
     /// A connection to read with; several reads that must agree open a transaction on it.
-    pub async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        Ok(self.readers.acquire().await?)
+    pub async fn reader(&self) -> Result<Lent, StoreError> {
+        self.readers.lend().await
     }
 
     /// A view of the database at one moment.
-    pub async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.readers.begin().await?)
+    pub async fn read(&self) -> Result<Lent, StoreError> {
+        self.readers.lend().await?.begin("BEGIN").await
     }
 
     /// Writes back what the log of SQLite holds and lets the file go.

@@ -11,20 +11,17 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use sqlx::{
     migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
 
-use super::{CommitPoint, Store, StoreError, StoreSettings};
+use super::{CommitPoint, Store, StoreError, StoreSettings, lending::Connections};
+use crate::tasks::Tasks;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// How many connections read at the same time.
 const READERS: u32 = 4;
-
-/// Longer than any real wait: a driven clock may leap while SQLite's threads work.
-const NO_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Store {
     /// Opens the file (and makes it), brings its schema up to date and raises
@@ -39,17 +36,17 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let writer = Connections::open(&options, 1).await?;
         MIGRATIONS
-            .run(&writer)
+            .run(&mut *writer.lend().await?)
             .await
             .map_err(|error| migration_error(path, error))?;
-        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+        let readers = Connections::open(&options.read_only(true), READERS).await?;
         let mut store = Self {
             writer,
             readers,
             committed: watch::Sender::new(0),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::new(),
             epoch: 0,
             #[cfg(feature = "planted-faults")]
             crasher: std::sync::Arc::new(super::planted::acting::Crasher::new(settings.planted.clone())),
@@ -70,16 +67,6 @@ impl Store {
         self.commit(tx, CommitPoint::EpochRaised).await?;
         Ok(epoch)
     }
-}
-
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .min_connections(1)
-        .max_connections(connections)
-        .acquire_timeout(NO_TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
 }
 
 /// The lock lives as long as the file handle; the system frees it when the process ends, however it ends.

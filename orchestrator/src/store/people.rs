@@ -54,7 +54,7 @@ impl Store {
     /// All agents by name.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         let rows: Vec<StoredAgent> = sqlx::query_as("SELECT * FROM agents ORDER BY name")
-            .fetch_all(&self.readers)
+            .fetch_all(&mut *self.reader().await?)
             .await?;
         rows.into_iter().map(AgentRow::try_from).collect()
     }
@@ -63,7 +63,7 @@ impl Store {
     pub async fn operators(&self) -> Result<Vec<OperatorView>, StoreError> {
         let rows: Vec<(String, String, Option<i64>)> =
             sqlx::query_as("SELECT name, role, joined_at FROM operators ORDER BY name")
-                .fetch_all(&self.readers)
+                .fetch_all(&mut *self.reader().await?)
                 .await?;
         rows.into_iter()
             .map(|(name, role, joined)| {

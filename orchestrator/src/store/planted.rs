@@ -32,6 +32,9 @@ pub struct PlantedFaults {
     pub crash_at: Option<CrashAt>,
     /// A file that gets one line per commit, its name, after it is made.
     pub commit_log: Option<PathBuf>,
+    /// Is told of every commit and every send, and may end this orchestrator there.
+    #[cfg(feature = "planted-faults")]
+    pub witness: Option<acting::Witness>,
 }
 
 impl PlantedFaults {
@@ -59,17 +62,55 @@ impl PlantedFaults {
 }
 
 #[cfg(feature = "planted-faults")]
-pub(super) mod acting {
+pub mod acting {
     use std::{
+        fmt,
         fs::OpenOptions,
         io::{self, Write as _},
-        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicUsize, Ordering},
+        },
     };
 
     use rustix::process::{Pid, Signal, getpid, kill_process};
 
     use super::{PlantedFaults, Side};
-    use crate::store::CommitPoint;
+    use crate::store::{CommitPoint, Store};
+
+    /// Where an orchestrator is.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Moment {
+        Commit(CommitPoint, Side),
+        /// A call that makes an agent act.
+        Send {
+            call: &'static str,
+            operation: String,
+            /// What the call says of itself.
+            repeated: bool,
+            side: Side,
+        },
+    }
+
+    /// Is told where an orchestrator is. When it answers true the orchestrator
+    /// goes no further there: to the rest of the simulation it is dead.
+    #[derive(Clone)]
+    pub struct Witness(pub Arc<dyn Fn(Moment) -> bool + Send + Sync>);
+
+    impl fmt::Debug for Witness {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Witness")
+        }
+    }
+
+    impl Store {
+        pub(crate) async fn witness(&self, moment: Moment) {
+            let witness = self.crasher.faults.witness.as_ref();
+            if witness.is_some_and(|witness| witness.0(moment)) {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
 
     /// Names the commits of this process and dies at the planted one.
     #[derive(Debug)]
@@ -114,8 +155,11 @@ pub(super) mod acting {
         }
 
         fn name(&self, point: CommitPoint) -> Option<String> {
-            // Agents come and go at their own time.
-            if point == CommitPoint::AgentSeen {
+            // Agents come and go, and receivers answer, at their own time.
+            if matches!(
+                point,
+                CommitPoint::AgentSeen | CommitPoint::OutboxChanged | CommitPoint::DriftNoted
+            ) {
                 return None;
             }
             let made = self.made.load(Ordering::SeqCst);

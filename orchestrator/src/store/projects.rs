@@ -27,7 +27,7 @@ pub struct Taken {
 impl Store {
     /// The newest version of a project.
     pub async fn newest_version(&self, project: &str) -> Result<Option<ProjectVersion>, StoreError> {
-        newest_version(&mut *self.readers.acquire().await?, project).await
+        newest_version(&mut *self.reader().await?, project).await
     }
 
     /// The newest versions of projects, by name, after `after`.
@@ -39,14 +39,14 @@ impl Store {
         )
         .bind(after)
         .bind(limit)
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *self.reader().await?)
         .await?;
         rows.into_iter().map(ProjectVersion::try_from).collect()
     }
 
     /// Those of `claims` that another project holds.
     pub async fn taken(&self, project: &str, claims: &[Claim]) -> Result<Vec<Taken>, StoreError> {
-        taken(&mut *self.readers.acquire().await?, project, claims).await
+        taken(&mut *self.reader().await?, project, claims).await
     }
 }
 

@@ -43,6 +43,8 @@ async fn with_release(store: &Store) -> i64 {
         images: Default::default(),
         project_version: 1,
         notes: String::new(),
+        build_url: String::new(),
+        commit: String::new(),
         created: at,
         created_by: "ann".to_owned(),
     };
@@ -107,7 +109,7 @@ async fn a_database_of_a_newer_program_is_left_alone() {
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'later', TRUE, x'00', 0)",
     )
-    .execute(&store.writer)
+    .execute(store.begin().await.expect("a transaction").connection())
     .await
     .expect("a row");
     store.close().await;
