@@ -5,7 +5,7 @@ use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "towline/agent/v1/agent.proto",
     "towline/agent/v1/event.proto",
     "towline/agent/v1/image.proto",
@@ -16,6 +16,7 @@ const FILES: [&str; 14] = [
     "towline/orchestrator/v1/deployment.proto",
     "towline/orchestrator/v1/environment.proto",
     "towline/orchestrator/v1/fleet.proto",
+    "towline/orchestrator/v1/freeze.proto",
     "towline/orchestrator/v1/notification.proto",
     "towline/orchestrator/v1/project.proto",
     "towline/orchestrator/v1/release.proto",

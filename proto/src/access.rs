@@ -23,6 +23,8 @@ pub enum OrchestratorAccess {
     Deploy,
     /// Approvers and admins.
     Approve,
+    /// All but viewers.
+    DeployOrApprove,
     /// Admins.
     Administer,
     /// The holder of a join token, on the enrolment protocol only; never on the API.
@@ -73,6 +75,8 @@ impl OrchestratorRpc {
             | Self::GetAuditVerification
             | Self::ListNotifications
             | Self::GetNotification
+            | Self::GetFreeze
+            | Self::ListFreezes
             | Self::GetCaller => OrchestratorAccess::AnyRole,
             Self::ApplyProject
             | Self::PlanService
@@ -93,7 +97,12 @@ impl OrchestratorRpc {
             | Self::RemoveNotification
             | Self::TestNotification
             | Self::RetryNotification
+            | Self::CreateFreeze
+            | Self::RemoveFreeze
             | Self::CreateBackup => OrchestratorAccess::Administer,
+            Self::BlockRelease | Self::UnblockRelease | Self::OverrideFreeze => {
+                OrchestratorAccess::DeployOrApprove
+            }
             Self::Enrol => OrchestratorAccess::JoinToken,
         }
     }
@@ -121,6 +130,7 @@ impl OrchestratorAccess {
         match (self, role) {
             (Self::JoinToken, _) | (_, Unspecified) => false,
             (_, Admin) | (Self::AnyRole, Viewer | Deployer | Approver) => true,
+            (Self::DeployOrApprove, role) => role == Deployer || role == Approver,
             (Self::Deploy, role) => role == Deployer,
             (Self::Approve, role) => role == Approver,
             (Self::Administer, _) => false,
