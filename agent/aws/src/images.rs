@@ -14,13 +14,14 @@ use serde_json::Value;
 use towline_agent_domain::image_reference::ImageReference;
 use towline_agent_domain::observed::surroundings::ObservedImage;
 use towline_agent_domain::outside::{Answer, CallError};
+use towline_agent_domain::registry::account_and_region;
 
 use crate::Aws;
 use crate::call::{absent_as_none, answer};
 use crate::observe::text;
 
 /// What the registry may answer with.
-const MANIFESTS: [&str; 4] = [
+pub(crate) const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -150,7 +151,8 @@ fn identifier(image: &ImageReference) -> ImageIdentifier {
     .build()
 }
 
-fn none_or_failure(failures: &[aws_sdk_ecr::types::ImageFailure]) -> Answer<Option<ObservedImage>> {
+/// `None` when the failures say that there is no such image.
+pub(crate) fn none_or_failure<T>(failures: &[aws_sdk_ecr::types::ImageFailure]) -> Answer<Option<T>> {
     let code = |failure: &aws_sdk_ecr::types::ImageFailure| {
         failure
             .failure_code()
@@ -164,19 +166,6 @@ fn none_or_failure(failures: &[aws_sdk_ecr::types::ImageFailure]) -> Answer<Opti
         }),
         None => Ok(None),
     }
-}
-
-/// `ACCOUNT.dkr.ecr.REGION.amazonaws.com`, in each of the forms that ECR has.
-/// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>
-fn account_and_region(registry: &str) -> Option<(&str, &str)> {
-    let (account, rest) = registry.split_once('.')?;
-    let rest = ["dkr.ecr.", "dkr.ecr-fips.", "dkr-ecr.", "dkr-ecr-fips."]
-        .iter()
-        .find_map(|form| rest.strip_prefix(form))?;
-    let (region, domain) = rest.split_once('.')?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let is_aws = domain.starts_with("amazonaws.") || domain.starts_with("on.");
-    (is_account && is_aws).then_some((account, region))
 }
 
 /// The architectures of an index; BuildKit's provenance, for `unknown`, is none.
@@ -196,26 +185,6 @@ fn platforms(manifest: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ecr_registries_are_told_from_others() {
-        let of = account_and_region;
-        let here = Some(("111111111111", "eu-west-1"));
-        assert_eq!(of("111111111111.dkr.ecr.eu-west-1.amazonaws.com"), here);
-        assert_eq!(of("111111111111.dkr.ecr-fips.eu-west-1.amazonaws.com"), here);
-        assert_eq!(of("111111111111.dkr-ecr.eu-west-1.on.aws"), here);
-        assert_eq!(
-            of("111111111111.dkr.ecr.cn-north-1.amazonaws.com.cn"),
-            Some(("111111111111", "cn-north-1"))
-        );
-        for other in [
-            "public.ecr.aws",
-            "docker.io",
-            "111111111111.dkr.ecr.eu-west-1.example.com",
-        ] {
-            assert_eq!(of(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn the_provenance_in_an_index_is_no_platform() {

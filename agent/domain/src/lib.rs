@@ -13,6 +13,7 @@ pub mod observed;
 pub mod operation_id;
 pub mod outside;
 pub mod policy;
+pub mod registry;
 pub mod rollout;
 #[cfg(test)]
 mod sample;

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 mod alarms;
+pub mod one_off;
+pub mod registry;
 mod stacks;
 pub mod surroundings;
+pub mod values;
 
 pub use alarms::{AlarmState, ObservedAlarm};
 pub use stacks::{

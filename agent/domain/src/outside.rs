@@ -6,10 +6,14 @@ use std::future::Future;
 use serde_json::Value;
 
 mod alarms;
+mod one_off;
 mod surroundings;
+mod values;
 
 pub use alarms::Alarms;
+pub use one_off::OneOffTasks;
 pub use surroundings::{Prerequisites, Surroundings};
+pub use values::{Parameters, Registries, WantedImage};
 
 use crate::observed::{
     ChangeSet, ClusterRef, ListedChangeSet, ObservedService, ServiceDeployment, Stack, StackEvent,
@@ -345,6 +349,9 @@ pub trait Account:
     + TemplateStore
     + Surroundings
     + Prerequisites
+    + OneOffTasks
+    + Registries
+    + Parameters
     + 'static
 {
 }
@@ -359,6 +366,9 @@ impl<
         + TemplateStore
         + Surroundings
         + Prerequisites
+        + OneOffTasks
+        + Registries
+        + Parameters
         + 'static,
 > Account for T
 {

@@ -1,7 +1,12 @@
-//! What the agent's own file allows operators who call it directly. The
-//! orchestrator is not judged here: its role is checked on the link.
+//! What the agent's own file allows: operators who call it directly, and, whoever
+//! asks, which values of the account are read ([`ReadableValues`]). What else the
+//! orchestrator may is not judged here: its role is checked on the link.
+
+mod readable;
 
 use serde::{Deserialize, Serialize};
+
+pub use readable::{NotReadable, Readable, ReadableValues};
 
 /// What an operator may do on an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path, str::FromStr, time::Duration};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
-use towline_agent_domain::policy::{OperatorRule, OperatorRules, Permission};
+use towline_agent_domain::policy::{NotReadable, OperatorRule, OperatorRules, Permission, ReadableValues};
 use towline_link::identity::{AgentName, OperatorName};
 
 use super::{Config, Fault, Listen, Timing, aws::AwsTable, span::line_and_column};
@@ -27,6 +27,7 @@ struct File {
     timing: TimingTable,
     #[serde(default)]
     operators: Vec<OperatorTable>,
+    values: Option<ValuesTable>,
     #[cfg(feature = "planted-faults")]
     #[serde(default)]
     planted: super::Planted,
@@ -60,6 +61,12 @@ struct TimingTable {
 struct OperatorTable {
     name: Spanned<String>,
     allow: Vec<Permission>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValuesTable {
+    allow: Vec<Spanned<String>>,
 }
 
 pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, Vec<Fault>> {
@@ -97,6 +104,9 @@ pub(super) fn parse(text: &str, directory: &Path) -> Result<Config, Vec<Fault>> 
                 .map(|rule| check.operator(rule))
                 .collect(),
         ),
+        values: file
+            .values
+            .map_or_else(ReadableValues::default, |table| check.values(table)),
         aws,
         #[cfg(feature = "planted-faults")]
         planted: file.planted,
@@ -232,6 +242,24 @@ impl Check<'_> {
                 usual
             }
         }
+    }
+
+    fn values(&mut self, table: ValuesTable) -> ReadableValues {
+        let mut list = Vec::new();
+        for entry in table.allow {
+            match entry.get_ref().parse() {
+                Ok(readable) => list.push(readable),
+                Err(error) => {
+                    let error: NotReadable = error;
+                    self.fault(
+                        entry.span(),
+                        error.to_string(),
+                        Some("for example \"/shop/*\" (SSM parameters) or \"stack:network\" (a stack's outputs)"),
+                    );
+                }
+            }
+        }
+        ReadableValues::only(list)
     }
 
     fn operator(&mut self, rule: OperatorTable) -> OperatorRule {

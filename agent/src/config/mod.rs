@@ -20,7 +20,7 @@ use std::{
 pub use bucket::TemplateBucket;
 pub use fault::{ConfigError, Fault};
 pub use render::Draft;
-use towline_agent_domain::policy::OperatorRules;
+use towline_agent_domain::policy::{OperatorRules, ReadableValues};
 use towline_link::identity::AgentName;
 
 /// The configuration's name inside an agent's directory.
@@ -42,6 +42,8 @@ pub struct Config {
     pub timing: Timing,
     /// What operators who call this agent directly may do.
     pub operators: OperatorRules,
+    /// Which parameters and stack outputs are read for others.
+    pub values: ReadableValues,
     /// Faults that a test plants.
     #[cfg(feature = "planted-faults")]
     pub planted: Planted,

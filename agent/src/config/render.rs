@@ -82,6 +82,11 @@ impl Draft<'_> {
             "\n# Operators who call this agent directly may read. To let one deploy:\n\
              # [[operators]]\n# name = \"ann\"\n# allow = [\"read\", \"deploy\"]\n"
         ));
+        line(format_args!(
+            "\n# Which SSM parameters, and outputs of which stacks, releases may use here. Without this\n\
+             # section all that the agent's role may read; never a SecureString.\n\
+             # [values]\n# allow = [\"/shop/*\", \"stack:network\"]\n"
+        ));
         text
     }
 }

@@ -37,6 +37,8 @@ default_deadline = "1h 30m"
 [[operators]]
 name = "ann"
 allow = ["read", "deploy"]
+[values]
+allow = ["/shop/*", "stack:network"]
 "#;
 
 fn parse_text(text: &str) -> Result<Config, Vec<Fault>> {
@@ -54,6 +56,20 @@ fn everything_that_can_be_said_is_heard() {
     assert_eq!(config.aws.role_path, "/made/by/towline/");
     assert!(config.operators.allows("ann", Permission::Deploy));
     assert!(!config.operators.allows("bob", Permission::Read));
+    assert!(config.values.allows_parameter("/shop/db-host", "111111111111"));
+    assert!(!config.values.allows_parameter("/other/db-host", "111111111111"));
+    assert!(config.values.allows_stack("network"));
+}
+
+#[test]
+fn values_that_nobody_lists_are_bounded_by_the_role_and_an_empty_list_is_none() {
+    let section = "[values]\nallow = [\"/shop/*\", \"stack:network\"]\n";
+    let unsaid = parse_text(&WHOLE.replace(section, "")).unwrap();
+    assert!(unsaid.values.allows_stack("anything"));
+    let none = parse_text(&WHOLE.replace(section, "[values]\nallow = []\n")).unwrap();
+    assert!(!none.values.allows_stack("network"));
+    let faults = parse_text(&WHOLE.replace("\"stack:network\"", "\"stack:\"")).unwrap_err();
+    assert!(faults[0].message.contains("names no stack"), "{}", faults[0]);
 }
 
 #[test]

@@ -19,12 +19,15 @@ use super::{
 use crate::{time::to_proto, wire};
 
 /// What this version can do, in stable words.
-const CAPABILITIES: [&str; 5] = [
+const CAPABILITIES: [&str; 8] = [
     "fargate",
     "fargate_plan",
     "fargate_template",
     "update",
     "update_plan",
+    "resolve_image",
+    "list_image_tags",
+    "read_values",
 ];
 
 /// How many task definitions of a list are read at once.

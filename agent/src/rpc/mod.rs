@@ -5,10 +5,12 @@
 
 mod failure;
 mod fargate;
+mod images;
 mod inventory;
 mod orders;
 mod spec;
 mod update;
+mod values;
 mod violations;
 
 use std::{
@@ -197,23 +199,29 @@ impl<A: Account> AgentService for AgentRpcs<A> {
 
     async fn resolve_image(
         &self,
-        _: Request<proto::ResolveImageRequest>,
+        request: Request<proto::ResolveImageRequest>,
     ) -> Result<Response<proto::ResolveImageResponse>, Status> {
-        Err(Status::unimplemented("this agent resolves no images yet"))
+        self.0
+            .resolve_image(request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_image_tags(
         &self,
-        _: Request<proto::ListImageTagsRequest>,
+        request: Request<proto::ListImageTagsRequest>,
     ) -> Result<Response<proto::ListImageTagsResponse>, Status> {
-        Err(Status::unimplemented("this agent lists no tags yet"))
+        self.0
+            .list_image_tags(request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn read_values(
         &self,
-        _: Request<proto::ReadValuesRequest>,
+        request: Request<proto::ReadValuesRequest>,
     ) -> Result<Response<proto::ReadValuesResponse>, Status> {
-        Err(Status::unimplemented("this agent reads no values yet"))
+        self.0.read_values(request.into_inner()).await.map(Response::new)
     }
 
     async fn get_agent(

@@ -19,6 +19,10 @@ impl Violations {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     #[cfg(test)]
     pub(super) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
