@@ -67,7 +67,12 @@ fn lines(planned: &Planned) -> Vec<String> {
         for change in &fargate.changes {
             let replaced = if change.replacement { ", replaced" } else { "" };
             lines.push(format!("{} {}{replaced}", change.action, change.logical_id));
-            lines.extend(change.details.iter().map(|it| format!("{}: {it}", change.logical_id)));
+            lines.extend(
+                change
+                    .details
+                    .iter()
+                    .map(|it| format!("{}: {it}", change.logical_id)),
+            );
         }
     }
     if let Some(update) = &planned.update {

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Approval, Deployment, DeploymentState, Event, EventKind, IllegalTransition};
-use crate::domain::{
-    approval::DeploymentPlan,
-    name::PlanHash,
-};
+use crate::domain::{approval::DeploymentPlan, name::PlanHash};
 
 impl Deployment {
     /// Approvals are of a plan, and only that plan runs.

@@ -20,8 +20,6 @@ pub enum Decision {
     RequestPlan { deployment: DeploymentId },
     /// Ask them.
     MakePlan { deployment: DeploymentId },
-    /// Record that it will not start any more.
-    GiveUpStart { deployment: DeploymentId, why: NoStart },
     /// Record that people are asked.
     AwaitApproval { deployment: DeploymentId },
     /// Record that it will not start any more, and why.
@@ -110,9 +108,6 @@ impl Decision {
         let one = |deployment: &DeploymentId, kind: EventKind| vec![(*deployment, kind.at(now))];
         match self {
             Self::RequestPlan { deployment } => one(deployment, EventKind::PlanRequested),
-            Self::GiveUpStart { deployment, why } => {
-                one(deployment, EventKind::StartGivenUp { why: why.clone() })
-            }
             Self::AwaitApproval { deployment } => one(deployment, EventKind::ApprovalRequested),
             Self::GiveUpStart { deployment, why } => {
                 one(deployment, EventKind::StartGivenUp { why: why.clone() })

@@ -13,6 +13,7 @@ mod patch;
 mod read;
 mod report;
 mod template;
+mod used;
 mod yaml;
 
 pub use definition::*;

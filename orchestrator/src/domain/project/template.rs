@@ -1,9 +1,11 @@
-//! `${target.x}` and `${environment.x}`: texts with holes, and what fills them.
+//! `${target.x}`, `${environment.x}` and `${variable.x}`: texts with holes, and what fills them.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+
+use crate::domain::variable::{InPlace, ValueSource};
 
 /// A value that an environment or a target brings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,7 @@ pub enum Value {
 pub enum Source {
     Environment,
     Target,
+    Variable,
 }
 
 impl fmt::Display for Source {
@@ -25,6 +28,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Environment => "environment",
             Self::Target => "target",
+            Self::Variable => "variable",
         })
     }
 }
@@ -59,6 +63,11 @@ pub enum Unresolved {
     NotANumber { text: String },
     #[error("{text:?} is neither true nor false")]
     NotASwitch { text: String },
+    #[error("variable {name} has two values that are equally specific (lines {} and {})", lines.0, lines.1)]
+    Tied { name: String, lines: (u32, u32) },
+    /// Its agent has to read it first.
+    #[error("variable {name} is read in the account ({from}), and nobody has read it yet")]
+    Unread { name: String, from: ValueSource },
 }
 
 /// What holes are filled from: one target of one environment.
@@ -66,6 +75,8 @@ pub enum Unresolved {
 pub struct Scope<'a> {
     pub environment: &'a IndexMap<String, Value>,
     pub target: &'a IndexMap<String, Value>,
+    /// `None` where variables are not known: they have no value then.
+    pub variables: Option<InPlace<'a>>,
 }
 
 /// A list whose items are texts with holes, or one hole that brings the list.
@@ -93,25 +104,44 @@ pub enum Switch {
 }
 
 impl Scope<'_> {
-    fn value(&self, from: Source, name: &str) -> Result<&Value, Unresolved> {
-        let values = match from {
-            Source::Environment => self.environment,
-            Source::Target => self.target,
-        };
-        values.get(name).ok_or_else(|| Unresolved::Missing {
-            from,
-            name: name.to_owned(),
-        })
+    fn is_pending(&self) -> bool {
+        self.variables.is_some_and(|variables| variables.is_pending())
     }
 
-    fn text(&self, from: Source, name: &str) -> Result<&str, Unresolved> {
-        match self.value(from, name)? {
+    fn value(&self, from: Source, name: &str) -> Result<Cow<'_, Value>, Unresolved> {
+        let values = match (from, self.variables) {
+            (Source::Environment, _) => self.environment,
+            (Source::Target, _) => self.target,
+            (Source::Variable, Some(variables)) => return Ok(Cow::Owned(variables.value(name, *self)?)),
+            (Source::Variable, None) => return Err(missing(from, name)),
+        };
+        let value = values.get(name).ok_or_else(|| missing(from, name))?;
+        Ok(Cow::Borrowed(value))
+    }
+
+    /// Whether a hole can be filled.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_hole(&self, (from, name): (Source, &str)) -> Result<(), Unresolved> {
+        self.value(from, name).map(drop)
+    }
+
+    fn text(&self, from: Source, name: &str) -> Result<String, Unresolved> {
+        match self.value(from, name)?.into_owned() {
             Value::Text(text) => Ok(text),
             Value::List(_) => Err(Unresolved::List {
                 from,
                 name: name.to_owned(),
             }),
         }
+    }
+}
+
+fn missing(from: Source, name: &str) -> Unresolved {
+    Unresolved::Missing {
+        from,
+        name: name.to_owned(),
     }
 }
 
@@ -129,7 +159,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => whole.push_str(text),
-                Part::Hole(from, name) => whole.push_str(scope.text(*from, name)?),
+                Part::Hole(from, name) => whole.push_str(&scope.text(*from, name)?),
             }
         }
         Ok(whole)
@@ -184,13 +214,14 @@ impl FromStr for Template {
 fn hole(reference: &str) -> Result<Part, BadTemplate> {
     let unknown = || {
         BadTemplate(format!(
-            "${{{reference}}} is not a reference: write ${{target.NAME}} or ${{environment.NAME}}"
+            "${{{reference}}} is not a reference: write ${{target.NAME}}, ${{environment.NAME}} or ${{variable.NAME}}"
         ))
     };
     let (from, name) = reference.trim().split_once('.').ok_or_else(unknown)?;
     let from = match from {
         "target" => Source::Target,
         "environment" => Source::Environment,
+        "variable" => Source::Variable,
         _ => return Err(unknown()),
     };
     if is_value_name(name) {
@@ -231,9 +262,9 @@ impl Texts {
         match self {
             Self::Items(items) => items.iter().map(|item| item.resolve(scope)).collect(),
             Self::Whole(template) => match template.parts.as_slice() {
-                [Part::Hole(from, name)] => match scope.value(*from, name)? {
-                    Value::List(items) => Ok(items.clone()),
-                    Value::Text(text) => Ok(vec![text.clone()]),
+                [Part::Hole(from, name)] => match scope.value(*from, name)?.into_owned() {
+                    Value::List(items) => Ok(items),
+                    Value::Text(text) => Ok(vec![text]),
                 },
                 _ => Ok(vec![template.resolve(scope)?]),
             },
@@ -251,7 +282,11 @@ impl Amount {
             Self::Fixed(number) => Ok(*number),
             Self::Of(template) => {
                 let text = template.resolve(scope)?;
-                text.parse().map_err(|_| Unresolved::NotANumber { text })
+                match text.parse() {
+                    // What stands for an unread value is never sent.
+                    Err(_) if scope.is_pending() => Ok(0),
+                    parsed => parsed.map_err(|_| Unresolved::NotANumber { text }),
+                }
             }
         }
     }
@@ -267,7 +302,10 @@ impl Switch {
             Self::Fixed(on) => Ok(*on),
             Self::Of(template) => {
                 let text = template.resolve(scope)?;
-                text.parse().map_err(|_| Unresolved::NotASwitch { text })
+                match text.parse() {
+                    Err(_) if scope.is_pending() => Ok(false),
+                    parsed => parsed.map_err(|_| Unresolved::NotASwitch { text }),
+                }
             }
         }
     }
@@ -283,6 +321,7 @@ mod tests {
         let scope = Scope {
             environment: &environment,
             target: &target,
+            variables: None,
         };
         let template: Template = text.parse().map_err(|fault: BadTemplate| fault.to_string())?;
         template.resolve(scope).map_err(|why| why.to_string())

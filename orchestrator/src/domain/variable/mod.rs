@@ -26,9 +26,9 @@ use super::{
     project::Template,
 };
 
-pub use explain::{Told, TOLD_NOWHERE, explain};
+pub use explain::{TOLD_NOWHERE, Told, explain};
 pub use place::{Place, Tie, channels_into, places};
-pub use resolve::{InPlace, Reading, Readings};
+pub use resolve::{InPlace, Reading, Readings, scope_at};
 
 /// All variables of a project, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Place, ValueSource, VariableValue, Variables, Winner};
-use crate::domain::project::{Scope, Source, Unresolved, Value};
+use crate::domain::project::{Environment, Project, Scope, Source, Target, Unresolved, Value};
 
 /// What is known of the values that agents read.
 pub type Readings = BTreeMap<ValueSource, Reading>;
@@ -84,6 +84,24 @@ impl InPlace<'_> {
     /// Something stands for a value that nobody has read.
     pub fn is_pending(&self) -> bool {
         self.read.values().any(|reading| *reading == Reading::Pending)
+    }
+}
+
+/// What fills the holes of a place.
+pub fn scope_at<'a>(
+    project: &'a Project,
+    (environment, target): (&'a Environment, &'a Target),
+    place: Place<'a>,
+    read: &'a Readings,
+) -> Scope<'a> {
+    Scope {
+        environment: &environment.values,
+        target: &target.values,
+        variables: Some(InPlace {
+            all: &project.variables,
+            place,
+            read,
+        }),
     }
 }
 

@@ -19,6 +19,9 @@ use crate::domain::{
 /// The longest that a phase may soak.
 const LONGEST_SOAK: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// What nobody has approved in a quarter of a year nobody will.
+const LONGEST_ASKED: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 90);
+
 impl<'a> Reading<'a> {
     pub(super) fn lifecycle(&mut self, key: &'a str, node: &'a Node) -> Option<Lifecycle> {
         let what = format!("lifecycle {key}");
@@ -160,7 +163,7 @@ impl<'a> Reading<'a> {
 
     fn approvals(&mut self, what: &str, node: &'a Node) -> Option<ApprovalRule> {
         let what = format!("{what}: approvals");
-        let fields = Fields::of(node, &what, &["role", "count"], &mut self.report)?;
+        let fields = Fields::of(node, &what, &["role", "count", "not_author", "expires"], &mut self.report)?;
         let role = fields.need("role", &mut self.report).and_then(|node| {
             let words = [
                 ("approver", ApproverRole::Approver),
@@ -172,9 +175,13 @@ impl<'a> Reading<'a> {
             Some(node) => report::number(node, &format!("{what}: count"), 1..=100, &mut self.report),
             None => Some(1),
         };
+        let not_author = self.optional_boolean(&fields, "not_author", &what);
+        let expires = self.optional_span(&fields, "expires", &what, LONGEST_ASKED);
         Some(ApprovalRule {
             role: role?,
             count: count?,
+            not_author: not_author.unwrap_or(false),
+            expires: expires.unwrap_or(ApprovalRule::DEFAULT_EXPIRES),
         })
     }
 

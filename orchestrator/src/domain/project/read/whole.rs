@@ -7,8 +7,7 @@ use crate::domain::{
     name::{EcsServiceName, EnvironmentName, ServiceName},
     project::{
         check,
-        definition::Project,
-        template::Scope,
+        definition::{Project, ecs_names},
         yaml::{Entry, Kind, Node, Place},
     },
 };
@@ -21,24 +20,19 @@ impl<'a> Reading<'a> {
         for (environment, definition) in &project.environments {
             let mut any = false;
             for target in &definition.targets {
-                let scope = Scope {
-                    environment: &definition.values,
-                    target: &target.values,
-                };
                 let mut names: HashMap<EcsServiceName, &ServiceName> = HashMap::new();
                 let here = project.services.iter();
                 for (key, service) in here.filter(|(_, it)| it.goes_to(environment, target)) {
                     any = true;
-                    let Some(name) = service.ecs_service(scope) else {
-                        continue;
-                    };
-                    if let Some(first) = names.get(&name).copied()
-                        && !told.contains(&(first, key))
-                    {
-                        told.push((first, key));
-                        self.tell_claimed_twice(key, first, &name);
+                    for name in ecs_names(project, (environment, definition), target, (key, service)) {
+                        if let Some(first) = names.get(&name).copied()
+                            && !told.contains(&(first, key))
+                        {
+                            told.push((first, key));
+                            self.tell_claimed_twice(key, first, &name);
+                        }
+                        names.entry(name).or_insert(key);
                     }
-                    names.entry(name).or_insert(key);
                 }
             }
             // What has no target or no service at all is told as that.
@@ -156,37 +150,6 @@ impl<'a> Reading<'a> {
                 .map_or(Place::START, |node| node.at);
             self.report
                 .error(at, format!("services wait for each other: {}", path.join(" → ")));
-        }
-    }
-
-    /// A rule on a fixed tag is decided here, not by some release later.
-    pub(super) fn check_fixed_tags(&mut self, root: &'a Node) {
-        let Some(Kind::Map(channels)) = field(root, "channels").map(|node| &node.kind) else {
-            return;
-        };
-        for channel in channels {
-            let Some(Kind::Map(rules)) = field(&channel.value, "rules").map(|node| &node.kind) else {
-                continue;
-            };
-            for rule in rules {
-                let image = self.known.images.iter().find(|image| image.key == rule.key);
-                let Some(tag) = image
-                    .and_then(|image| field(&image.value, "tag"))
-                    .and_then(scalar)
-                else {
-                    continue;
-                };
-                let Some(Ok(range)) = scalar(&rule.value).map(str::parse) else {
-                    continue;
-                };
-                if !crate::domain::release::satisfies(tag, &range) {
-                    let message = format!(
-                        "channel {}: the fixed tag {tag} of image {} breaks the rule {range}",
-                        channel.key, rule.key
-                    );
-                    self.report.error(rule.value.at, message);
-                }
-            }
         }
     }
 }
