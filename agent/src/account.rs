@@ -12,7 +12,11 @@ use crate::config::Config;
 /// # Errors
 ///
 /// There are no credentials, AWS does not take them, or they belong to another account.
-pub(crate) async fn connect(config: &Config, seams: &Seams) -> anyhow::Result<Aws> {
+pub(crate) async fn connect(
+    config: &Config,
+    seams: &Seams,
+    adjust: impl FnOnce(&mut AwsSettings),
+) -> anyhow::Result<Aws> {
     let mut settings = AwsSettings {
         endpoint_url: config.aws.endpoint_url.clone(),
         poll_interval: config.timing.poll,
@@ -21,6 +25,7 @@ pub(crate) async fn connect(config: &Config, seams: &Seams) -> anyhow::Result<Aw
     if let Some(region) = config.aws.regions.first() {
         settings.region.clone_from(&region.name);
     }
+    adjust(&mut settings);
     let aws = Aws::connect(settings, seams).await.map_err(|error| {
         anyhow!(
             "cannot tell the AWS account: {error}\nhint: the AWS SDK looks for credentials in the environment, in ~/.aws, and in the role of the task or instance"

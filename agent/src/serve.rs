@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
-use towline_agent_aws::Aws;
+use towline_agent_aws::{Aws, AwsSettings};
 use towline_link::{
     accept::{AcceptSettings, Accepted, Acceptor, Incoming, incoming},
     access::AccessLayer,
@@ -68,6 +68,15 @@ impl Agent {
     ///
     /// For a person to read: the identity or the account cannot be used, or the port is taken.
     pub async fn start(self) -> anyhow::Result<Running> {
+        self.start_with(|_| {}).await
+    }
+
+    /// The same with another way to AWS than the configuration says; for a simulation.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Agent::start`].
+    pub async fn start_with(self, adjust: impl FnOnce(&mut AwsSettings)) -> anyhow::Result<Running> {
         let Self { config, seams, proxy } = self;
         let credentials = load_identity(&config, &seams)?;
         let counters = Counters::default();
@@ -80,7 +89,7 @@ impl Agent {
             }
             None => None,
         };
-        let aws = crate::account::connect(&config, &seams).await?;
+        let aws = crate::account::connect(&config, &seams, adjust).await?;
         let config = Arc::new(config);
         let operations = Operations::new(seams.clone(), CancellationToken::new());
         let (streams, incoming) = incoming(WAITING_CONNECTIONS);

@@ -8,6 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::types::Task;
 use aws_sdk_sts::config::Credentials;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 use towline_agent_domain::observed::surroundings::{ObservedImage, Role};
 use towline_agent_domain::observed::{ClusterRef, ObservedAlarm, ServiceDeploymentStatus, TaskDefinitionArn};
@@ -38,6 +39,8 @@ pub struct AwsSettings {
     /// Instead of what the SDK finds in the process's environment. Only for a
     /// simulated AWS, which takes the 12 digits of an account for an id.
     pub access_key: Option<AccessKey>,
+    /// Instead of the SDK's own HTTP client; for an AWS simulated in this process.
+    pub http: Option<SharedHttpClient>,
 }
 
 /// An access key that is written down.
@@ -61,6 +64,7 @@ impl Default for AwsSettings {
             poll_interval: Duration::from_secs(1),
             attempt_timeout: Duration::from_secs(20),
             access_key: None,
+            http: None,
         }
     }
 }
@@ -180,6 +184,9 @@ async fn sdk_config(settings: &AwsSettings) -> SdkConfig {
             .provider_name("settings")
             .build();
         loader = loader.credentials_provider(key);
+    }
+    if let Some(http) = &settings.http {
+        loader = loader.http_client(http.clone());
     }
     loader.load().await
 }

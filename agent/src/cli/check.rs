@@ -29,7 +29,7 @@ pub(super) async fn run(global: &Global, seams: &Seams) -> anyhow::Result<ExitCo
                 Ok(credentials) => report.certificate(&credentials, seams),
                 Err(error) => report.fault(&error),
             }
-            match account::connect(config, seams).await {
+            match account::connect(config, seams, |_| {}).await {
                 Ok(aws) => {
                     report.good(format!("account: {} ({})", aws.account_id(), aws.partition()));
                     clusters(config, &aws, &mut report).await;

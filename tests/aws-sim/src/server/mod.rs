@@ -16,6 +16,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod wire_log;
+mod within;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -30,6 +31,9 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use effects::{Disposition, Effect, Kind};
+pub use faults::{Fault, Rule, Schedule};
 
 use crate::world::{Seed, World, seed};
 
@@ -58,6 +62,29 @@ struct Shared {
 }
 
 impl Shared {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the simulator's own edge to the machine's clock"
+    )]
+    fn new(seed: Seed, speed: f64, address: SocketAddr, world: World) -> Self {
+        Self {
+            limits: Mutex::new(limiter::Limiter::new(seed.limits)),
+            seed,
+            speed,
+            address,
+            world: Mutex::new(world),
+            effects: effects::Log::default(),
+            breakpoints: breakpoints::Breakpoints::default(),
+            faults: faults::Faults::default(),
+            late: late::Late::default(),
+            registering: Mutex::default(),
+            started: std::time::Instant::now(),
+            wire: wire_log::WireLog::default(),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+        }
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,22 +137,7 @@ impl Simulator {
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         world.images.serve_at(&format!("http://{address}"));
-        let shared = Arc::new(Shared {
-            limits: Mutex::new(limiter::Limiter::new(seed.limits)),
-            seed,
-            speed,
-            address,
-            world: Mutex::new(world),
-            effects: effects::Log::default(),
-            breakpoints: breakpoints::Breakpoints::default(),
-            faults: faults::Faults::default(),
-            late: late::Late::default(),
-            registering: Mutex::default(),
-            started: std::time::Instant::now(),
-            wire: wire_log::WireLog::default(),
-            tasks: TaskTracker::new(),
-            stopped: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared::new(seed, speed, address, world));
         shared.tasks.spawn(accept(listener, shared.clone()));
         shared.tasks.spawn(keep_time(shared.clone()));
         Ok(Handle { address, shared })
@@ -223,7 +235,7 @@ async fn serve(io: TokioIo<tokio::net::TcpStream>, shared: Arc<Shared>) {
 /// No answer is sent, and the connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was dropped")]
-struct Dropped;
+pub struct Dropped;
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Full<Bytes>>, Dropped> {
     let (parts, body) = request.into_parts();

@@ -1,6 +1,12 @@
 //! Simulated time, and how it follows the machine's.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -47,9 +53,30 @@ pub struct Clock {
     base: SimTime,
     anchor: Instant,
     speed: f64,
+    hand: Option<Hand>,
+}
+
+/// Moves a driven clock.
+#[derive(Clone, Debug, Default)]
+pub struct Hand(Arc<AtomicI64>);
+
+impl Hand {
+    /// So much time has passed since the start.
+    pub fn set(&self, elapsed: Duration) {
+        let ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        self.0.store(ms, Ordering::SeqCst);
+    }
 }
 
 impl Clock {
+    /// A clock that only its hand moves.
+    pub fn driven(start: SimTime) -> (Self, Hand) {
+        let hand = Hand::default();
+        let mut clock = Self::new(Some(start), 0.0);
+        clock.hand = Some(hand.clone());
+        (clock, hand)
+    }
+
     /// Starts at `start`, or at the machine's time of day.
     #[expect(
         clippy::disallowed_methods,
@@ -60,6 +87,7 @@ impl Clock {
             base: start.unwrap_or_else(|| SimTime(Timestamp::now().as_millisecond())),
             anchor: Instant::now(),
             speed,
+            hand: None,
         }
     }
 
@@ -73,6 +101,9 @@ impl Clock {
         reason = "the simulator's own edge to the machine's clock"
     )]
     pub fn now(&self) -> SimTime {
+        if let Some(hand) = &self.hand {
+            return self.base.plus_ms(hand.0.load(Ordering::SeqCst));
+        }
         let elapsed = Instant::now().duration_since(self.anchor).as_secs_f64();
         self.base.plus_s(elapsed * self.speed)
     }

@@ -12,7 +12,7 @@ pub mod seed;
 
 use std::collections::BTreeMap;
 
-pub use clock::{Clock, SimTime};
+pub use clock::{Clock, Hand, SimTime};
 pub use furnish::{SeedInstance, furnish_instances};
 pub use ids::Ids;
 pub use seed::{Seed, Timing};

@@ -116,7 +116,11 @@ const AGE_S: f64 = 86_400.0;
 /// Makes the world of a seed.
 pub fn build(seed: &Seed, speed: f64) -> Result<World> {
     let start = seed.start.map(|start| SimTime(start.as_millisecond()));
-    let clock = Clock::new(start, speed);
+    build_at(seed, Clock::new(start, speed))
+}
+
+/// The same with a clock that is there.
+pub fn build_at(seed: &Seed, clock: Clock) -> Result<World> {
     let now = clock.now();
     let mut world = World::new(clock, seed.timing);
     for image in &seed.images {
