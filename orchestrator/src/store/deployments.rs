@@ -3,9 +3,9 @@
 
 use sqlx::SqliteConnection;
 
-use super::{NewEvent, StoreError, WriteTx, as_json, of_json, to_micros};
+use super::{NewEvent, StoreError, WriteTx, as_json, of_json};
 use crate::domain::{
-    deployment::{Deployment, Event, EventKind, Operation, Outcome},
+    deployment::{Deployment, Event, EventKind, Operation},
     name::{DeploymentId, OperationId},
     operation::PlannedOperation,
 };
@@ -95,18 +95,29 @@ impl WriteTx {
         id: DeploymentId,
         events: &[Event],
     ) -> Result<StoredDeployment, StoreError> {
+        self.record_adding(id, events, &[]).await
+    }
+
+    /// As [`Self::record`], of events that add operations: `planned` is what those send.
+    pub async fn record_adding(
+        &mut self,
+        id: DeploymentId,
+        events: &[Event],
+        planned: &[PlannedOperation],
+    ) -> Result<StoredDeployment, StoreError> {
         let before = deployment(self.connection(), id)
             .await?
             .ok_or_else(|| super::corrupt("a reference to a deployment", &id.to_string()))?;
         let mut now = before.deployment.clone();
         for event in events {
             let next = now.apply(event)?;
+            self.insert_added(&now, &next, planned).await?;
             self.append(&line(before.release, Some(&now), &next, event)?)
                 .await?;
             if let EventKind::OperationFinished { operation, outcome }
             | EventKind::LateTruth { operation, outcome } = &event.kind
             {
-                self.note_cell(&next, *operation, outcome, event).await?;
+                self.note_end(&next, (*operation, outcome), event).await?;
             }
             now = next;
         }
@@ -117,12 +128,32 @@ impl WriteTx {
         })
     }
 
+    /// The operations that an event has added.
+    async fn insert_added(
+        &mut self,
+        before: &Deployment,
+        now: &Deployment,
+        planned: &[PlannedOperation],
+    ) -> Result<(), StoreError> {
+        for (ordinal, operation) in (0_i64..).zip(&now.operations).skip(before.operations.len()) {
+            let id = operation.slot.id;
+            let payload = planned.iter().find(|planned| planned.id == id);
+            let payload =
+                payload.ok_or_else(|| super::corrupt("an operation without a payload", &id.to_string()))?;
+            self.insert_operation(now.id, ordinal, operation, Some(payload))
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn write_changes(&mut self, before: &Deployment, now: &Deployment) -> Result<(), StoreError> {
-        for (old, new) in before.operations.iter().zip(&now.operations) {
-            if old != new {
-                sqlx::query("UPDATE operations SET doc = ?2 WHERE id = ?1")
+        for (index, new) in now.operations.iter().enumerate() {
+            // One that was added meanwhile may have changed since, as well.
+            if before.operations.get(index) != Some(new) {
+                sqlx::query("UPDATE operations SET doc = ?2, is_out = ?3 WHERE id = ?1")
                     .bind(new.slot.id.to_string())
                     .bind(as_json(new)?)
+                    .bind(new.state.is_out())
                     .execute(self.connection())
                     .await?;
             }
@@ -138,36 +169,6 @@ impl WriteTx {
                 .execute(self.connection())
                 .await?;
         }
-        Ok(())
-    }
-
-    /// What is known of one service on one target, after an operation's end or a later truth.
-    async fn note_cell(
-        &mut self,
-        deployment: &Deployment,
-        operation: OperationId,
-        outcome: &Outcome,
-        event: &Event,
-    ) -> Result<(), StoreError> {
-        let Some(slot) = deployment.operation(operation).map(|operation| &operation.slot) else {
-            return Ok(());
-        };
-        let good = outcome.verdict.is_good().then(|| operation.to_string());
-        sqlx::query(
-            "INSERT INTO cells (project, environment, service, target, last_operation, good_operation, observed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (project, environment, service, target) DO UPDATE
-             SET last_operation = ?5, good_operation = COALESCE(?6, good_operation), observed_at = ?7",
-        )
-        .bind(deployment.project.as_str())
-        .bind(deployment.environment.as_str())
-        .bind(slot.service.as_str())
-        .bind(slot.target.as_str())
-        .bind(operation.to_string())
-        .bind(good)
-        .bind(to_micros(event.at))
-        .execute(self.connection())
-        .await?;
         Ok(())
     }
 }

@@ -10,12 +10,15 @@ mod commit;
 mod death;
 pub mod deployments;
 mod events;
+pub mod history;
+pub mod freezes;
 mod lending;
 mod open;
 mod people;
 mod planted;
 mod projects;
 pub mod releases;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 mod trouble;
