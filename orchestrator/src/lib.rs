@@ -15,6 +15,7 @@ pub mod engine;
 pub mod fleet;
 pub mod found;
 pub mod registry;
+pub mod planted;
 pub mod serve;
 pub mod store;
 pub mod tasks;

@@ -17,7 +17,9 @@ mod operate;
 mod planned;
 mod projects;
 mod queries;
+mod releasing;
 mod run;
+mod sending;
 mod shown;
 mod views;
 mod watching;
@@ -47,6 +49,7 @@ use towline_link::{
 use crate::{
     domain::{audit::Outcome, project::Project},
     fleet::Fleet,
+    registry::Registries,
     store::{AuditEntry, CommitPoint, Store, StoreSettings},
     tasks::Tasks,
 };
@@ -57,6 +60,7 @@ pub use audit::AuditVerification;
 pub use error::{EngineError, Fault};
 pub use importing::*;
 pub use planned::*;
+pub use releasing::{EnvironmentPreview, ReleasePreview};
 pub use views::*;
 
 /// What an engine is made of.
@@ -73,6 +77,8 @@ pub struct EngineSettings {
     pub public_address: String,
     /// The longest that any deployment may run, whatever its environment says.
     pub deployment_deadline: Option<Duration>,
+    /// Those that no agent looks into.
+    pub registries: Registries,
     pub seams: Seams,
 }
 
@@ -87,6 +93,7 @@ struct Inner {
     trust_domain: TrustDomain,
     public_address: String,
     longest: Option<SignedDuration>,
+    registries: Registries,
     seams: Seams,
     roles: Mutex<HashMap<OperatorName, Role>>,
     /// Definitions that releases snapshotted; they never change.
@@ -127,6 +134,7 @@ impl Engine {
             longest: settings
                 .deployment_deadline
                 .and_then(|longest| SignedDuration::try_from(longest).ok()),
+            registries: settings.registries,
             seams: settings.seams,
             roles: Mutex::new(roles),
             projects: Mutex::default(),

@@ -230,9 +230,14 @@ impl Engine {
             repeated_send: stored.operation.sends > 1,
             first_send_time: stored.operation.first_sent.map(wire::timestamp),
         };
-        match wire::request(&stored.planned, stored.operation.expected.as_ref(), context) {
+        let (context, expected) = self.bend(context, stored.operation.expected.as_ref());
+        let repeated = context.repeated_send;
+        let request = wire::request(&stored.planned, expected, context);
+        self.about_to_send(&client, &request, id, repeated).await;
+        match request {
             wire::OperationRequest::Update(request) => match client.update_service(*request).await {
                 Ok(answer) => {
+                    self.was_sent("update_service", id, repeated).await;
                     let events = answer.into_inner().map(|item| item.map(|message| message.event));
                     self.follow(id, events).await
                 }
@@ -240,6 +245,7 @@ impl Engine {
             },
             wire::OperationRequest::Fargate(request) => match client.deploy_fargate_service(*request).await {
                 Ok(answer) => {
+                    self.was_sent("deploy_fargate_service", id, repeated).await;
                     let events = answer.into_inner().map(|item| item.map(|message| message.event));
                     self.follow(id, events).await
                 }

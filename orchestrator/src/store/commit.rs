@@ -20,6 +20,8 @@ pub enum CommitPoint {
     EpochRaised,
     ProjectApplied,
     ReleaseCreated,
+    /// What a tag of a release names now.
+    TagMoved,
     /// A person's promotion.
     DeploymentCreated,
     DeploymentApproved,
@@ -53,6 +55,7 @@ impl CommitPoint {
             Self::EpochRaised => "epoch_raised",
             Self::ProjectApplied => "project_applied",
             Self::ReleaseCreated => "release_created",
+            Self::TagMoved => "tag_moved",
             Self::DeploymentCreated => "deployment_created",
             Self::DeploymentApproved => "deployment_approved",
             Self::CancelRequested => "cancel_requested",
@@ -145,14 +148,14 @@ impl Store {
         #[cfg(feature = "planted-faults")]
         self.crasher.before(point);
         #[cfg(feature = "planted-faults")]
-        self.witness(Moment::Commit(point, Side::Before)).await;
+        let _ = self.witness(Moment::Commit(point, Side::Before)).await;
         #[cfg(test)]
         self.death.before(point).await?;
         #[cfg(feature = "planted-faults")]
         let tx = tx.resumed();
         tx.transaction.commit().await?;
         #[cfg(feature = "planted-faults")]
-        self.witness(Moment::Commit(point, Side::After)).await;
+        let _ = self.witness(Moment::Commit(point, Side::After)).await;
         #[cfg(feature = "planted-faults")]
         self.crasher.after(point).map_err(StoreError::CommitLog)?;
         #[cfg(test)]

@@ -92,10 +92,19 @@ pub mod acting {
         },
     }
 
-    /// Is told where an orchestrator is. When it answers true the orchestrator
-    /// goes no further there: to the rest of the simulation it is dead.
+    /// What becomes of an orchestrator at a moment.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Fate {
+        GoesOn,
+        /// It goes no further: to the rest of the simulation it is dead.
+        Dies,
+        /// Its call arrives twice.
+        SendsTwice,
+    }
+
+    /// Is told where an orchestrator is, and says what becomes of it.
     #[derive(Clone)]
-    pub struct Witness(pub Arc<dyn Fn(Moment) -> bool + Send + Sync>);
+    pub struct Witness(pub Arc<dyn Fn(Moment) -> Fate + Send + Sync>);
 
     impl fmt::Debug for Witness {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,10 +113,13 @@ pub mod acting {
     }
 
     impl Store {
-        pub(crate) async fn witness(&self, moment: Moment) {
+        /// True when a call shall be made twice.
+        pub(crate) async fn witness(&self, moment: Moment) -> bool {
             let witness = self.crasher.faults.witness.as_ref();
-            if witness.is_some_and(|witness| witness.0(moment)) {
-                std::future::pending::<()>().await;
+            match witness.map_or(Fate::GoesOn, |witness| witness.0(moment)) {
+                Fate::GoesOn => false,
+                Fate::SendsTwice => true,
+                Fate::Dies => std::future::pending().await,
             }
         }
     }

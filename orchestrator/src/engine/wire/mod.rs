@@ -24,6 +24,7 @@ pub use planned::{fargate_plan, service_template, update_plan};
 pub use told::{outcome, progress, refusal};
 
 /// One request that starts or repeats an operation.
+#[derive(Clone)]
 pub enum OperationRequest {
     Fargate(Box<agent::DeployFargateServiceRequest>),
     Update(Box<agent::UpdateServiceRequest>),
