@@ -2,7 +2,7 @@
 //! goes without anybody else, inside one transaction; what then has to be asked
 //! of agents comes back and is acted on after the commit.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -11,11 +11,11 @@ use sqlx::SqliteConnection;
 use super::{Engine, EngineError};
 use crate::{
     domain::{
-        deployment::{Author, Deployment, EventKind},
+        deployment::{Author, Deployment, EventKind, Manner},
         lifecycle::NextStop,
-        name::{DeploymentId, ReleaseVersion},
+        name::{AgentName, DeploymentId, OperationId, ReleaseVersion},
         operation::{self, Terms},
-        plan::{self, Decision, ReleaseTrack, Snapshot, Subject},
+        plan::{self, Decision, ReleaseTrack, Snapshot, Subject, Waiting},
         project::{Lifecycle, Project},
         release::Release,
     },
@@ -43,6 +43,10 @@ pub(super) struct Advanced {
     pub recorded: bool,
     /// What agents have to be asked.
     acts: Vec<Decision>,
+    /// The agents of the operations that begin.
+    agents: BTreeMap<OperationId, AgentName>,
+    /// What waits for its turn, since limits leave no room.
+    waiting: Vec<Waiting>,
     /// When to decide again at the latest.
     until: Option<Timestamp>,
 }
@@ -50,20 +54,28 @@ pub(super) struct Advanced {
 impl Engine {
     /// Carries a project as far as it goes. Nothing is true before the commit.
     pub(super) async fn advance(&self, tx: &mut WriteTx, project: &str) -> Result<Advanced, EngineError> {
-        let mut recorded = false;
+        let (mut recorded, mut ended) = (false, false);
         for _ in 0..TOO_MANY_ROUNDS {
             let now = self.now();
             let known = self.known(tx.connection(), project, None).await?;
             let decisions = plan::decide(&known.snapshot, now);
             if self.record_decisions(tx, &known, &decisions, now).await? {
                 recorded = true;
+                ended |= decisions
+                    .iter()
+                    .any(|decision| matches!(decision, Decision::FinishDeployment { .. }));
                 continue;
             }
             rest(tx, &known, &decisions).await?;
+            if ended {
+                self.sort_out_releases(tx, project, false).await?;
+            }
             return Ok(Advanced {
                 project: project.to_owned(),
                 recorded,
                 until: next_look(&known.snapshot, &decisions, now),
+                waiting: plan::waiting(&known.snapshot, &decisions),
+                agents: known.agents_of(&decisions),
                 acts: decisions,
             });
         }
@@ -105,12 +117,20 @@ impl Engine {
 
     fn act(&self, advanced: Advanced) {
         let Advanced {
-            project, acts, until, ..
+            project,
+            acts,
+            until,
+            mut agents,
+            waiting,
+            ..
         } = advanced;
         self.set_timer(&project, until);
         for act in acts {
             match act {
                 Decision::Dispatch { operation, .. } => {
+                    if let Some(agent) = agents.remove(&operation) {
+                        self.take_turn(operation, agent);
+                    }
                     self.operate(&project, operation, super::Approach::First)
                 }
                 Decision::Reattach { operation, .. } => {
@@ -125,13 +145,19 @@ impl Engine {
                 // Recorded before, or nothing to do.
                 Decision::CreateNextDeployment { .. }
                 | Decision::AwaitApproval { .. }
+                | Decision::GiveUpStart { .. }
                 | Decision::StartDeployment { .. }
                 | Decision::ExpireOperation { .. }
                 | Decision::SkipRemaining { .. }
+                | Decision::AskForIntervention { .. }
+                | Decision::ExpireIntervention { .. }
+                | Decision::Resume { .. }
+                | Decision::BeginRollBack { .. }
                 | Decision::FinishDeployment { .. }
                 | Decision::Wait { .. } => {}
             }
         }
+        self.note_waiting(&project, waiting);
     }
 
     /// True when something was recorded.
@@ -151,6 +177,13 @@ impl Engine {
                 self.create_deployment(tx, release, stop, Author::Lifecycle, &Terms::default())
                     .await?;
                 recorded = true;
+            }
+            if let Decision::BeginRollBack { deployment, deadline } = decision {
+                self.begin_roll_back(tx, *deployment, *deadline).await?;
+                recorded = true;
+            }
+            if let Decision::ExpireOperation { operation, .. } = decision {
+                self.offer_room(&known.agent_of(*operation).into_iter().collect());
             }
             for (deployment, event) in decision.events(now) {
                 tx.record(deployment, &[event]).await?;
@@ -175,11 +208,34 @@ impl Engine {
         let id = DeploymentId(self.0.seams.random.uuid());
         let planned = operation::plan(&project, release, &stop.environment, id, terms)
             .map_err(|faults| cannot_plan(release, stop, &faults))?;
-        let own_limit = project
-            .environments
-            .get(&stop.environment)
-            .map(|environment| environment.deadline)
-            .with_context(|| format!("no environment {}", stop.environment))?;
+        let at = Site {
+            release,
+            stop,
+            number,
+            id,
+        };
+        self.store_deployment(tx, &at, &project, (by, terms), &planned)
+            .await
+    }
+
+    /// Stores a new deployment with the operations that it consists of.
+    pub(super) async fn store_deployment(
+        &self,
+        tx: &mut WriteTx,
+        at: &Site<'_>,
+        project: &Project,
+        (by, terms): (Author, &Terms),
+        planned: &[operation::PlannedOperation],
+    ) -> Result<StoredDeployment, EngineError> {
+        let Site {
+            release,
+            stop,
+            number,
+            id,
+        } = *at;
+        let environment = project.environments.get(&stop.environment);
+        let environment = environment.with_context(|| format!("no environment {}", stop.environment))?;
+        let own_limit = environment.deadline;
         let created = EventKind::DeploymentCreated {
             project: release.project.clone(),
             release: release.version.clone(),
@@ -189,10 +245,15 @@ impl Engine {
             time_limit: self.0.longest.map_or(own_limit, |longest| own_limit.min(longest)),
             approval_rule: stop.approvals.clone(),
             force: terms.force,
+            manner: Manner {
+                origin: terms.origin.clone(),
+                note: terms.note.clone(),
+                failures: environment.failures.clone(),
+            },
             operations: planned.iter().map(operation::PlannedOperation::slot).collect(),
         };
         Ok(tx
-            .create_deployment(number, id, &created.at(self.now()), &planned)
+            .create_deployment(number, id, &created.at(self.now()), planned)
             .await?)
     }
 
@@ -219,8 +280,13 @@ impl Engine {
             tracks.push(ReleaseTrack {
                 version: release.release.version.clone(),
                 lifecycle: self.lifecycle_of(connection, &release.release).await?,
+                standing: release.standing.clone(),
             });
         }
+        let freezes = match project.parse() {
+            Ok(project) => self.freezes_of(connection, &project).await?,
+            Err(_) => Vec::new(),
+        };
         deployments.sort_by_key(|deployment| deployment.number);
         deployments.dedup_by_key(|deployment| deployment.number);
         Ok(Known {
@@ -229,6 +295,8 @@ impl Engine {
                 deployments: deployments.into_iter().map(|stored| stored.deployment).collect(),
                 agents: self.0.fleet.connectivity(),
                 attached: self.attached(),
+                freezes,
+                load: self.load(connection, project).await?,
             },
             releases,
         })
@@ -271,6 +339,16 @@ impl Engine {
     }
 }
 
+/// What is deployed where, under which id.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'a> {
+    pub release: &'a Release,
+    /// The release's.
+    pub number: i64,
+    pub stop: &'a NextStop,
+    pub id: DeploymentId,
+}
+
 /// A commit that nobody has acted on.
 struct Unseen<'a> {
     engine: &'a Engine,
@@ -291,6 +369,20 @@ impl Known {
         self.releases
             .iter()
             .find(|known| known.release.version == *version)
+    }
+
+    fn agent_of(&self, id: OperationId) -> Option<AgentName> {
+        let mut deployments = self.snapshot.deployments.iter();
+        deployments.find_map(|it| Some(it.operation(id)?.slot.agent.clone()))
+    }
+
+    /// The agents of the operations that begin.
+    fn agents_of(&self, decisions: &[Decision]) -> BTreeMap<OperationId, AgentName> {
+        let begin = decisions.iter().filter_map(|decision| match decision {
+            Decision::Dispatch { operation, .. } => Some(*operation),
+            _ => None,
+        });
+        begin.filter_map(|id| Some((id, self.agent_of(id)?))).collect()
     }
 
     fn deployments_of(&self, version: &ReleaseVersion) -> impl Iterator<Item = &Deployment> {

@@ -42,6 +42,7 @@ pub(super) struct Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         lock(&self.engine.0.following).operations.remove(&self.operation);
+        self.engine.give_turn_back(self.operation);
         self.engine.wake(&self.project);
     }
 }

@@ -1,7 +1,7 @@
 //! What an agent tells about an operation: kept once each, turned into the
 //! domain's events, and committed together with the state that they make.
 
-use std::pin::pin;
+use std::{collections::BTreeSet, pin::pin};
 
 use futures_util::{Stream, StreamExt as _};
 use tonic::Status;
@@ -86,6 +86,7 @@ impl Engine {
             let project = recorded.deployment.project.to_string();
             self.commit_and_act(tx, &project, CommitPoint::OperationEnded)
                 .await?;
+            self.offer_room(&BTreeSet::from([stored.planned.agent.clone()]));
         } else {
             self.0.store.commit(tx, CommitPoint::OperationProgressed).await?;
         }

@@ -9,7 +9,9 @@ mod asking;
 mod attached;
 mod audit;
 mod commands;
+mod drift;
 mod error;
+mod freezing;
 mod hearing;
 mod importing;
 mod joining;
@@ -17,10 +19,14 @@ mod operate;
 mod planned;
 mod projects;
 mod queries;
+mod record;
 mod releasing;
+mod rolling_back;
 mod run;
 mod sending;
 mod shown;
+mod standing;
+mod turns;
 mod views;
 mod watching;
 mod wire;
@@ -47,7 +53,7 @@ use towline_link::{
 };
 
 use crate::{
-    domain::{audit::Outcome, project::Project},
+    domain::{audit::Outcome, plan::Limits, project::Project},
     fleet::Fleet,
     registry::Registries,
     store::{AuditEntry, CommitPoint, Store, StoreSettings},
@@ -61,6 +67,7 @@ pub use error::{EngineError, Fault};
 pub use importing::*;
 pub use planned::*;
 pub use releasing::{EnvironmentPreview, ReleasePreview};
+pub use record::RecordSettings;
 pub use views::*;
 
 /// What an engine is made of.
@@ -77,8 +84,11 @@ pub struct EngineSettings {
     pub public_address: String,
     /// The longest that any deployment may run, whatever its environment says.
     pub deployment_deadline: Option<Duration>,
+    /// How many operations run at the same time.
+    pub limits: Limits,
     /// Those that no agent looks into.
     pub registries: Registries,
+    pub record: RecordSettings,
     pub seams: Seams,
 }
 
@@ -93,7 +103,10 @@ struct Inner {
     trust_domain: TrustDomain,
     public_address: String,
     longest: Option<SignedDuration>,
+    limits: Limits,
+    turns: Mutex<turns::Turns>,
     registries: Registries,
+    record: RecordSettings,
     seams: Seams,
     roles: Mutex<HashMap<OperatorName, Role>>,
     /// Definitions that releases snapshotted; they never change.
@@ -134,7 +147,10 @@ impl Engine {
             longest: settings
                 .deployment_deadline
                 .and_then(|longest| SignedDuration::try_from(longest).ok()),
+            limits: settings.limits,
+            turns: Mutex::default(),
             registries: settings.registries,
+            record: settings.record,
             seams: settings.seams,
             roles: Mutex::new(roles),
             projects: Mutex::default(),

@@ -4,7 +4,7 @@
 //! what will be sent is committed before it is sent, and what an agent told is
 //! committed before it is acted on.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use towline_proto::agent::v1::{self as agent, agent_service_client::AgentService
 use super::{Engine, EngineError, wire};
 use crate::{
     domain::{
-        deployment::{EventKind, Outcome, Verdict},
+        deployment::{EventKind, ExpectedState, Outcome, Verdict},
         name::OperationId,
         operation::Payload,
     },
@@ -100,6 +100,10 @@ impl Engine {
     }
 
     async fn begin(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        // A task changes no service: there is nothing that it expects.
+        if matches!(stored.planned.payload, Payload::Task(_)) {
+            return self.intend(client, stored, None).await;
+        }
         let asked = client.describe_service(wire::describe(&stored.planned));
         let expected = match self.0.seams.clock.timeout(DESCRIBE_PATIENCE, asked).await {
             Some(Ok(answer)) => answer.into_inner().expected.map(wire::of_expected),
@@ -116,6 +120,16 @@ impl Engine {
                 ));
             }
         };
+        self.intend(client, stored, expected).await
+    }
+
+    /// Stores what is expected with the intent, then sends.
+    async fn intend(
+        &self,
+        client: Client,
+        stored: StoredOperation,
+        expected: Option<ExpectedState>,
+    ) -> Result<Attempt, EngineError> {
         let intended = EventKind::OperationIntended {
             operation: stored.planned.id,
             expected,
@@ -126,6 +140,7 @@ impl Engine {
         {
             return Ok(Attempt::Interrupted("it must not be sent any more".to_owned()));
         }
+        self.has_begun(stored.planned.id);
         self.send(client, stored.planned.id).await
     }
 
@@ -251,6 +266,13 @@ impl Engine {
                 }
                 Err(status) => self.take_failure(&stored, status).await,
             },
+            wire::OperationRequest::Task(request) => match client.run_task(*request).await {
+                Ok(answer) => {
+                    let events = answer.into_inner().map(|item| item.map(|message| message.event));
+                    self.follow(id, events).await
+                }
+                Err(status) => self.take_failure(&stored, status).await,
+            },
         }
     }
 
@@ -285,7 +307,9 @@ impl Engine {
         match tx.record(stored.deployment, &[event.at(self.now())]).await {
             Ok(recorded) => {
                 let project = recorded.deployment.project.to_string();
-                self.commit_and_act(tx, &project, point).await
+                self.commit_and_act(tx, &project, point).await?;
+                self.offer_room(&BTreeSet::from([stored.planned.agent.clone()]));
+                Ok(())
             }
             // It came to its end on another way meanwhile.
             Err(StoreError::Illegal(why)) => {
@@ -317,7 +341,8 @@ impl Engine {
 fn deadline(stored: &StoredOperation, deployment: Option<Timestamp>) -> Option<Timestamp> {
     let own = match &stored.planned.payload {
         Payload::Update(update) => update.more.timeout,
-        Payload::Fargate(_) => None,
+        // A task's own time limit counts from its start in the account.
+        Payload::Fargate(_) | Payload::Task(_) => None,
     };
     let own = own.zip(stored.operation.first_sent);
     let own = own.and_then(|(limit, sent)| sent.checked_add(limit).ok());

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
+    deployment::Origin,
     name::{EnvironmentName, PlanHash, ServiceName, TargetId},
     project::Project,
 };
@@ -13,6 +14,10 @@ use crate::domain::{
 pub struct Terms {
     /// Start new ECS deployments also where nothing changed.
     pub force: bool,
+    /// Why the deployment is made.
+    pub origin: Origin,
+    /// In the words of the person.
+    pub note: String,
     plans: BTreeMap<(ServiceName, TargetId), PlanHash>,
 }
 
@@ -101,7 +106,11 @@ impl Terms {
             }
         }
         match faults.is_empty() {
-            true => Ok(Self { force, plans }),
+            true => Ok(Self {
+                force,
+                plans,
+                ..Self::default()
+            }),
             false => Err(faults),
         }
     }

@@ -6,6 +6,7 @@ mod container;
 mod found;
 mod planned;
 mod service;
+mod task;
 mod told;
 mod update;
 
@@ -28,6 +29,7 @@ pub use told::{outcome, progress, refusal};
 pub enum OperationRequest {
     Fargate(Box<agent::DeployFargateServiceRequest>),
     Update(Box<agent::UpdateServiceRequest>),
+    Task(Box<agent::RunTaskRequest>),
 }
 
 /// What an agent is asked for an operation.
@@ -65,6 +67,13 @@ pub fn request(
             plan_hash: plan,
             ..update::request(payload)
         })),
+        Payload::Task(payload) => OperationRequest::Task(Box::new(agent::RunTaskRequest {
+            region,
+            cluster,
+            account,
+            context: Some(context),
+            ..task::request(payload)
+        })),
     }
 }
 
@@ -73,7 +82,7 @@ pub fn describe(planned: &PlannedOperation) -> agent::DescribeServiceRequest {
     let stack = match &planned.payload {
         Payload::Fargate(payload) if payload.stack_name.is_empty() => "default".to_owned(),
         Payload::Fargate(payload) => payload.stack_name.clone(),
-        Payload::Update(_) => String::new(),
+        Payload::Update(_) | Payload::Task(_) => String::new(),
     };
     agent::DescribeServiceRequest {
         region: planned.region.to_string(),

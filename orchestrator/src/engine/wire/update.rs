@@ -47,7 +47,7 @@ pub(super) fn request(payload: &UpdatePayload) -> agent::UpdateServiceRequest {
     }
 }
 
-fn container(update: &ContainerUpdate) -> agent::ContainerUpdate {
+pub(super) fn container(update: &ContainerUpdate) -> agent::ContainerUpdate {
     let (image, tag) = match &update.image {
         None => (None, None),
         Some(NewImage::Whole(image)) => (Some(image.clone()), None),
@@ -81,7 +81,7 @@ fn files(update: &FileUpdate) -> Option<agent::EnvironmentFiles> {
     })
 }
 
-fn duration(span: SignedDuration) -> prost_types::Duration {
+pub(super) fn duration(span: SignedDuration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: span.as_secs(),
         nanos: span.subsec_nanos(),
