@@ -17,6 +17,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use towline_link::identity::TrustDomain;
 
+use crate::{engine::RecordSettings, registry::RegistrySettings};
+
 /// The name of the configuration file in an orchestrator's directory.
 pub const FILE: &str = "towline.toml";
 
@@ -46,6 +48,36 @@ struct File {
     trust_domain: TrustDomain,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deployment_deadline_seconds: Option<u32>,
+    #[serde(default)]
+    registry: Registry,
+    #[serde(default)]
+    drift: Drift,
+    #[serde(default)]
+    notifications: Notifications,
+}
+
+/// How often agents are asked what runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Drift {
+    /// 0: never.
+    every_seconds: Option<u32>,
+}
+
+/// How receivers are told what happens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Notifications {
+    give_up_days: Option<u16>,
+    ca_file: Option<PathBuf>,
+}
+
+/// Registries that are none of ECR's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Registry {
+    docker_config: Option<PathBuf>,
+    insecure: Vec<String>,
 }
 
 /// An orchestrator's configuration, with its paths.
@@ -60,6 +92,10 @@ pub struct Config {
     /// How long a deployment may run before it is `errored`; `None` for the
     /// engine's default.
     pub deployment_deadline: Option<Duration>,
+    /// How registries are asked that no agent looks into.
+    pub registry: RegistrySettings,
+    /// How drift is looked for, and receivers are told what happens.
+    pub record: RecordSettings,
 }
 
 impl Config {
@@ -90,6 +126,12 @@ impl Config {
             deployment_deadline: file
                 .deployment_deadline_seconds
                 .map(|seconds| Duration::from_secs(seconds.into())),
+            registry: RegistrySettings {
+                // A path that is not absolute is one of this directory.
+                docker_config: file.registry.docker_config.map(|path| dir.join(path)),
+                insecure: file.registry.insecure,
+            },
+            record: record(dir, &file.drift, file.notifications),
         })
     }
 
@@ -108,6 +150,11 @@ impl Config {
             Some(deadline) => format!("deployment_deadline_seconds = {}", deadline.as_secs()),
             None => "# deployment_deadline_seconds = 3600".to_owned(),
         };
+        let docker_config = match &self.registry.docker_config {
+            Some(path) => format!("docker_config = {}", quoted(&path.display().to_string())),
+            None => "# docker_config = \"/home/towline/.docker/config.json\"".to_owned(),
+        };
+        let insecure = toml::Value::from(self.registry.insecure.clone());
         format!(
             "# The orchestrator. Restart `towline serve` after a change.\n\n\
              # The one port for API, links, enrolment and pages.\n\
@@ -117,10 +164,36 @@ impl Config {
              # The first part of every identity; fixed by the CA.\n\
              trust_domain = {}\n\n\
              # A deployment that runs longer is errored.\n\
-             {deadline}\n",
+             {deadline}\n\n\
+             # Registries that are none of Amazon ECR's. Credentials come from a docker\n\
+             # configuration file; registries without TLS are named as host:port.\n\
+             [registry]\n\
+             {docker_config}\n\
+             insecure = {insecure}\n\n\
+             {}",
             quoted(&self.listen),
             quoted(&self.public_address),
             quoted(self.trust_domain.as_str()),
+            self.record_text(),
+        )
+    }
+
+    fn record_text(&self) -> String {
+        let every = self.record.drift_every.map_or(0, |every| every.as_secs());
+        let days = self.record.give_up_after.as_secs() / DAY;
+        let ca_file = match &self.record.ca_file {
+            Some(path) => format!("ca_file = {}", toml::Value::from(path.display().to_string())),
+            None => "# ca_file = \"/etc/towline/receivers.pem\"".to_owned(),
+        };
+        format!(
+            "# How often agents are asked whether what was released still runs; 0 for never.\n\
+             [drift]\n\
+             every_seconds = {every}\n\n\
+             # How long a notification is tried, and certificates (PEM) that receivers may\n\
+             # have beside those that this machine trusts.\n\
+             [notifications]\n\
+             give_up_days = {days}\n\
+             {ca_file}\n"
         )
     }
 
@@ -137,6 +210,24 @@ impl Config {
     }
 }
 
+const DAY: u64 = 24 * 3600;
+
+fn record(dir: &Path, drift: &Drift, notifications: Notifications) -> RecordSettings {
+    let usual = RecordSettings::default();
+    RecordSettings {
+        drift_every: match drift.every_seconds {
+            None => usual.drift_every,
+            Some(0) => None,
+            Some(seconds) => Some(Duration::from_secs(seconds.into())),
+        },
+        give_up_after: notifications.give_up_days.map_or(usual.give_up_after, |days| {
+            Duration::from_secs(DAY * u64::from(days.max(1)))
+        }),
+        // A path that is not absolute is one of this directory.
+        ca_file: notifications.ca_file.map(|path| dir.join(path)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,10 +241,16 @@ mod tests {
             public_address: "towline.example.com:7443".to_owned(),
             trust_domain: "towline".parse().unwrap(),
             deployment_deadline: None,
+            registry: RegistrySettings::default(),
+            record: RecordSettings::default(),
         };
         config.save().unwrap();
         assert_eq!(Config::load(dir.path()).unwrap(), config);
         config.deployment_deadline = Some(Duration::from_secs(90));
+        config.registry = RegistrySettings {
+            docker_config: Some("/etc/towline/docker.json".into()),
+            insecure: vec!["127.0.0.1:5000".to_owned()],
+        };
         config.save().unwrap();
         assert_eq!(Config::load(dir.path()).unwrap(), config);
     }

@@ -1,7 +1,5 @@
 //! `towline release create`, `release show` and `release list`.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use towline_proto::orchestrator::v1 as pb;
@@ -9,9 +7,9 @@ use towline_proto::orchestrator::v1 as pb;
 use super::{
     choose,
     connection::Api,
+    create::Create,
     deployments,
     exit::{Exit, Fault},
-    follow::{Following, Told, follow},
     output::Console,
     show,
     table::table,
@@ -29,34 +27,6 @@ enum ReleaseVerb {
     Create(Create),
     Show(Show),
     List(List),
-}
-
-/// Snapshots the project with the chosen images, starts the first phase if that
-/// is automatic, and waits until nothing more happens by itself.
-#[derive(Args, Debug)]
-#[command(after_help = "\
-Examples:
-  towline release create --version 1.0.0 --image web=1.0.0 --image orders=1.0.0
-  towline release create --project shop --version 1.1.0-rc.1 --channel next --image web=1.1.0 --no-wait")]
-struct Create {
-    /// The release's version, unique in the project.
-    #[arg(long)]
-    version: String,
-    /// The tag of an image; once for every image whose tag the project leaves open.
-    #[arg(long = "image", value_name = "IMAGE=TAG", value_parser = image)]
-    images: Vec<(String, String)>,
-    /// May be left out when the project has just one.
-    #[arg(long)]
-    channel: Option<String>,
-    /// May be left out when there is just one project.
-    #[arg(long)]
-    project: Option<String>,
-    /// What is in it, for those who read it later.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    notes: String,
-    /// Do not wait.
-    #[arg(long)]
-    no_wait: bool,
 }
 
 /// Shows a release with its deployments, and why one went wrong.
@@ -88,13 +58,6 @@ struct List {
     limit: i32,
 }
 
-pub(super) fn image(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((image, tag)) if !image.is_empty() && !tag.is_empty() => Ok((image.to_owned(), tag.to_owned())),
-        _ => Err("not IMAGE=TAG, for example web=1.2.0".to_owned()),
-    }
-}
-
 impl Release {
     pub async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
         match self.verb {
@@ -105,48 +68,6 @@ impl Release {
     }
 }
 
-impl Create {
-    async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
-        let images = chosen(self.images)?;
-        let project = choose::project(api, self.project).await?;
-        let request = pb::CreateReleaseRequest {
-            project: project.clone(),
-            version: self.version.clone(),
-            channel: self.channel.unwrap_or_default(),
-            images,
-            notes: self.notes,
-        };
-        api.releases.create_release(request).await?;
-        let mut exit = Exit::Done;
-        if !self.no_wait {
-            let following = Following {
-                project: project.clone(),
-                version: self.version.clone(),
-                from_deployment: None,
-                after: 0,
-                told: Told::AsTalk,
-            };
-            let followed = follow(api, console, following).await?;
-            followed.say(console)?;
-            exit = followed.exit;
-        }
-        show_release(api, console, project, self.version, false).await?;
-        Ok(exit)
-    }
-}
-
-fn chosen(images: Vec<(String, String)>) -> Result<HashMap<String, String>, Fault> {
-    let mut chosen = HashMap::new();
-    for (image, tag) in images {
-        if let Some(before) = chosen.insert(image.clone(), tag.clone()) {
-            return Err(Fault::local(format!(
-                "image {image} is chosen twice: {before} and {tag}"
-            )));
-        }
-    }
-    Ok(chosen)
-}
-
 impl Show {
     async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
         let project = choose::project(api, self.project).await?;
@@ -155,7 +76,7 @@ impl Show {
     }
 }
 
-async fn show_release(
+pub(super) async fn show_release(
     api: &mut Api,
     console: &mut Console,
     project: String,
@@ -172,11 +93,7 @@ async fn show_release(
 
 fn text(shown: &pb::GetReleaseResponse, in_full: bool, now: Timestamp, color: bool) -> String {
     let release = shown.release.clone().unwrap_or_default();
-    let images: Vec<_> = release
-        .images
-        .iter()
-        .map(|image| format!("{}={}", image.image, image.tag))
-        .collect();
+    let images: Vec<_> = release.images.iter().map(chosen).collect();
     let mut text = format!(
         "{} {}  channel {}  {}  by {} {}",
         release.project,
@@ -188,6 +105,14 @@ fn text(shown: &pb::GetReleaseResponse, in_full: bool, now: Timestamp, color: bo
     );
     if !release.notes.is_empty() {
         text += &format!("\n{}", release.notes);
+    }
+    for (what, link) in [("build", &release.build_url), ("commit", &release.commit)] {
+        if !link.is_empty() {
+            text += &format!("\n{what} {link}");
+        }
+    }
+    for line in release.images.iter().flat_map(|image| moved(image, now)) {
+        text += &format!("\n{line}");
     }
     if !shown.deployments.is_empty() {
         text += "\n\n";
@@ -204,6 +129,28 @@ fn text(shown: &pb::GetReleaseResponse, in_full: bool, now: Timestamp, color: bo
     text
 }
 
+/// `web=1.2.0@sha256:4f2a9c01ab12`
+pub(super) fn chosen(image: &pb::ReleaseImage) -> String {
+    let digest = show::digest(&image.digest);
+    let at = if digest.is_empty() { "" } else { "@" };
+    format!("{}={}{at}{digest}", image.image, image.tag)
+}
+
+fn moved(image: &pb::ReleaseImage, now: Timestamp) -> Vec<String> {
+    let line = |moved: &pb::MovedTag| {
+        format!(
+            "tag {} of {} has moved in {}: it is {} now (seen {}); the release keeps {}",
+            image.tag,
+            image.image,
+            moved.repository,
+            show::digest(&moved.digest),
+            show::ago(moved.seen_time.as_ref(), now),
+            show::digest(&image.digest),
+        )
+    };
+    image.moved.iter().map(line).collect()
+}
+
 impl List {
     async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
         let request = pb::ListReleasesRequest {
@@ -215,10 +162,7 @@ impl List {
         let now = api.now();
         console.message("ListReleasesResponse", &page, |color| {
             let rows = page.releases.iter().map(|release| {
-                let images = release
-                    .images
-                    .iter()
-                    .map(|image| format!("{}={}", image.image, image.tag));
+                let images = release.images.iter().map(chosen);
                 vec![
                     release.version.as_str().into(),
                     release.channel.as_str().into(),

@@ -74,6 +74,11 @@ pub fn role(role: OperatorRole) -> &'static str {
     }
 }
 
+/// Enough of a digest to tell two apart: `sha256:4f2a9c01ab12`.
+pub fn digest(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+}
+
 /// The text in the colour of its tone.
 pub fn paint(text: &str, tone: Tone) -> String {
     let code = match tone {

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use towline_proto::orchestrator::v1 as pb;
 
 use super::{
-    choose,
+    choose, create,
     connection::Api,
     exit::{Exit, Fault},
     output::{Console, Format},
-    release, yaml,
+    yaml,
 };
 
 mod existing;
@@ -89,7 +89,7 @@ struct Which {
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
     /// The tag of an image; once for every image of the service whose tag is left open.
-    #[arg(long = "image", value_name = "IMAGE=TAG", value_parser = release::image)]
+    #[arg(long = "image", value_name = "IMAGE=TAG", value_parser = create::image)]
     images: Vec<(String, String)>,
     /// Take the project and the images as this release has them; an --image beside
     /// it counts more.
