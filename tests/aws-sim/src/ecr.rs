@@ -1,4 +1,5 @@
-//! Amazon ECR: whether an image exists, and for which CPUs it was built.
+//! Amazon ECR: which images exist, since when, under which tags, and for which CPUs
+//! they were built.
 //!
 //! One architecture is an OCI manifest whose configuration, a blob, names it;
 //! several are an index. Blobs are served by the simulator itself, under
@@ -9,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     AwsError,
-    images::{Image, Reference},
+    images::{Image, Reference, Shown},
     wire::json::text,
     world::{CallContext, Region},
 };
@@ -21,6 +22,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub fn call(region: &mut Region, ctx: &CallContext, action: &str, input: &Value) -> Result<Value, AwsError> {
     match action {
         "BatchGetImage" => batch_get(region, ctx, input),
+        "DescribeImages" => describe(region, ctx, input),
         "GetDownloadUrlForLayer" => download_url(region, ctx, input),
         _ => Err(AwsError::unknown_action(action)),
     }
@@ -94,6 +96,72 @@ fn batch_get(region: &Region, ctx: &CallContext, input: &Value) -> Result<Value,
         }));
     }
     Ok(json!({ "images": images, "failures": failures }))
+}
+
+/// Images a page, unless the caller says.
+const USUAL_PAGE: usize = 100;
+const MOST_A_PAGE: usize = 1000;
+
+fn describe(region: &Region, ctx: &CallContext, input: &Value) -> Result<Value, AwsError> {
+    let (registry, repository) = repository(region, ctx, "DescribeImages", input)?;
+    let mut images = region.images.shown(&registry, &region.name, &repository);
+    let ids = input.get("imageIds").and_then(Value::as_array);
+    if let Some(ids) = ids.filter(|ids| !ids.is_empty()) {
+        let is = |shown: &Shown, id: &Value| match (text(id, "imageDigest"), text(id, "imageTag")) {
+            (Some(digest), _) => shown.digest == digest,
+            (None, Some(tag)) => shown.tags.iter().any(|one| one == tag),
+            (None, None) => false,
+        };
+        if let Some(missing) = ids.iter().find(|id| !images.iter().any(|shown| is(shown, id))) {
+            let word = |member: &str| text(missing, member).unwrap_or("null").to_owned();
+            return Err(AwsError::client(
+                "ImageNotFoundException",
+                format!(
+                    "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with name '{repository}' in the registry with id '{registry}'",
+                    word("imageDigest"),
+                    word("imageTag")
+                ),
+            ));
+        }
+        images.retain(|shown| ids.iter().any(|id| is(shown, id)));
+    }
+    match input.get("filter").and_then(|filter| text(filter, "tagStatus")) {
+        Some("TAGGED") => images.retain(|shown| !shown.tags.is_empty()),
+        Some("UNTAGGED") => images.retain(|shown| shown.tags.is_empty()),
+        _ => {}
+    }
+    let start = text(input, "nextToken")
+        .and_then(|token| token.parse::<usize>().ok())
+        .unwrap_or(0)
+        .min(images.len());
+    let size = input.get("maxResults").and_then(Value::as_u64);
+    let size = size.and_then(|size| usize::try_from(size).ok());
+    let end = (start + size.unwrap_or(USUAL_PAGE).clamp(1, MOST_A_PAGE)).min(images.len());
+    let details: Vec<Value> = images[start..end]
+        .iter()
+        .map(|shown| detail(&registry, &repository, shown))
+        .collect();
+    let mut answer = json!({ "imageDetails": details });
+    if end < images.len() {
+        answer["nextToken"] = json!(end.to_string());
+    }
+    Ok(answer)
+}
+
+fn detail(registry: &str, repository: &str, shown: &Shown) -> Value {
+    let (media_type, _) = manifest(&shown.image);
+    let mut detail = json!({
+        "registryId": registry,
+        "repositoryName": repository,
+        "imageDigest": shown.digest,
+        "imageSizeInBytes": 12_345_678,
+        "imagePushedAt": shown.pushed.epoch_seconds(),
+        "imageManifestMediaType": media_type,
+    });
+    if !shown.tags.is_empty() {
+        detail["imageTags"] = json!(shown.tags);
+    }
+    detail
 }
 
 /// The media type and the manifest of an image.

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 /// What AWS answers when it refuses: its own code, its own words, its HTTP status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     pub code: String,
     pub message: String,
     pub http_status: u16,
+    /// Members of the error beside its code and message.
+    pub more: Map<String, Value>,
 }
 
 impl AwsError {
@@ -21,7 +25,15 @@ impl AwsError {
             code: code.to_owned(),
             message: message.into(),
             http_status,
+            more: Map::new(),
         }
+    }
+
+    /// The same with a member of its own.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: Value) -> Self {
+        self.more.insert(member.to_owned(), value);
+        self
     }
 
     /// The action is not one that this simulator knows.

@@ -3,11 +3,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::world::SimTime;
 
 /// What the processes of an image do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,9 +77,38 @@ pub struct Image {
     /// A crash that does not happen when the container has this environment variable or secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless_environment: Option<String>,
+    /// What it does instead when its command says something else than to serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Command>,
+    /// `ACCOUNT/REGION`: where it was pushed. In all other registries it is a replica,
+    /// which arrives `replicates_s` later, or never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicates_s: Option<f64>,
     /// The CPUs that it is built for, as OCI names them; more than one is an index.
     #[serde(default = "Image::default_architectures")]
     pub architectures: Vec<String>,
+}
+
+/// What an image does when its command (or entry point) has some words in it: it runs
+/// for a while, and ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Words of its command: `migrate`.
+    pub has: String,
+    #[serde(default)]
+    pub exit_code: i32,
+    /// Seconds from its start until it ends.
+    #[serde(default = "Image::default_after_s")]
+    pub after_s: f64,
+    /// What it writes, spread over the time that it runs.
+    #[serde(default)]
+    pub log: Vec<String>,
+    /// It needs more memory than there is, and is killed at its end.
+    #[serde(default)]
+    pub out_of_memory: bool,
 }
 
 impl Image {
@@ -110,7 +144,8 @@ impl Image {
     pub fn digest(&self) -> String {
         let content = Self {
             registry: String::new(),
-            tag: self.tag.clone(),
+            home: None,
+            replicates_s: None,
             ..self.clone()
         };
         format!("sha256:{}", hex::encode(Sha256::digest(format!("{content:?}"))))
@@ -159,8 +194,38 @@ impl Reference {
 /// One repository: what was ever pushed, and what its tags are now.
 #[derive(Clone, Debug, Default)]
 struct Repository {
-    by_digest: BTreeMap<String, Image>,
+    by_digest: BTreeMap<String, Pushed>,
     tags: BTreeMap<String, String>,
+}
+
+/// An image, and since when it is where.
+#[derive(Clone, Debug)]
+struct Pushed {
+    image: Image,
+    at: SimTime,
+}
+
+impl Pushed {
+    /// When it arrived in the registry of an account and region; `None`: not yet.
+    fn arrived(&self, place: Option<(&str, &str)>, now: SimTime) -> Option<SimTime> {
+        let (Some(home), Some((account, region))) = (&self.image.home, place) else {
+            return Some(self.at);
+        };
+        if *home == format!("{account}/{region}") {
+            return Some(self.at);
+        }
+        let arrival = self.at.plus_s(self.image.replicates_s?);
+        (now >= arrival).then_some(arrival)
+    }
+}
+
+/// An image as DescribeImages shows it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub image: Image,
+    pub digest: String,
+    pub tags: Vec<String>,
+    pub pushed: SimTime,
 }
 
 /// Repositories by registry and name.
@@ -171,6 +236,7 @@ type Listed = BTreeMap<(String, String), Repository>;
 pub struct Registry {
     listed: Arc<Mutex<Listed>>,
     address: Arc<OnceLock<String>>,
+    now: Arc<AtomicI64>,
 }
 
 impl Registry {
@@ -192,15 +258,65 @@ impl Registry {
         listed.contains_key(&(registry.to_owned(), repository.to_owned()))
     }
 
+    /// Says what time it is, for pushes and replicas.
+    pub fn set_now(&self, now: SimTime) {
+        self.now.store(now.0, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> SimTime {
+        SimTime(self.now.load(Ordering::Relaxed))
+    }
+
+    /// Puts a tag on the image of a digest, or takes it away. False when there is no
+    /// such image, or no such tag.
+    pub fn set_tag(&self, registry: &str, repository: &str, tag: &str, digest: Option<&str>) -> bool {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (registry.to_owned(), repository.to_owned());
+        let Some(repository) = listed.get_mut(&key) else {
+            return false;
+        };
+        match digest {
+            Some(digest) if repository.by_digest.contains_key(digest) => {
+                repository.tags.insert(tag.to_owned(), digest.to_owned());
+                true
+            }
+            Some(_) => false,
+            None => repository.tags.remove(tag).is_some(),
+        }
+    }
+
+    /// The images of a repository of ECR in the registry of an account and region.
+    pub fn shown(&self, account: &str, region: &str, repository: &str) -> Vec<Shown> {
+        let now = self.now();
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = listed.get(&("ecr".to_owned(), repository.to_owned()));
+        let found = found.into_iter().flat_map(|repository| {
+            repository.by_digest.iter().filter_map(|(digest, pushed)| {
+                let arrived = pushed.arrived(Some((account, region)), now)?;
+                let tags = repository.tags.iter();
+                let tags = tags.filter(|(_, named)| *named == digest);
+                Some(Shown {
+                    image: pushed.image.clone(),
+                    digest: digest.clone(),
+                    tags: tags.map(|(tag, _)| tag.clone()).collect(),
+                    pushed: arrived,
+                })
+            })
+        });
+        found.collect()
+    }
+
     /// Pushes an image; its tag moves to it, an older one stays by its digest.
     pub fn add(&self, image: Image) {
+        let at = self.now();
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         let repository = listed
             .entry((image.registry.clone(), image.repository.clone()))
             .or_default();
         let digest = image.digest();
         repository.tags.insert(image.tag.clone(), digest.clone());
-        repository.by_digest.insert(digest, image);
+        // Pushing what is there already moves its tag, and nothing else.
+        repository.by_digest.entry(digest).or_insert(Pushed { image, at });
     }
 
     /// The image that a reference names.
@@ -217,7 +333,9 @@ impl Registry {
                 .tags
                 .get(reference.tag.as_deref().unwrap_or("latest"))?,
         };
-        repository.by_digest.get(digest).cloned()
+        let pushed = repository.by_digest.get(digest)?;
+        pushed.arrived(reference.ecr_account(), self.now())?;
+        Some(pushed.image.clone())
     }
 }
 
@@ -242,6 +360,28 @@ mod tests {
         assert_eq!(
             (pinned.registry.as_str(), pinned.digest.as_deref()),
             ("localhost:5000", Some("sha256:00"))
+        );
+    }
+
+    #[test]
+    fn a_replica_arrives_when_it_arrives() {
+        let registry = Registry::default();
+        registry.set_now(SimTime(0));
+        let image: Image = serde_json::from_value(serde_json::json!({
+            "repository": "shop/web", "tag": "2.0.0", "home": "111111111111/eu-west-1", "replicates_s": 30.0,
+        }))
+        .unwrap();
+        registry.add(image);
+        let there = |region: &str| {
+            let host = format!("111111111111.dkr.ecr.{region}.amazonaws.com/shop/web:2.0.0");
+            registry.find(&Reference::parse(&host)).is_some()
+        };
+        assert!(there("eu-west-1") && !there("eu-central-1"));
+        registry.set_now(SimTime(30_000));
+        assert!(there("eu-central-1"));
+        assert_eq!(
+            registry.shown("111111111111", "eu-central-1", "shop/web")[0].pushed,
+            SimTime(30_000)
         );
     }
 }

@@ -15,6 +15,7 @@ mod model;
 mod protection;
 mod references;
 mod rollout;
+mod run_task;
 mod service_checks;
 mod service_deployments;
 mod service_reads;
@@ -66,6 +67,7 @@ pub fn call(region: &mut Region, ctx: &CallContext, action: &str, input: &Value)
         "ListServices" => service_reads::list(region, input),
         "ListTasks" => tasks::list(region, input),
         "DescribeTasks" => tasks::describe(region, input),
+        "RunTask" => run_task::run(region, ctx, input),
         "StopTask" => tasks::stop(region, ctx, input),
         "ListServiceDeployments" => service_deployments::list(region, input),
         "DescribeServiceDeployments" => service_deployments::describe(region, input),

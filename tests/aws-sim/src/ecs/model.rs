@@ -358,6 +358,8 @@ pub struct Ecs {
     pub at_rest_until: SimTime,
     /// Tags of resources that keep none of their own, by ARN.
     pub tags: BTreeMap<String, Vec<Value>>,
+    /// Client tokens of RunTask, by cluster and token.
+    pub run_tokens: BTreeMap<(String, String), super::run_task::Used>,
 }
 
 impl Ecs {

@@ -72,6 +72,8 @@ pub async fn answer(shared: &Shared, parts: &Parts, path: &str, body: &Bytes) ->
             shared.world().images.add(image);
             json!({ "digest": digest })
         }),
+        (&Method::POST, ["tags"]) => parse(body).and_then(|set| causes::set_tag(shared, &set)),
+        (&Method::POST, ["parameters"]) => parse(body).map(|set| causes::set_parameters(shared, set)),
         (&Method::POST, ["secrets"]) => parse(body).map(|set| causes::set_secrets(shared, set)),
         (&Method::POST, ["scale"]) => parse(body).and_then(|scale| causes::scale(shared, &scale)),
         (&Method::POST, ["metrics"]) => parse(body).and_then(|metric| causes::raise(shared, &metric)),

@@ -6,7 +6,10 @@ use crate::AwsError;
 
 /// The error document of awsJson 1.1.
 pub fn error_body(error: &AwsError) -> String {
-    serde_json::json!({ "__type": error.code, "message": error.message }).to_string()
+    let mut body = error.more.clone();
+    body.insert("__type".to_owned(), Value::from(error.code.as_str()));
+    body.insert("message".to_owned(), Value::from(error.message.as_str()));
+    Value::Object(body).to_string()
 }
 
 /// A string member; `None` when it is absent, null or empty.

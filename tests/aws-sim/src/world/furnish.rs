@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub use self::cluster::{SeedInstance, furnish_instances};
 use super::{CallContext, Region};
-use crate::{cloudwatch::Alarm, ecs, iam};
+use crate::{cloudwatch::Alarm, ecs, iam, secrets};
 
 /// Services come to rest within this many simulated seconds.
 const REST_S: f64 = 1_800.0;
@@ -45,10 +45,23 @@ struct SeedSecret {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SeedParameter {
     name: String,
     #[serde(default)]
     kms_key: Option<String>,
+    /// Of one that is no secret.
+    #[serde(default)]
+    value: Option<String>,
+    /// String or StringList, of one with a value.
+    #[serde(default = "SeedParameter::default_kind")]
+    r#type: String,
+}
+
+impl SeedParameter {
+    fn default_kind() -> String {
+        "String".to_owned()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,6 +169,10 @@ pub fn furnish(region: &mut Region, contents: Contents) -> Result<()> {
         }
         region.secrets.extend([arn, parameter.name.clone()]);
         region.parameters.push(parameter.name.clone());
+        if let Some(value) = &parameter.value {
+            let plain = secrets::Plain::new(&parameter.r#type, value, region.stepped);
+            region.plain_parameters.insert(parameter.name.clone(), plain);
+        }
     }
     for bucket in &contents.buckets {
         region.buckets.make(&bucket.name, &region.account, &region.name);

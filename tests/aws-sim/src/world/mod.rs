@@ -17,7 +17,7 @@ pub use furnish::{SeedInstance, furnish_instances};
 pub use ids::Ids;
 pub use seed::{Seed, Timing};
 
-use crate::{cloudformation, cloudwatch, ec2, ecs, elb, iam, images, logs, s3};
+use crate::{cloudformation, cloudwatch, ec2, ecs, elb, iam, images, logs, s3, secrets};
 
 /// The grid on which the state machine moves, in simulated milliseconds.
 pub const STEP_MS: i64 = 250;
@@ -69,6 +69,8 @@ pub struct Region {
     pub secret_keys: BTreeMap<String, String>,
     /// Names of Systems Manager's parameters.
     pub parameters: Vec<String>,
+    /// Those of them that are no secret.
+    pub plain_parameters: BTreeMap<String, secrets::Plain>,
     /// The registries of the whole world.
     pub images: images::Registry,
     pub timing: Timing,
@@ -102,6 +104,7 @@ impl Region {
             secrets: Vec::new(),
             secret_keys: BTreeMap::new(),
             parameters: Vec::new(),
+            plain_parameters: BTreeMap::new(),
             images,
             timing,
             stepped: SimTime(now.0 - now.0.rem_euclid(STEP_MS)),
@@ -197,6 +200,7 @@ impl World {
     /// Moves the whole world on to the clock's now, and answers it.
     pub fn advance(&mut self) -> SimTime {
         let now = self.clock.now();
+        self.images.set_now(now);
         for region in self.regions.values_mut() {
             region.advance(now);
         }

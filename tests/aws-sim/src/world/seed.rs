@@ -123,9 +123,15 @@ pub fn build(seed: &Seed, speed: f64) -> Result<World> {
 pub fn build_at(seed: &Seed, clock: Clock) -> Result<World> {
     let now = clock.now();
     let mut world = World::new(clock, seed.timing);
-    for image in &seed.images {
+    // Pushed one after the other, the last one last.
+    for (index, image) in seed.images.iter().enumerate() {
+        let before = i64::try_from(seed.images.len() - index).unwrap_or(0) * 1000;
+        // A replica is on its way from now on.
+        let ago = if image.replicates_s.is_some() { 0 } else { before };
+        world.images.set_now(now.plus_ms(-ago));
         world.images.add(image.clone());
     }
+    world.images.set_now(now);
     for place in &seed.regions {
         let region = world.region_at(&place.account, &place.name, now.plus_s(-AGE_S));
         for name in &place.contents {

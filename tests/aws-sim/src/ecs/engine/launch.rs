@@ -283,6 +283,7 @@ pub fn start_process(
         return;
     };
     container.digest = Some(image.digest());
+    let (image, pace_ms) = commanded(image, &described);
     container.behaviour = if !image.is_for(cpu_of(task.architecture)) {
         Behaviour::ExecFormat
     } else if is_starved(&image, &described, definition) {
@@ -316,7 +317,42 @@ pub fn start_process(
     if image.protects_s > 0.0 {
         task.protected_until = Some(now.plus_s(image.protects_s));
     }
-    write_log(region, &described, &id, &name, behaviour, &image, now);
+    write_log(region, &described, &id, &name, behaviour, &image, now, pace_ms);
+}
+
+/// Milliseconds between the lines that an image writes at its start.
+const PACE_MS: i64 = 20;
+
+/// What an image is when it runs the container's command, and the pace of its lines.
+fn commanded(image: Image, described: &Value) -> (Image, i64) {
+    let words: Vec<String> = ["entryPoint", "command"]
+        .iter()
+        .flat_map(|member| crate::wire::json::texts(described, member))
+        .collect();
+    let words = words.join(" ");
+    let Some(command) = image
+        .commands
+        .iter()
+        .find(|command| words.contains(&command.has))
+        .cloned()
+    else {
+        return (image, PACE_MS);
+    };
+    let lines = i64::try_from(command.log.len()).unwrap_or(1).max(1);
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a test")]
+    let pace_ms = (command.after_s * 1000.0) as i64 / lines;
+    let image = Image {
+        behaviour: match command.out_of_memory {
+            true => Behaviour::OutOfMemory,
+            false => Behaviour::Crash,
+        },
+        exit_code: command.exit_code,
+        after_s: command.after_s,
+        log: command.log,
+        unless_environment: None,
+        ..image
+    };
+    (image, pace_ms)
 }
 
 fn behaviour(image: &Image, described: &Value) -> Behaviour {
@@ -359,6 +395,7 @@ pub(super) fn pull_s(region: &Region, task: &Task) -> f64 {
         .fold(region.timing.pull_s, f64::max)
 }
 
+#[expect(clippy::too_many_arguments, reason = "who writes what where")]
 fn write_log(
     region: &mut Region,
     described: &Value,
@@ -367,6 +404,7 @@ fn write_log(
     behaviour: Behaviour,
     image: &Image,
     now: SimTime,
+    pace_ms: i64,
 ) {
     let Some((group, prefix, _)) = awslogs(described) else {
         return;
@@ -379,6 +417,6 @@ fn write_log(
     let mut at = now;
     for line in &lines {
         region.logs.write(&group, &stream, at, line);
-        at = at.plus_ms(20);
+        at = at.plus_ms(pace_ms);
     }
 }

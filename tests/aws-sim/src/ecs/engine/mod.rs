@@ -18,6 +18,7 @@ mod placement;
 mod scheduler;
 
 pub use capacity::{drain_instances, lose_instances};
+pub use launch::start as start_task;
 
 use super::{
     model::ServiceStatus,

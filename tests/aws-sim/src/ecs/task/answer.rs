@@ -18,7 +18,7 @@ impl Task {
             "createdAt": self.created.epoch_seconds(),
             "desiredStatus": if self.stopping || self.stage == Stage::Stopped { "STOPPED" } else { "RUNNING" },
             "enableExecuteCommand": self.has_exec,
-            "group": format!("service:{}", self.service),
+            "group": self.group(),
             "healthStatus": self.health().word(),
             "lastStatus": self.stage.word(),
             "launchType": self.launch_type,
@@ -62,6 +62,16 @@ impl Task {
             task["fargateEphemeralStorage"] = json!({"sizeInGiB": self.ephemeral_storage});
         }
         task
+    }
+
+    /// One that belongs to no service is of its family's group.
+    fn group(&self) -> String {
+        if !self.service.is_empty() {
+            return format!("service:{}", self.service);
+        }
+        let short = self.task_definition.rsplit('/').next().unwrap_or_default();
+        let family = short.split(':').next().unwrap_or_default();
+        format!("family:{family}")
     }
 
     fn describe_place(&self, task: &mut Value) {

@@ -7,6 +7,7 @@ mod guards;
 mod images;
 mod instances;
 mod rollouts;
+mod run_task;
 mod settings;
 mod underway;
 

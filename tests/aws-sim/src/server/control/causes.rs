@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Reply, Shared, Wrong};
 use crate::{
-    ecs, iam,
+    ecs, iam, secrets,
     world::{CallContext, SeedInstance, SimTime, furnish_instances},
 };
 
@@ -31,6 +31,78 @@ pub fn set_secrets(shared: &Shared, set: SetSecrets) -> Value {
     region.secrets.retain(|known| !set.remove.contains(known));
     region.secrets.extend(set.add);
     json!({})
+}
+
+/// Parameters of Systems Manager that somebody puts or deletes, by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetParameters {
+    account: String,
+    region: String,
+    /// Name to value; a new version of one that is there.
+    #[serde(default)]
+    put: BTreeMap<String, String>,
+    /// Names of SecureStrings.
+    #[serde(default)]
+    put_secret: Vec<String>,
+    #[serde(default)]
+    remove: Vec<String>,
+}
+
+pub fn set_parameters(shared: &Shared, set: SetParameters) -> Value {
+    let mut world = shared.world();
+    let now = world.advance();
+    let region = world.region(&set.account, &set.region);
+    region.parameters.retain(|known| !set.remove.contains(known));
+    region
+        .plain_parameters
+        .retain(|known, _| !set.remove.contains(known) && !set.put_secret.contains(known));
+    for (name, value) in &set.put {
+        match region.plain_parameters.get_mut(name) {
+            Some(plain) => plain.put(value, now),
+            None => {
+                let plain = secrets::Plain::new("String", value, now);
+                region.plain_parameters.insert(name.clone(), plain);
+            }
+        }
+    }
+    for name in set.put.into_keys().chain(set.put_secret) {
+        if !region.parameters.contains(&name) {
+            region.parameters.push(name);
+        }
+    }
+    json!({})
+}
+
+/// A tag that is taken away, or put on an image that is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTag {
+    #[serde(default = "SetTag::default_registry")]
+    registry: String,
+    repository: String,
+    tag: String,
+    /// The digest that it names from now on; without one it is gone.
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+impl SetTag {
+    fn default_registry() -> String {
+        "ecr".to_owned()
+    }
+}
+
+pub fn set_tag(shared: &Shared, set: &SetTag) -> Reply {
+    let mut world = shared.world();
+    world.advance();
+    let done = world
+        .images
+        .set_tag(&set.registry, &set.repository, &set.tag, set.digest.as_deref());
+    match done {
+        true => Ok(json!({})),
+        false => Err(Wrong(404, format!("{} has no such image or tag", set.repository))),
+    }
 }
 
 /// A service that Application Auto Scaling scales.
