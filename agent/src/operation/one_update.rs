@@ -1,5 +1,5 @@
-//! The one UpdateService of an operation, and what to do when its answer is lost:
-//! it is looked for, and never sent again.
+//! The one UpdateService of an operation, and what to do when its answer is lost, or
+//! shows no deployment of ours: that is looked for, and the call never sent again.
 
 use tokio::time::Instant;
 use towline_agent_domain::{
@@ -18,6 +18,15 @@ pub(super) enum Kind {
     Change,
     /// The service gets a new deployment, also of the revision that it runs.
     Force,
+}
+
+/// Whether AWS took a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// It said so, and showed no deployment that the call made.
+    Yes,
+    /// The answer was lost.
+    Unknown,
 }
 
 /// One UpdateService, not yet sent.
@@ -53,10 +62,13 @@ impl<A: Account> OneUpdate<'_, A> {
             .step(Step::ServiceUpdate, StepState::Started, detail.clone());
         let what = format!("update service {service} to {revision}");
         let deployment = match self.until_answered(&what).await? {
-            Ok(service) => self.deployment_of(&service),
+            Ok(service) => match self.deployment_of(&service) {
+                Some(id) => Some(id),
+                None => self.look_for_deployment(&what, Heard::Yes).await?,
+            },
             Err(CallError::Unknown { message }) => {
                 tracing::warn!(operation = %self.handle.id(), "the answer to {what} was lost: {message}");
-                self.look_for_deployment(&what).await?
+                self.look_for_deployment(&what, Heard::Unknown).await?
             }
             Err(error) => {
                 self.handle
@@ -134,8 +146,9 @@ impl<A: Account> OneUpdate<'_, A> {
         }
     }
 
-    async fn look_for_deployment(&self, what: &str) -> Result<Option<String>, Ending> {
-        let (at, service, revision) = (self.at, self.service, self.revision);
+    /// Looks for the deployment that the call made, for as long as AWS may lag.
+    async fn look_for_deployment(&self, what: &str, heard: Heard) -> Result<Option<String>, Ending> {
+        let (at, service) = (self.at, self.service);
         let clock = self.handle.clock();
         let start = clock.instant();
         let aws = &self.surroundings.aws;
@@ -155,16 +168,37 @@ impl<A: Account> OneUpdate<'_, A> {
             }
             clock.sleep(self.surroundings.timing.poll).await;
         };
-        let what_records = format!("list the deployments of service {service}");
-        let records = self
-            .handle
-            .read(&what_records, || aws.service_deployments(at, service))
-            .await?;
         // A forced deployment leaves the same revision as the one before it: that shows nothing.
-        if self.kind == Kind::Change && self.made(records.first(), seen.as_ref()) {
+        if self.kind == Kind::Change && self.made(self.newest_record().await.as_ref(), seen.as_ref()) {
             return Ok(None);
         }
-        let detail = "no answer, and no deployment to see";
+        Err(self.not_to_be_seen(what, heard, seen.as_ref()))
+    }
+
+    /// The newest rollout on record, where ECS says so within the time that it may lag.
+    async fn newest_record(&self) -> Option<ServiceDeployment> {
+        let (at, service, aws) = (self.at, self.service, &self.surroundings.aws);
+        let what = format!("list the deployments of service {service}");
+        let records = self.handle.read(&what, || aws.service_deployments(at, service));
+        let clock = self.handle.clock();
+        let records = clock.timeout(self.surroundings.timing.settle, records).await;
+        match records {
+            Some(Ok(records)) => records.into_iter().next(),
+            Some(Err(ending)) => {
+                tracing::warn!(operation = %self.handle.id(), "{}", ending.summary());
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The end of a call that may have taken effect, and of which nothing shows.
+    fn not_to_be_seen(&self, what: &str, heard: Heard, seen: Option<&ObservedService>) -> Ending {
+        let (service, revision) = (self.service, self.revision);
+        let detail = match heard {
+            Heard::Yes => "taken by ECS, and no deployment to see",
+            Heard::Unknown => "no answer, and no deployment to see",
+        };
         self.handle.step(Step::ServiceUpdate, StepState::Failed, detail);
         let look_at = match self.kind {
             Kind::Change => {
@@ -175,7 +209,19 @@ impl<A: Account> OneUpdate<'_, A> {
                 self.replaces.unwrap_or("this operation")
             ),
         };
-        Err(Ending::unknown(what, look_at))
+        match heard {
+            Heard::Unknown => Ending::unknown(what, look_at),
+            Heard::Yes => {
+                let primary = seen.and_then(ObservedService::primary);
+                let shows = primary.map_or("none".to_owned(), |primary| {
+                    format!("{} of {}", primary.id, primary.task_definition)
+                });
+                let summary = format!(
+                    "ECS took the call to {what}, and shows no deployment that it made; PRIMARY is {shows}"
+                );
+                Ending::new(Reason::Unknown, summary).hint(look_at)
+            }
+        }
     }
 
     /// Whether the newest rollout on record is the one that this call made. One that
