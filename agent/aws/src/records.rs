@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ecs::types;
+use jiff::SignedDuration;
 use towline_agent_domain::observed::{
     ClusterRef, ServiceDeployment, ServiceDeploymentStatus, TaskDefinitionArn,
 };
@@ -13,6 +14,7 @@ use towline_agent_domain::rollout::budget::{Group, Purpose};
 use crate::Aws;
 use crate::call::answer;
 use crate::observe;
+use crate::wire::KeepDate;
 
 /// DescribeServiceDeployments takes 20 a call.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html>
@@ -40,12 +42,14 @@ impl Aws {
             .cluster(&at.cluster)
             .service(service)
             .max_results(NEWEST_DEPLOYMENTS);
+        let answered = KeepDate::default();
         let sent = self
             .budgets()
             .read(&at.region, Group::ServiceDeployments, Purpose::Acting, || {
-                call.clone().send()
+                call.clone().customize().interceptor(answered.clone()).send()
             });
         let listed = answer(sent.await, &format!("service {service}"))?;
+        let answered = answered.date();
         let briefs = listed.service_deployments();
         let mut arns: Vec<String> = briefs
             .iter()
@@ -66,6 +70,10 @@ impl Aws {
                     .target_service_revision_arn()
                     .and_then(|arn| revisions.get(arn).cloned()),
                 created: observe::time(brief.created_at()),
+                finished_ago: brief.finished_at().zip(answered).map(|(finished, answered)| {
+                    let ago = answered.duration_since(observe::time(Some(finished)));
+                    ago.max(SignedDuration::ZERO)
+                }),
             })
             .collect();
         deployments.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));

@@ -12,7 +12,11 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::{DateTime, date_time::Format};
+use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::observe;
 
 /// Keeps the body of the response that passes through.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,36 @@ impl Intercept for KeepBody {
     ) -> Result<(), BoxError> {
         let body = context.response().body().bytes().map(<[u8]>::to_vec);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body;
+        Ok(())
+    }
+}
+
+/// Keeps the time of the answer that passes through, by AWS's own clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeepDate(Arc<Mutex<Option<DateTime>>>);
+
+impl KeepDate {
+    pub(crate) fn date(&self) -> Option<Timestamp> {
+        let kept = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.map(|date| observe::time(Some(&date)))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for KeepDate {
+    fn name(&self) -> &'static str {
+        "KeepDate"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
         Ok(())
     }
 }

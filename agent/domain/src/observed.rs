@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 mod alarms;
@@ -215,6 +215,9 @@ pub struct ServiceDeployment {
     pub task_definition: Option<TaskDefinitionArn>,
     /// AWS's time.
     pub created: Timestamp,
+    /// For how long it had been over when it was listed, by AWS's own clock; `None` while
+    /// it is under way.
+    pub finished_ago: Option<SignedDuration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -85,6 +85,7 @@ pub fn record(revision: &str, status: ServiceDeploymentStatus, created: i64) -> 
         status_reason: "the circuit breaker's threshold was exceeded".to_owned(),
         task_definition: Some(arn(revision)),
         created: at(created),
+        finished_ago: None,
     }
 }
 

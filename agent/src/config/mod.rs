@@ -128,6 +128,13 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// For how long a request may be under way that an agent sent before it died. Nothing
+    /// in the account shows it until then, so a repeat that looks for less long might be
+    /// a second one. AWS says no such time; a call's own limit is 20 seconds.
+    pub fn landing(&self) -> Duration {
+        self.settle * 4
+    }
+
     /// The usual time between two looks at a stack: CloudFormation's reads are throttled
     /// sooner than those of ECS, and nobody says at which rate.
     pub fn stack_look(&self) -> Duration {

@@ -50,14 +50,17 @@ pub(super) async fn check<A: Account>(
     Ok(())
 }
 
-/// Watches to the end of the time.
+/// Watches to the end of the time. It began when ECS completed the rollout, also where
+/// another incarnation of the agent watched it then.
 pub(super) async fn watch<A: Account>(follower: &mut Follower<'_, A>, bake: &Bake) -> Result<Baked, Ending> {
     let (handle, surroundings) = (follower.handle(), follower.surroundings());
     let clock = handle.clock();
     handle.step(Step::Bake, StepState::Started, announcement(bake));
     follower.trust_targets();
     let dead_before = follower.stopped().len();
-    let began = clock.instant();
+    let now = clock.instant();
+    let baked_before = follower.complete_for().await;
+    let began = now.checked_sub(baked_before).unwrap_or(now);
     let mut alarms = Vec::new();
     let mut told_silent = Vec::new();
     let mut alarms_read: Option<Instant> = None;

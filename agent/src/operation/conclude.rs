@@ -169,6 +169,15 @@ async fn failed<A: Account>(
                 | Reason::RollbackFailed
                 | Reason::OtherRevisionRuns
         );
+    if afterwards.on_failure == OnFailure::RollBack
+        && matches!(reason, Reason::Superseded | Reason::RolledBack)
+        && let Some(own) = undo::own(follower, afterwards.previous.as_ref()).await
+    {
+        let summary = format!("{} was taken back", follower.ours.task_definition);
+        let failure = failure(follower, Reason::DeploymentFailed, &summary).await;
+        let why = Why::Failed(Box::new(failure));
+        return undo::go_on(follower, own.back, afterwards.previous.as_ref(), why).await;
+    }
     if afterwards.on_failure == OnFailure::Leave || !is_ours_to_undo {
         return Ok(ended(follower, reason, summary).await);
     }

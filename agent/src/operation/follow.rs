@@ -117,10 +117,10 @@ impl<'a, A: Account> Follower<'a, A> {
         self.resumed
     }
 
-    /// Whether a write of an earlier incarnation may still land.
-    pub(super) fn may_land_yet(&self) -> bool {
+    /// Whether a write of an earlier incarnation may still land, if none does for so long.
+    pub(super) fn may_land_yet(&self, within: Duration) -> bool {
         let worked = self.handle.clock().instant().duration_since(self.began);
-        self.resumed && worked < self.surroundings.timing.settle
+        self.resumed && worked < within
     }
 
     /// Nothing was changed: what the service shows already is no news of this operation.

@@ -2,8 +2,13 @@
 //! one. ECS deduplicates no registration, so a lost answer is looked for by
 //! content and never sent again.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use tokio::time::Instant;
 use towline_agent_domain::{
     observed::TaskDefinitionArn,
     outside::{Account, CallError, Write},
@@ -11,14 +16,37 @@ use towline_agent_domain::{
 };
 use towline_proto::agent::v1::{Step, StepState};
 
-use super::{Ending, Handle, Interruption, Surroundings, interruption};
+use super::{Ending, Handle, Interruption, Lanes, Surroundings, interruption};
 
 /// The first pause when ECS asks for patience; registrations refill at one a second.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>
 const FIRST_PATIENCE: Duration = Duration::from_millis(500);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(8);
 
+/// Region and family: ECS refuses two registrations in one family at a time.
+type Family = (String, String);
+
+/// The registrations of one agent.
+#[derive(Debug, Default)]
+pub struct Registrations {
+    lanes: Lanes<Family>,
+    /// When a family last got a revision by this agent.
+    last: Mutex<HashMap<Family, Instant>>,
+}
+
+impl Registrations {
+    fn last(&self) -> MutexGuard<'_, HashMap<Family, Instant>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this agent has registered nothing there since.
+    fn none_since(&self, family: &Family, looked: Instant) -> bool {
+        self.last().get(family).is_none_or(|last| *last < looked)
+    }
+}
+
 /// The revision to run: reused when the family's latest has this content, else registered.
+/// `looked`: when the caller began to look at the latest, and found another content.
 ///
 /// # Errors
 ///
@@ -29,10 +57,12 @@ pub(super) async fn register<A: Account>(
     handle: &Handle,
     region: &str,
     next: &NextRevision,
+    looked: Option<Instant>,
 ) -> Result<TaskDefinitionArn, Ending> {
     let family = next.family().to_owned();
     let lane = (region.to_owned(), family.clone());
-    let turn = surroundings.registrations.take(&lane, handle.id().to_string());
+    let registrations = &surroundings.registrations;
+    let turn = registrations.lanes.take(&lane, handle.id().to_string());
     let turn = handle.unless_interrupted(turn).await;
     let _turn = turn.map_err(|by| interruption::before_the_write(by, "no revision was registered"))?;
     handle.step(
@@ -41,7 +71,15 @@ pub(super) async fn register<A: Account>(
         format!("a revision of {family}"),
     );
     // Another operation may have registered it while this one waited its turn.
-    if let Some(found) = find(surroundings, handle, region, next).await? {
+    let now = handle.clock().instant();
+    let is_enough = |looked: Instant| {
+        now.duration_since(looked) < surroundings.timing.settle && registrations.none_since(&lane, looked)
+    };
+    let found = match looked.is_some_and(is_enough) {
+        true => None,
+        false => find(surroundings, handle, region, next).await?,
+    };
+    if let Some(found) = found {
         handle.step(
             Step::Revision,
             StepState::Skipped,
@@ -50,6 +88,7 @@ pub(super) async fn register<A: Account>(
         return Ok(found);
     }
     let registered = send(surroundings, handle, region, next).await;
+    registrations.last().insert(lane, handle.clock().instant());
     match &registered {
         Ok(arn) => handle.step(Step::Revision, StepState::Done, format!("registered {arn}")),
         Err(_) => handle.step(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use towline_agent_domain::rollout::follow::JudgeOptions;
 
-use super::Lanes;
+use super::registration::Registrations;
 use crate::config::{Config, TemplateBucket, Timing};
 
 /// The account and the agent's own settings, as drivers see them.
@@ -26,8 +26,7 @@ pub struct Surroundings<A> {
     pub tags: BTreeMap<String, String>,
     /// By region: where templates go that CloudFormation does not take in a request.
     pub template_buckets: BTreeMap<String, TemplateBucket>,
-    /// Region and family: ECS refuses two registrations in one family at a time.
-    pub registrations: Lanes<(String, String)>,
+    pub registrations: Registrations,
     #[cfg(feature = "planted-faults")]
     pub planted: crate::config::Planted,
 }
@@ -44,7 +43,7 @@ impl<A> Surroundings<A> {
             role_path: config.aws.role_path.clone(),
             tags: config.aws.tags.clone(),
             template_buckets: config.aws.template_buckets(),
-            registrations: Lanes::default(),
+            registrations: Registrations::default(),
             #[cfg(feature = "planted-faults")]
             planted: config.planted,
         }

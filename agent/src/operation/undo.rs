@@ -1,7 +1,8 @@
 //! Putting back what ran before an update. ECS does it itself where it can (its
 //! breaker is at it already, or StopServiceDeployment); else one further
 //! UpdateService to the previous revision ([`put_back`]), announced as its own step.
-//! Never a third: before each write the service is looked at ([`look`]), and nothing is
+//! Never a third: before each write the service is looked at ([`look`]), by an agent that
+//! was killed in between for as long as what it sent then may land, and nothing is
 //! written over somebody else's deployment, or where an earlier incarnation's roll-back
 //! is under way. Then the roll-back is followed to a verdict of its own ([`ending`]).
 //!
@@ -31,7 +32,8 @@ use super::{
 };
 use look::Found;
 
-/// How long a roll-back may take to be begun when the deadline has passed already.
+/// How long a roll-back may take to be begun when the deadline has passed already; an
+/// agent that goes on with another's work first waits out what that may have sent.
 const LATE: Duration = Duration::from_secs(60);
 
 /// Why a rollout is undone.
@@ -175,7 +177,8 @@ pub(super) async fn begin_late<A: Account>(
     let handle = follower.handle();
     handle.outlive_deadline();
     announce(follower);
-    let begun = handle.clock().timeout(LATE, begin(follower, previous)).await;
+    let patience = LATE + follower.surroundings().timing.landing();
+    let begun = handle.clock().timeout(patience, begin(follower, previous)).await;
     let not_begun = match begun {
         Some(begun) => begun.err(),
         None => Some(End::TooLate),
@@ -202,6 +205,24 @@ pub(super) async fn go_on<A: Account>(
     Ok(ending::of(follower, &why, end))
 }
 
+/// A roll-back that an earlier incarnation of the agent asked for: its request landed
+/// after this one had begun to follow.
+pub(super) struct Own {
+    /// The deployment of what is put back; `None`: ECS is at it.
+    pub back: Option<OurDeployment>,
+}
+
+/// Whether what took a rollout's place was this operation's own roll-back.
+pub(super) async fn own<A: Account>(
+    follower: &Follower<'_, A>,
+    previous: Option<&TaskDefinitionArn>,
+) -> Option<Own> {
+    match follower.is_resumed() {
+        true => look::undone_by_request(follower, previous).await,
+        false => None,
+    }
+}
+
 fn announce<A: Account>(follower: &Follower<'_, A>) {
     follower.handle().heed_detach();
     let detail = format!("{} is taken back", follower.ours.task_definition);
@@ -224,7 +245,9 @@ async fn by_ecs<A: Account>(
     follower: &mut Follower<'_, A>,
     previous: Option<&TaskDefinitionArn>,
 ) -> Result<Option<Way>, End> {
-    Ok(match look::before_a_write(follower, previous).await? {
+    // ECS takes a deployment back once, however often it is asked: what it may lag is enough.
+    let settle = follower.surroundings().timing.settle;
+    Ok(match look::before_a_write(follower, previous, settle).await? {
         Found::Already(way) => Some(way),
         Found::Runs(Some(ours)) if is_under_way(&ours) && stop(follower, &ours).await => Some(Way::Stopped),
         Found::Runs(_) => None,

@@ -33,6 +33,10 @@ async fn a_good_image_succeeds_with_one_update_and_a_second_time_nothing_changes
         world.writes(FIRST).await,
         ["RegisterTaskDefinition", "UpdateService"]
     );
+    // What was read to decide is not read again to register.
+    let calls = world.calls(FIRST).await;
+    let reads = calls.iter().filter(|call| *call == "DescribeTaskDefinition");
+    assert_eq!(reads.count(), 1, "{calls:?}");
     let after = describe(&mut client, "orders").await;
     let image = |described: &towline_proto::agent::v1::DescribeServiceResponse| {
         described

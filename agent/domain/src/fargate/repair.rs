@@ -69,6 +69,7 @@ pub fn decide(view: &RepairView<'_>) -> RepairDecision {
         force: view.force,
         repeated_send: view.repeated_send,
         settled: view.settled,
+        landed: view.settled,
     });
     match decision {
         StartDecision::Unchanged { deployment_id, .. } => RepairDecision::Unchanged { deployment_id },

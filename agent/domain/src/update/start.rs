@@ -6,20 +6,21 @@
 //!   its rollout, under way or done.
 //! - PRIMARY is back on what was expected, and the record of the wanted revision says
 //!   that ECS rolled it back: undone by ECS, or by this operation's StopServiceDeployment.
-//! - PRIMARY is back on what was expected, by the newest record, and the record right
-//!   before that one is of the wanted revision: put back by an UpdateService.
+//! - PRIMARY is back on what ran before ([`back`]), by the newest record, and the record
+//!   right before that one is of the wanted revision: put back by an UpdateService.
 //!
 //! Whether somebody else's deployment is in the way: [`busy`].
 
 mod again;
+pub mod back;
 mod busy;
 mod force;
 #[cfg(test)]
 mod tests;
 
 use crate::observed::{
-    Controller, Deployment, DeploymentStatus, ObservedService, RolloutState, Scheduling, ServiceDeployment,
-    ServiceStatus, StoppedTask, TaskDefinitionArn,
+    Controller, Deployment, ObservedService, RolloutState, Scheduling, ServiceDeployment, ServiceStatus,
+    StoppedTask, TaskDefinitionArn,
 };
 use crate::rollout::undone::UndoneBy;
 use crate::verdict::{Reason, Refusal};
@@ -50,8 +51,8 @@ pub struct StartView<'a> {
     /// and what PRIMARY runs, where [`super::revision::same_content`] says so.
     /// With records, the revisions of the newest of these as well.
     pub with_wanted_content: &'a [TaskDefinitionArn],
-    /// Revisions beside the expected one that are known to hold its content: one that
-    /// was INACTIVE is registered again to be put back.
+    /// Other revisions that are known to hold the content of what a roll-back puts back
+    /// ([`back`]): one that was INACTIVE is registered again for that.
     pub with_expected_content: &'a [TaskDefinitionArn],
     /// The service's deployments on record, newest first. `None`: not read.
     pub service_deployments: Option<&'a [ServiceDeployment]>,
@@ -63,6 +64,8 @@ pub struct StartView<'a> {
     pub repeated_send: bool,
     /// The account was observed for as long as AWS may lag.
     pub settled: bool,
+    /// It was observed for so long that no request of an earlier send can land any more.
+    pub landed: bool,
 }
 
 /// What to do.
@@ -149,18 +152,6 @@ pub fn start(view: &StartView<'_>) -> StartDecision {
     }
 }
 
-/// The revision of the newest deployment that completed: what is worth putting back,
-/// also where PRIMARY itself is a rollout that gets nowhere.
-pub fn last_good(service: &ObservedService) -> Option<&TaskDefinitionArn> {
-    let completed = service
-        .deployments
-        .iter()
-        .filter(|d| d.rollout == RolloutState::Completed);
-    completed
-        .max_by_key(|d| (d.status == DeploymentStatus::Primary, d.created))
-        .map(|d| &d.task_definition)
-}
-
 /// Whether nothing is under way and all tasks run: what "unchanged" means.
 pub fn is_stable(service: &ObservedService, primary: &Deployment) -> bool {
     let alone = service
@@ -219,7 +210,12 @@ fn not_updatable(name: &str, service: &ObservedService) -> Option<Refusal> {
 }
 
 fn write(view: &StartView<'_>, service: &ObservedService, primary: &Deployment) -> StartDecision {
-    if view.repeated_send && !view.settled {
+    // Without a revision to go to no earlier send has come to its UpdateService.
+    let is_certain = match view.with_wanted_content.is_empty() {
+        true => view.settled,
+        false => view.landed,
+    };
+    if view.repeated_send && !is_certain {
         return StartDecision::KeepObserving {
             why: format!(
                 "whether an earlier send already changed service {} may not show yet",

@@ -1,7 +1,11 @@
 //! What following reads beside the service itself.
 
+use std::time::Duration;
+
 use towline_agent_domain::{
-    observed::{ObservedService, RolloutState, ServiceDeployment, StoppedTask, TargetHealth},
+    observed::{
+        ObservedService, RolloutState, ServiceDeployment, ServiceDeploymentStatus, StoppedTask, TargetHealth,
+    },
     outside::{Account, CallError},
     rollout::{crash_loop, follow, pace::Outlook},
 };
@@ -66,6 +70,24 @@ impl<A: Account> Follower<'_, A> {
             self.since.get_or_insert(ours.created);
         }
         Ok(records)
+    }
+
+    /// For how long the rollout has been complete that an earlier incarnation of the agent
+    /// began, where ECS says so. Zero for one that was followed from its start.
+    pub(in super::super) async fn complete_for(&self) -> Duration {
+        if !self.is_resumed() {
+            return Duration::ZERO;
+        }
+        // Best effort: without an answer the time begins anew.
+        let clock = self.handle.clock();
+        let listed = clock.timeout(self.surroundings.timing.settle, self.list_records());
+        let records = listed.await.and_then(Result::ok).unwrap_or_default();
+        let ours = records
+            .iter()
+            .find(|record| record.task_definition.as_ref() == Some(&self.ours.task_definition));
+        let ours = ours.filter(|record| record.status == ServiceDeploymentStatus::Successful);
+        ours.and_then(|record| record.finished_ago?.try_into().ok())
+            .unwrap_or_default()
     }
 
     /// All records as ECS lists them now, newer ones than ours included.

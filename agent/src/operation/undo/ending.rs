@@ -196,7 +196,7 @@ pub(super) fn late<A: Account>(
         }
         Some(_) => {
             let summary =
-                format!("service {service}: {words}; rolling back was not begun for certain within a minute");
+                format!("service {service}: {words}; rolling back was not begun for certain in time");
             (
                 Reason::RollbackFailed,
                 summary,

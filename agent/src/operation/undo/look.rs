@@ -1,6 +1,8 @@
 //! Looking before a roll-back writes, and until what ran before is PRIMARY again
 //! ([`towline_agent_domain::rollout::standing`]).
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use towline_agent_domain::{
     observed::{ObservedService, ServiceDeployment, TaskDefinitionArn},
@@ -15,7 +17,7 @@ use towline_agent_domain::{
 
 use super::{
     super::{CancelMode, Ending, Interruption, follow::Follower},
-    End, Way, put_back,
+    End, Own, Way, put_back,
 };
 
 /// What a look before a write came to.
@@ -27,10 +29,11 @@ pub(super) enum Found {
 }
 
 /// Looks before a write: until what shows is certain, and until what an earlier
-/// incarnation of the agent has sent cannot land any more.
+/// incarnation of the agent has sent cannot land any more, which it does within `landing`.
 pub(super) async fn before_a_write<A: Account>(
     follower: &Follower<'_, A>,
     previous: Option<&TaskDefinitionArn>,
+    landing: Duration,
 ) -> Result<Found, End> {
     let clock = follower.handle().clock();
     let timing = follower.surroundings().timing;
@@ -52,9 +55,25 @@ pub(super) async fn before_a_write<A: Account>(
             Standing::Foreign { by, certain } if certain || settled => {
                 return Err(End::Superseded { by });
             }
-            Standing::Runs { record } if !follower.may_land_yet() => return Ok(Found::Runs(record)),
+            Standing::Runs { record } if !follower.may_land_yet(landing) => return Ok(Found::Runs(record)),
             _ => clock.sleep(timing.poll).await,
         }
+    }
+}
+
+/// The roll-back that one look shows for certain, where somebody asked for it.
+pub(super) async fn undone_by_request<A: Account>(
+    follower: &Follower<'_, A>,
+    previous: Option<&TaskDefinitionArn>,
+) -> Option<Own> {
+    match now(follower, previous).await {
+        Ok(Standing::Back { back, certain: true }) => Some(Own { back: Some(back) }),
+        Ok(Standing::ByEcs {
+            by: UndoneBy::Request,
+            back,
+            ..
+        }) => Some(Own { back }),
+        _ => None,
     }
 }
 

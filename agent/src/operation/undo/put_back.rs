@@ -67,7 +67,8 @@ pub(super) async fn update<A: Account>(
     let mut patience = Patience::default();
     loop {
         // Registering and waiting took their time.
-        if let Found::Already(way) = look::before_a_write(follower, Some(previous)).await? {
+        let landing = follower.surroundings().timing.landing();
+        if let Found::Already(way) = look::before_a_write(follower, Some(previous), landing).await? {
             return Ok(way);
         }
         let aws = &follower.surroundings().aws;
@@ -132,7 +133,7 @@ async fn usable<A: Account>(
         summary,
         hint: "update the service to a revision that is ACTIVE".to_owned(),
     })?;
-    registration::register(surroundings, handle, region, &again)
+    registration::register(surroundings, handle, region, &again, None)
         .await
         .map_err(|ending| End::Impossible {
             summary: format!("{previous} cannot be registered again: {}", ending.summary()),

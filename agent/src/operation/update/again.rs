@@ -12,16 +12,16 @@ use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
     super::{CancelMode, Ending, Interruption, conclude, follow::Follower, undo},
-    Update,
+    Before, Update,
 };
 
 impl<A: Account> Update<'_, A> {
-    /// The rollout is under way, or done. `good`: what completed last in this service.
+    /// The rollout is under way, or done.
     pub(super) async fn reattach(
         &self,
         deployment_id: String,
         revision: TaskDefinitionArn,
-        good: Option<TaskDefinitionArn>,
+        now: &Before,
     ) -> Result<Ending, Ending> {
         // A first send has done nothing yet: the content that is wanted is somebody else's.
         let whose = match self.order.repeated_send {
@@ -33,8 +33,8 @@ impl<A: Account> Update<'_, A> {
         if self.order.spec.wait_for == WaitFor::Started {
             return Ok(self.started(Some(deployment_id), &revision));
         }
-        let other = |previous: &TaskDefinitionArn| *previous != revision;
-        let previous = self.expected_revision().filter(other).or(good.filter(other));
+        let expected = self.order.expected.as_ref();
+        let previous = self.back(now.service.as_ref(), &revision, expected).await;
         let mut follower = self.follower(Some(deployment_id), revision);
         follower.look_back();
         if self.order.repeated_send {
@@ -74,10 +74,9 @@ impl<A: Account> Update<'_, A> {
             Some(why) => {
                 let back = OurDeployment {
                     id: Some(deployment_id),
-                    task_definition: by,
+                    task_definition: by.clone(),
                 };
-                let previous = self.expected_revision();
-                undo::go_on(&mut follower, Some(back), previous.as_ref(), why).await
+                undo::go_on(&mut follower, Some(back), Some(&by), why).await
             }
             None => self.superseded(revision, &by).await,
         }

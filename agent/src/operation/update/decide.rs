@@ -1,28 +1,54 @@
 //! Observing until there is something to do, and reading what the decision asks for.
 
+use std::time::Duration;
+
 use towline_agent_domain::{
-    observed::{ServiceDeployment, StoppedTask, TaskDefinitionArn},
+    observed::{ServiceDeployment, StoppedTask, TaskDefinition, TaskDefinitionArn},
     outside::Account,
     update::{
         revision::same_content,
-        start::{StartDecision, StartView, start},
+        start::{StartDecision, StartView, back, start},
     },
 };
 use towline_proto::agent::v1::{Step, StepState};
 
 use super::{
-    super::{Ending, interruption, undo},
+    super::{Ending, Interruption, interruption, undo},
     Update, UpdateOrder,
     observe::Observation,
 };
+use crate::config::Timing;
 
 /// What was read because the decision asked for it.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub records: Option<Vec<ServiceDeployment>>,
     pub stopped: Option<Vec<StoppedTask>>,
-    /// Revisions beside the expected one that hold its content.
+    /// Other revisions that hold the content of what a roll-back puts back.
     expected_again: Vec<TaskDefinitionArn>,
+}
+
+/// For how long the account was observed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watched {
+    /// As long as AWS may lag.
+    pub settled: bool,
+    /// As long as a request may be under way that was sent before.
+    pub landed: bool,
+}
+
+impl Watched {
+    pub(super) const LONG: Self = Self {
+        settled: true,
+        landed: true,
+    };
+
+    fn new(watched: Duration, timing: Timing) -> Self {
+        Self {
+            settled: watched >= timing.settle,
+            landed: watched >= timing.landing(),
+        }
+    }
 }
 
 /// So many of the newest rollouts may be this operation's or its roll-back's.
@@ -35,10 +61,14 @@ impl<A: Account> Update<'_, A> {
         let start_of_watch = clock.instant();
         let mut waiting = false;
         loop {
-            let settled = clock.instant().duration_since(start_of_watch) >= self.surroundings.timing.settle;
+            let watched = Watched::new(
+                clock.instant().duration_since(start_of_watch),
+                self.surroundings.timing,
+            );
             let mut observation = self.observe().await?;
-            let decision = self.decide_on(&mut observation, settled).await?;
+            let decision = self.decide_on(&mut observation, watched).await?;
             let StartDecision::KeepObserving { why } = decision else {
+                self.unless_stopped(&decision)?;
                 self.announce(&decision);
                 return Ok((observation, decision));
             };
@@ -51,9 +81,39 @@ impl<A: Account> Update<'_, A> {
                 );
                 waiting = true;
             }
-            if let Some(by) = self.handle.pause(self.surroundings.timing.poll).await {
-                return Err(interruption::before_the_write(by, "nothing was written"));
+            self.pause_between_looks().await?;
+        }
+    }
+
+    /// Until the next look. A person who says stop is heeded at once where nothing can
+    /// have been sent; else when it shows what an earlier send has done.
+    async fn pause_between_looks(&self) -> Result<(), Ending> {
+        let timing = self.surroundings.timing;
+        match self.handle.pause(timing.poll).await {
+            None => Ok(()),
+            Some(Interruption::Cancel(_)) if self.order.repeated_send => {
+                self.handle.clock().sleep(timing.poll).await;
+                Ok(())
             }
+            Some(by) => Err(interruption::before_the_write(by, self.so_far())),
+        }
+    }
+
+    /// Nothing is begun any more when a person has said stop.
+    fn unless_stopped(&self, decision: &StartDecision) -> Result<(), Ending> {
+        match self.handle.interruption() {
+            Some(by @ Interruption::Cancel(_)) if decision.writes() => {
+                self.handle.started(false);
+                Err(interruption::before_the_write(by, self.so_far()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn so_far(&self) -> &'static str {
+        match self.order.repeated_send {
+            true => "nothing shows that an earlier send has changed it",
+            false => "nothing was written",
         }
     }
 
@@ -61,11 +121,11 @@ impl<A: Account> Update<'_, A> {
     pub(super) async fn decide_on(
         &mut self,
         observation: &mut Observation,
-        settled: bool,
+        watched: Watched,
     ) -> Result<StartDecision, Ending> {
         let mut asked = Asked::default();
         loop {
-            let decision = self.start(observation, &asked, settled);
+            let decision = self.start(observation, &asked, watched);
             match decision {
                 StartDecision::ReadServiceDeployments if asked.records.is_none() => {
                     let records = self.read_records().await?;
@@ -81,8 +141,8 @@ impl<A: Account> Update<'_, A> {
     }
 
     /// Which of the newest rollouts' revisions hold the wanted content, and which that
-    /// of what was expected. Neither must be the family's latest: a roll-back may have
-    /// registered one more.
+    /// of what a roll-back puts back. Neither must be the family's latest: a roll-back
+    /// may have registered one more.
     async fn recognise(
         &mut self,
         observation: &mut Observation,
@@ -94,6 +154,7 @@ impl<A: Account> Update<'_, A> {
             .iter()
             .take(NEWEST)
             .filter_map(|r| r.task_definition.clone());
+        let mut others = Vec::new();
         for revision in newest.collect::<Vec<_>>() {
             if observation.with_wanted_content.contains(&revision) || expected.as_ref() == Some(&revision) {
                 continue;
@@ -102,19 +163,35 @@ impl<A: Account> Update<'_, A> {
                 continue;
             };
             let next = observation.next.as_ref();
-            if next.is_some_and(|next| same_content(&definition, next)) {
-                observation.with_wanted_content.push(revision);
-                continue;
+            match next.is_some_and(|next| same_content(&definition, next)) {
+                true => observation.with_wanted_content.push(revision),
+                false => others.push((revision, definition)),
             }
-            let Some(expected) = &expected else { continue };
-            let Some(before) = self.running_definition(expected).await? else {
-                continue;
-            };
-            if undo::copy_of(&before, expected).is_ok_and(|copy| same_content(&definition, &copy)) {
+        }
+        for (revision, definition) in others {
+            if self.is_copy_of_back(&definition, observation, records).await? {
                 asked.expected_again.push(revision);
             }
         }
         Ok(())
+    }
+
+    /// Whether a definition was registered again from what a roll-back puts back.
+    async fn is_copy_of_back(
+        &mut self,
+        definition: &TaskDefinition,
+        observation: &Observation,
+        records: &[ServiceDeployment],
+    ) -> Result<bool, Ending> {
+        let expected = self.expected_revision();
+        let is_ours = |revision: &TaskDefinitionArn| observation.with_wanted_content.contains(revision);
+        let Some(old) = back::on_record(records, is_ours, expected.as_ref()) else {
+            return Ok(false);
+        };
+        let Some(before) = self.running_definition(old).await? else {
+            return Ok(false);
+        };
+        Ok(undo::copy_of(&before, old).is_ok_and(|copy| same_content(definition, &copy)))
     }
 
     fn announce(&self, decision: &StartDecision) {
@@ -132,7 +209,7 @@ impl<A: Account> Update<'_, A> {
         }
     }
 
-    pub(super) fn start(&self, observation: &Observation, asked: &Asked, settled: bool) -> StartDecision {
+    pub(super) fn start(&self, observation: &Observation, asked: &Asked, watched: Watched) -> StartDecision {
         start(&StartView {
             name: &self.order.service,
             service: observation.service.as_ref(),
@@ -143,7 +220,8 @@ impl<A: Account> Update<'_, A> {
             stopped: asked.stopped.as_deref(),
             force: self.order.spec.force,
             repeated_send: self.order.repeated_send,
-            settled,
+            settled: watched.settled,
+            landed: watched.landed,
         })
     }
 

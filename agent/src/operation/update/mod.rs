@@ -17,7 +17,10 @@ use towline_agent_domain::{
     rollout::follow::OurDeployment,
     update::{
         spec::{UpdateSpec, WaitFor},
-        start::{ExpectedService, StartDecision, last_good},
+        start::{
+            ExpectedService, StartDecision,
+            back::{self, Back, BackView},
+        },
     },
     verdict::Reason,
 };
@@ -30,7 +33,6 @@ use super::{
     one_update::{Kind, OneUpdate},
     registration::register,
 };
-use observe::Observation;
 pub(crate) use planned::plan_update;
 
 /// A change of one service, checked.
@@ -67,24 +69,21 @@ struct Update<'a, A> {
 
 /// What the decision to write rests on.
 struct Before {
-    primary: Option<Deployment>,
-    /// The newest deployment that completed, should PRIMARY never have.
-    good: Option<TaskDefinitionArn>,
+    service: Option<ObservedService>,
     seen: Instant,
 }
 
 impl Before {
-    fn of(observation: &Observation, seen: Instant) -> Self {
-        let service = observation.service.as_ref();
-        let primary = service.and_then(ObservedService::primary).cloned();
-        let good = service.and_then(last_good).cloned();
-        Self { primary, good, seen }
+    fn primary(&self) -> Option<&Deployment> {
+        self.service.as_ref().and_then(ObservedService::primary)
     }
 
-    /// What a roll-back puts back.
-    fn previous(self) -> Option<TaskDefinitionArn> {
-        self.good
-            .or_else(|| self.primary.map(|primary| primary.task_definition))
+    /// What the rollout starts from.
+    fn expected(&self) -> Option<ExpectedService> {
+        self.primary().map(|primary| ExpectedService {
+            task_definition: Some(primary.task_definition.clone()),
+            deployment_id: Some(primary.id.clone()),
+        })
     }
 }
 
@@ -103,7 +102,10 @@ impl<'a, A: Account> Update<'a, A> {
 impl<A: Account> Update<'_, A> {
     async fn run(&mut self) -> Result<Ending, Ending> {
         let (observation, decision) = self.decide().await?;
-        let before = Before::of(&observation, self.handle.clock().instant());
+        let before = Before {
+            service: observation.service.clone(),
+            seen: self.handle.clock().instant(),
+        };
         self.check_alarms(&decision).await?;
         self.before_writing(&observation, &decision).await?;
         match decision {
@@ -113,7 +115,8 @@ impl<A: Account> Update<'_, A> {
             } => Ok(self.unchanged(&deployment_id, &task_definition)),
             StartDecision::Register => {
                 let next = observation.next.ok_or_else(|| self.nothing_to_register())?;
-                let revision = register(self.surroundings, self.handle, &self.order.at.region, &next).await?;
+                let (surroundings, region) = (self.surroundings, &self.order.at.region);
+                let revision = register(surroundings, self.handle, region, &next, observation.looked).await?;
                 self.send(before, Kind::Change, revision, true).await
             }
             StartDecision::Update { task_definition } => {
@@ -129,7 +132,7 @@ impl<A: Account> Update<'_, A> {
             StartDecision::Reattach {
                 deployment_id,
                 task_definition,
-            } => self.reattach(deployment_id, task_definition, before.good).await,
+            } => self.reattach(deployment_id, task_definition, &before).await,
             StartDecision::RolledBack {
                 task_definition,
                 by,
@@ -189,7 +192,7 @@ impl<A: Account> Update<'_, A> {
             service: &self.order.service,
             revision: &revision,
             kind,
-            replaces: before.primary.as_ref().map(|primary| primary.id.as_str()),
+            replaces: before.primary().map(|primary| primary.id.as_str()),
             seen: before.seen,
             so_far: &so_far,
         };
@@ -198,10 +201,13 @@ impl<A: Account> Update<'_, A> {
             true => sent.map_err(|ending| ending.output("registered_task_definition", revision.0.clone()))?,
             false => sent?,
         };
-        let previous = before.previous();
         if self.order.spec.wait_for == WaitFor::Started {
             return Ok(self.started(deployment, &revision));
         }
+        let expected = before.expected();
+        let previous = self
+            .back(before.service.as_ref(), &revision, expected.as_ref())
+            .await;
         self.follow(self.follower(deployment, revision), previous).await
     }
 
@@ -222,6 +228,41 @@ impl<A: Account> Update<'_, A> {
             by_ecs_alone: false,
         };
         conclude::rollout_and(&mut follower, &afterwards).await
+    }
+
+    /// What a roll-back puts back in the place of `ours`.
+    async fn back(
+        &self,
+        service: Option<&ObservedService>,
+        ours: &TaskDefinitionArn,
+        expected: Option<&ExpectedService>,
+    ) -> Option<TaskDefinitionArn> {
+        let from = expected.and_then(|expected| expected.task_definition.clone());
+        // A forced deployment has nothing else to go back to.
+        if self.order.spec.force && from.as_ref() == Some(ours) {
+            return from;
+        }
+        let view = BackView {
+            service,
+            ours,
+            expected,
+            records: None,
+        };
+        let decided = match back::back(&view) {
+            Back::ReadServiceDeployments => {
+                // The rollout goes on: it is followed also where ECS does not say.
+                let settle = self.surroundings.timing.settle;
+                let read = self.handle.clock().timeout(settle, self.read_records()).await;
+                let records = read.and_then(Result::ok).unwrap_or_default();
+                let records = Some(records.as_slice());
+                back::back(&BackView { records, ..view })
+            }
+            decided => decided,
+        };
+        match decided {
+            Back::To(revision) => Some(revision),
+            Back::Unknown | Back::ReadServiceDeployments => from,
+        }
     }
 
     /// Only the start was asked for.

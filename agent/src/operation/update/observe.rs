@@ -2,6 +2,7 @@
 //! them. At most three reads where there is nothing to do: the service, what the
 //! next revision is made from, and what runs.
 
+use tokio::time::Instant;
 use towline_agent_domain::{
     observed::{
         Controller, ObservedService, ServiceDeployment, ServiceStatus, TaskDefinition, TaskDefinitionArn,
@@ -20,6 +21,8 @@ use super::{Ending, Update, UpdateOrder};
 /// What one observation brought.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
+    /// When it began.
+    pub looked: Option<Instant>,
     pub service: Option<ObservedService>,
     pub next: Option<NextRevision>,
     pub with_wanted_content: Vec<TaskDefinitionArn>,
@@ -35,6 +38,7 @@ impl<A: Account> Update<'_, A> {
             at, service: name, ..
         } = self.order;
         let aws = &self.surroundings.aws;
+        let looked = Some(self.handle.clock().instant());
         let service = self
             .handle
             .read(&format!("describe service {name}"), || aws.service(at, name))
@@ -47,11 +51,13 @@ impl<A: Account> Update<'_, A> {
                 self.observe_revisions(found)
                     .await
                     .map(|observation| Observation {
+                        looked,
                         service,
                         ..observation
                     })
             }
             _ => Ok(Observation {
+                looked,
                 service,
                 ..Observation::default()
             }),
@@ -94,6 +100,7 @@ impl<A: Account> Update<'_, A> {
             with_wanted_content.extend(found.and_then(|latest| latest.arn()));
         }
         Ok(Observation {
+            looked: None,
             service: None,
             next: Some(next),
             with_wanted_content,

@@ -14,7 +14,7 @@ use towline_agent_domain::{
 };
 use towline_proto::agent::v1::{Diagnosis, Step, StepState};
 
-use super::{Ending, Handle, Surroundings, Update, UpdateOrder, observe::Observation};
+use super::{Ending, Handle, Surroundings, Update, UpdateOrder, decide::Watched, observe::Observation};
 use crate::operation::fargate::preflight::soon;
 
 /// What an update would do. Writes nothing.
@@ -26,7 +26,7 @@ pub(crate) async fn plan_update<A: Account>(
     let mut driver = Update::new(surroundings, handle, order);
     let mut observation = driver.observe().await?;
     // A plan has nobody's earlier send to wait for: what is seen is what it rests on.
-    let decision = driver.decide_on(&mut observation, true).await?;
+    let decision = driver.decide_on(&mut observation, Watched::LONG).await?;
     let plan = driver.plan(&observation, &decision);
     let (Some(service), Some(next)) = (&observation.service, &observation.next) else {
         return Ok(plan);

@@ -4,7 +4,7 @@ use crate::observed::{Deployment, ServiceDeployment, ServiceDeploymentStatus, Ta
 use crate::rollout::undone::UndoneBy;
 use crate::verdict::{Reason, Refusal};
 
-use super::{ExpectedService, StartDecision, StartView, unexpected};
+use super::{ExpectedService, StartDecision, StartView, back, unexpected};
 
 /// A rollout of what is wanted that began after the expected deployment did. The
 /// expected one may be PRIMARY again because a roll-back made it so: then an
@@ -100,11 +100,16 @@ fn put_back(
     wanted_revision(view, before)
 }
 
+/// Whether a revision is what a roll-back puts back.
 fn is_back(view: &StartView<'_>, revision: &TaskDefinitionArn) -> bool {
     let expected = view
         .expected
         .and_then(|expected| expected.task_definition.as_ref());
-    expected == Some(revision) || view.with_expected_content.contains(revision)
+    let is_ours = |revision: &TaskDefinitionArn| view.with_wanted_content.contains(revision);
+    let records = view.service_deployments.unwrap_or_default();
+    expected == Some(revision)
+        || view.with_expected_content.contains(revision)
+        || back::on_record(records, is_ours, expected) == Some(revision)
 }
 
 fn wanted_revision(view: &StartView<'_>, record: &ServiceDeployment) -> Option<TaskDefinitionArn> {

@@ -41,7 +41,7 @@ fn again_from_rest(view: &StartView<'_>, primary: &Deployment, otherwise: StartD
             "look at the service's deployments; to force another one, deploy again with force",
         ));
     }
-    if !view.settled {
+    if !view.landed {
         return StartDecision::KeepObserving {
             why: format!(
                 "whether an earlier send already started a deployment of service {} may not show yet",

@@ -12,6 +12,8 @@ struct Case {
     force: bool,
     repeated: bool,
     settled: bool,
+    /// As `settled` where nothing is said.
+    landed: Option<bool>,
 }
 
 impl Case {
@@ -30,6 +32,7 @@ impl Case {
             force: false,
             repeated: false,
             settled: false,
+            landed: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Case {
             force: self.force,
             repeated_send: self.repeated,
             settled: self.settled,
+            landed: self.landed.unwrap_or(self.settled),
         })
     }
 
@@ -100,6 +104,23 @@ fn a_repeat_writes_nothing_when_a_rollout_of_ours_began_after_the_expected_deplo
         created: at(200),
         ..stable("d1", "orders:1")
     }]));
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+}
+
+/// A request of an earlier send that is still under way must not meet a second one.
+#[test]
+fn a_repeat_with_a_revision_to_go_to_waits_until_nothing_can_land_any_more() {
+    let mut case = Case::plain(vec![stable("d1", "orders:1")]);
+    (case.repeated, case.settled, case.records) = (true, true, Some(Vec::new()));
+    assert!(matches!(case.decide(), StartDecision::Update { .. }));
+    case.landed = Some(false);
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    let wanted = std::mem::take(&mut case.wanted);
+    assert_eq!(case.decide(), StartDecision::Register, "none can have been sent");
+    case.wanted = vec![arn("orders:1")];
+    case.force = true;
+    assert!(matches!(case.decide(), StartDecision::KeepObserving { .. }));
+    (case.landed, case.wanted, case.force) = (None, wanted, false);
     assert!(matches!(case.decide(), StartDecision::Update { .. }));
 }
 
@@ -440,6 +461,31 @@ fn what_was_put_back_may_be_a_new_revision_of_the_old_content() {
     assert!(matches!(case.decide(), StartDecision::PutBack { .. }));
 }
 
+/// orders:2 got nowhere, ours (orders:3) took its place, and went back to orders:1.
+#[test]
+fn what_was_put_back_is_what_completed_last_and_not_what_got_nowhere() {
+    let mut case = Case::plain(vec![rolling("d4", "orders:1")]);
+    case.expected = Some(ExpectedService {
+        task_definition: Some(arn("orders:2")),
+        deployment_id: Some("d2".to_owned()),
+    });
+    case.wanted = vec![arn("orders:3")];
+    case.repeated = true;
+    let records = [
+        record("orders:1", ServiceDeploymentStatus::InProgress, 300),
+        record("orders:3", ServiceDeploymentStatus::Stopped, 200),
+        record("orders:2", ServiceDeploymentStatus::Stopped, 100),
+        record("orders:1", ServiceDeploymentStatus::Successful, 0),
+    ];
+    case.records = Some(records.to_vec());
+    assert!(matches!(case.decide(), StartDecision::PutBack { .. }));
+    // ECS's own roll-back goes there as well.
+    let mut by_ecs = records[1..].to_vec();
+    by_ecs[0].status = ServiceDeploymentStatus::RollbackSuccessful;
+    case.records = Some(by_ecs);
+    assert!(matches!(case.decide(), StartDecision::RolledBack { .. }));
+}
+
 #[test]
 fn a_first_send_has_no_work_of_its_own_to_find() {
     let mut case = Case::plain(vec![stable("d3", "orders:1")]);
@@ -449,17 +495,4 @@ fn a_first_send_has_no_work_of_its_own_to_find() {
         record("orders:1", ServiceDeploymentStatus::Successful, 0),
     ]);
     assert_eq!(case.refusal(), Some(Reason::UnexpectedState));
-}
-
-#[test]
-fn what_completed_is_what_is_worth_putting_back() {
-    let good = service(vec![stable("d1", "orders:1")]);
-    assert_eq!(last_good(&good), Some(&arn("orders:1")));
-    // A hopeless rollout was replaced: the revision before it still runs.
-    let hopeless = service(vec![
-        rolling("d2", "orders:2"),
-        older("d1", "orders:1", RolloutState::Completed),
-    ]);
-    assert_eq!(last_good(&hopeless), Some(&arn("orders:1")));
-    assert_eq!(last_good(&service(vec![rolling("d1", "orders:1")])), None);
 }
