@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
 use towline_agent_domain::fargate::{
     plan::{Plan, PlanAction},
     preflight::{Finding, Severity},
@@ -54,7 +55,19 @@ pub fn service(
             Controller::OtherStrategy(word) => word.clone(),
             Controller::Rolling | Controller::Other(_) => String::new(),
         },
+        task_definition_registered_by: definition
+            .and_then(|definition| definition.definition.get("registeredBy")?.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        task_definition_register_time: definition.and_then(registered),
     }
+}
+
+/// ECS's JSON has seconds since 1970, with a fraction.
+fn registered(definition: &TaskDefinition) -> Option<prost_types::Timestamp> {
+    let seconds = definition.definition.get("registeredAt")?.as_f64()?;
+    let since = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(since).ok().map(to_proto)
 }
 
 fn tags(definition: &TaskDefinition) -> HashMap<String, String> {
@@ -85,6 +98,7 @@ pub fn stack(observed: &Stack) -> proto::StackDescription {
         id: observed.id.clone(),
         status: observed.status.clone(),
         status_reason: observed.status_reason.clone(),
+        update_time: observed.updated.map(to_proto),
     }
 }
 

@@ -167,6 +167,10 @@ fn observed(stack: &types::Stack) -> Stack {
             .iter()
             .map(|tag| (text(tag.key()), text(tag.value())))
             .collect(),
+        updated: stack
+            .last_updated_time()
+            .or(stack.creation_time())
+            .map(|at| observe::time(Some(at))),
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Stack {
     pub parameters: Vec<(String, String)>,
     pub outputs: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    /// When it was last updated, or created; AWS's time.
+    pub updated: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

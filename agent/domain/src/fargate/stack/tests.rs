@@ -18,6 +18,7 @@ fn stack(status: &str) -> Stack {
         parameters: Vec::new(),
         outputs: vec![(OUTPUT_TASK_DEFINITION.to_owned(), arn("web:1").0)],
         tags: vec![(SERVICE_TAG.to_owned(), "main/web".to_owned())],
+        updated: None,
     }
 }
 
