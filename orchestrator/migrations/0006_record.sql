@@ -73,6 +73,8 @@ CREATE TABLE drift (
     drift          TEXT,
     -- When the difference was found first.
     since          INTEGER,
+    -- As JSON: what of the cell was seen first after that operation.
+    baseline       TEXT,
     -- When the account was last asked, and answered.
     checked_at     INTEGER,
     -- Why it could not be asked since; empty when it could.

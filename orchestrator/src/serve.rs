@@ -28,6 +28,7 @@ use crate::{
     api,
     config::Config,
     engine::{Engine, EngineSettings},
+    registry::Registries,
     store::{PlantedFaults, StoreSettings},
     tasks::Tasks,
     web,
@@ -81,6 +82,8 @@ impl Orchestrator {
             credentials: Arc::new(credentials),
             public_address: public_address(config, address),
             deployment_deadline: config.deployment_deadline,
+            registries: Registries::new(config.registry.clone(), seams.clock),
+            record: config.record.clone(),
             seams: seams.clone(),
         })
         .await

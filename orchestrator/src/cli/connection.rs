@@ -14,8 +14,11 @@ use towline_link::{
     status::Details,
 };
 use towline_proto::orchestrator::v1::{
+    audit_service_client::AuditServiceClient, backup_service_client::BackupServiceClient,
+    notification_service_client::NotificationServiceClient,
     deployment_service_client::DeploymentServiceClient, fleet_service_client::FleetServiceClient,
-    project_service_client::ProjectServiceClient, release_service_client::ReleaseServiceClient,
+    freeze_service_client::FreezeServiceClient,
+    project_service_client::ProjectServiceClient, release_service_client::ReleaseServiceClient, variable_service_client::VariableServiceClient,
 };
 
 use super::{
@@ -30,6 +33,11 @@ pub struct Api {
     pub releases: ReleaseServiceClient<LinkChannel>,
     pub deployments: DeploymentServiceClient<LinkChannel>,
     pub fleet: FleetServiceClient<LinkChannel>,
+    pub variables: VariableServiceClient<LinkChannel>,
+    pub freezes: FreezeServiceClient<LinkChannel>,
+    pub audit: AuditServiceClient<LinkChannel>,
+    pub notifications: NotificationServiceClient<LinkChannel>,
+    pub backups: BackupServiceClient<LinkChannel>,
     pub seams: Seams,
     door: Door,
 }
@@ -62,7 +70,12 @@ impl Api {
         self.projects = ProjectServiceClient::new(channel.clone());
         self.releases = ReleaseServiceClient::new(channel.clone());
         self.deployments = DeploymentServiceClient::new(channel.clone());
-        self.fleet = FleetServiceClient::new(channel);
+        self.fleet = FleetServiceClient::new(channel.clone());
+        self.variables = VariableServiceClient::new(channel.clone());
+        self.freezes = FreezeServiceClient::new(channel.clone());
+        self.audit = AuditServiceClient::new(channel.clone());
+        self.notifications = NotificationServiceClient::new(channel.clone());
+        self.backups = BackupServiceClient::new(channel);
         Ok(())
     }
 
@@ -71,7 +84,12 @@ impl Api {
             projects: ProjectServiceClient::new(channel.clone()),
             releases: ReleaseServiceClient::new(channel.clone()),
             deployments: DeploymentServiceClient::new(channel.clone()),
-            fleet: FleetServiceClient::new(channel),
+            fleet: FleetServiceClient::new(channel.clone()),
+            variables: VariableServiceClient::new(channel.clone()),
+            freezes: FreezeServiceClient::new(channel.clone()),
+            audit: AuditServiceClient::new(channel.clone()),
+            notifications: NotificationServiceClient::new(channel.clone()),
+            backups: BackupServiceClient::new(channel),
             seams,
             door,
         }

@@ -149,6 +149,7 @@ macro_rules! fault_from {
 }
 
 fault_from!(
+    crate::api::json::Unwritable,
     crate::config::ConfigError,
     towline_link::credentials::CredentialsError,
     towline_link::join::TokenError

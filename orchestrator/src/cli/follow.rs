@@ -12,9 +12,9 @@ use super::{
     connection::Api,
     events::{self, InMotion, Lines},
     exit::{Exit, Fault},
-    json,
     output::{Console, Format},
 };
+use crate::api::json;
 
 /// How long a lost connection is tried again before the watch gives up.
 const PATIENCE: Duration = Duration::from_secs(600);

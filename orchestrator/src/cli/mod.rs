@@ -13,21 +13,27 @@ mod agent;
 mod apply;
 mod approve;
 mod approved;
+mod audit;
+mod block;
 mod cancel;
 mod choose;
 mod completions;
 mod connection;
 mod context;
+mod create;
+mod deployment;
 mod deployments;
 mod events;
 mod follow;
+mod freeze;
 mod import;
 mod init;
 mod join;
-mod json;
 mod operator;
 mod output;
+mod preview;
 mod promote;
+mod reject;
 mod release;
 mod schema;
 mod serve;
@@ -36,7 +42,9 @@ mod show;
 mod status;
 mod table;
 mod valid_for;
+mod variables;
 mod watch;
+mod when;
 mod yaml;
 
 use std::{future::Future, path::PathBuf};
@@ -105,9 +113,14 @@ pub enum Verb {
     Release(release::Release),
     Promote(promote::Promote),
     Approve(approve::Approve),
+    Reject(reject::Reject),
+    Deployment(deployment::Deployment),
     Cancel(cancel::Cancel),
+    Freeze(freeze::Freeze),
     Watch(watch::Watch),
     Status(status::Status),
+    Variables(variables::Variables),
+    Audit(audit::Audit),
     Completions(completions::Completions),
     Version(Version),
 }
@@ -146,9 +159,14 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Release(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Promote(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Approve(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Reject(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Deployment(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Variables(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Cancel(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Freeze(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Watch(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Status(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Audit(verb) => verb.run(global, console),
         Verb::Completions(verb) => verb.run(Cli::command(), console),
         Verb::Version(_) => {
             console.data(&format!("towline {}", env!("CARGO_PKG_VERSION")))?;

@@ -7,7 +7,8 @@ use std::io::{self, IsTerminal as _, Write};
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 
-use super::{exit::Fault, json};
+use super::exit::Fault;
+use crate::api::json;
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

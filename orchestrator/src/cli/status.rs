@@ -82,7 +82,10 @@ fn cell(environment: &pb::EnvironmentStatus, service: &str, now: Timestamp) -> E
         .iter()
         .filter(|cell| cell.service == service)
         .collect();
-    let tones = cells.iter().map(|cell| show::verdict(&cell.verdict));
+    let tones = cells.iter().map(|cell| match cell.drift {
+        Some(_) => Tone::Bad,
+        None => show::verdict(&cell.verdict),
+    });
     let tone = tones.reduce(worse).unwrap_or(Tone::Plain);
     let shared = shared_start(&cells);
     let lines: Vec<_> = match cells.as_slice() {
@@ -143,7 +146,52 @@ fn target(cell: &pb::CellStatus, now: Timestamp) -> Vec<String> {
     } else if cell.verdict.is_empty() && !cell.last_release.is_empty() {
         lines.push(format!("  {} under way", cell.last_release));
     }
+    if let Some(drift) = &cell.drift {
+        lines.extend(drifted(drift, now));
+    }
+    if !cell.check_problem.is_empty() {
+        let asked = match &cell.check_time {
+            Some(at) => format!("last asked {}", show::ago(Some(at), now)),
+            None => "never asked".to_owned(),
+        };
+        lines.push(format!("  what runs: {asked}"));
+    }
     lines
+}
+
+/// What runs although no release put it there; who and when where AWS tells.
+fn drifted(drift: &pb::Drift, now: Timestamp) -> Vec<String> {
+    let runs = drift.running_revision.rsplit('/').next().unwrap_or_default();
+    let mut lines = match drift.kind.as_str() {
+        "image" => drift.images.iter().map(drifted_image).collect(),
+        "revision" => vec![format!("  drift: runs {runs}")],
+        _ => vec![format!(
+            "  drift: {}",
+            drift.message.split(';').next().unwrap_or_default()
+        )],
+    };
+    let by = drift.changed_by.rsplit(':').next().unwrap_or_default();
+    let when = match &drift.change_time {
+        Some(at) => show::ago(Some(at), now),
+        None => String::new(),
+    };
+    match (by, when.as_str()) {
+        ("", "") => {}
+        ("", when) => lines.push(format!("    {when}")),
+        (by, "") => lines.push(format!("    by {by}")),
+        (by, when) => lines.push(format!("    by {by}, {when}")),
+    }
+    lines
+}
+
+/// The repository is left out where it is the one that was released.
+fn drifted_image(image: &pb::DriftedImage) -> String {
+    let running = match image.running.as_str() {
+        "" => return format!("  drift: container {} is gone", image.container),
+        running => running,
+    };
+    let short = running.rsplit('/').next().unwrap_or(running);
+    format!("  drift: {} runs {short}", image.container)
 }
 
 fn waits_on(text: &str) -> Entry {
@@ -199,7 +247,23 @@ mod tests {
                     reason: "rolled_back".to_owned(),
                     ..cell("web", "111111111111/eu-west-1/main", "1.0.0", "failed")
                 },
-                cell("orders", "111111111111/eu-west-1/main", "1.0.0", "succeeded"),
+                pb::CellStatus {
+                    drift: Some(pb::Drift {
+                        kind: "image".to_owned(),
+                        images: vec![pb::DriftedImage {
+                            container: "app".to_owned(),
+                            released: ":1.0.0".to_owned(),
+                            running: "registry/shop/orders:hotfix".to_owned(),
+                        }],
+                        changed_by: "arn:aws:sts::111111111111:assumed-role/ops/kim".to_owned(),
+                        change_time: Some(prost_types::Timestamp {
+                            seconds: 400,
+                            nanos: 0,
+                        }),
+                        ..pb::Drift::default()
+                    }),
+                    ..cell("orders", "111111111111/eu-west-1/main", "1.0.0", "succeeded")
+                },
             ],
             ..pb::EnvironmentStatus::default()
         };
@@ -208,6 +272,11 @@ mod tests {
             cells: vec![
                 cell("web", "333333333333/eu-west-1/main", "1.0.0", "succeeded"),
                 cell("web", "333333333333/eu-central-1/main", "", ""),
+                pb::CellStatus {
+                    check_time: Some(prost_types::Timestamp::default()),
+                    check_problem: "agent prod offline since 2026-11-25 05:00:00Z".to_owned(),
+                    ..cell("orders", "333333333333/eu-west-1/main", "1.0.0", "succeeded")
+                },
             ],
             waiting_on: "approval of role approver (0 of 1)".to_owned(),
             ..pb::EnvironmentStatus::default()
@@ -222,7 +291,9 @@ mod tests {
 shop      dev                          prod
 web       1.0.0, 60s ago               eu-west-1/main: 1.0.0, 60s ago
             1.1.0 failed: rolled_back  eu-central-1/main: nothing released
-orders    1.0.0, 60s ago               -
+orders    1.0.0, 60s ago               1.0.0, 60s ago
+            drift: app runs orders:hotfix  what runs: last asked 16m ago
+              by assumed-role/ops/kim, 10m ago
 waits on  -                            approval of role approver
                                        (0 of 1)"
         );

@@ -14,6 +14,7 @@
 pub mod audit;
 pub mod approval;
 pub mod deployment;
+pub mod drift;
 pub mod freeze;
 pub mod import;
 pub mod lifecycle;
@@ -22,5 +23,6 @@ pub mod operation;
 pub mod plan;
 pub mod project;
 pub mod release;
+pub mod return_to;
 pub mod variable;
 pub mod waiting_on;

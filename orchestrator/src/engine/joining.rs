@@ -10,7 +10,7 @@ use towline_link::{
 };
 
 use super::{AgentMode, Caller, Engine, EngineError, Enrolled, Invitation, Role};
-use crate::store::{CommitPoint, Invited, TokenUse, WriteTx};
+use crate::store::{AuditedCall, CommitPoint, Invited, TokenUse, WriteTx};
 
 /// How long a token is good when nobody says.
 const TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 3600);
@@ -140,6 +140,10 @@ impl Engine {
             }
             Invited::Operator(name) => (Identity::Operator(name.clone()), None),
         };
+        AuditedCall::identify(match &invited {
+            Invited::Agent(name) => format!("agent {name}"),
+            Invited::Operator(name) => format!("operator {name}"),
+        });
         let mode = agent.as_ref().map(|agent| agent.mode);
         let names = match mode {
             Some(AgentMode::Listening) => listen_names,

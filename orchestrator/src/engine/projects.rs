@@ -3,7 +3,7 @@
 use super::{Applied, Caller, Engine, EngineError, Fault, ProjectView};
 use crate::{
     domain::project::{self, Project, Severity},
-    store::{CommitPoint, ProjectVersion, Taken},
+    store::{AuditedCall, CommitPoint, ProjectVersion, Taken},
 };
 
 impl Engine {
@@ -40,7 +40,9 @@ impl Engine {
         let version = newest.map_or(1, |newest| newest.version + 1);
         let version = self.version_of(caller, project, text, version);
         tx.put_version(&version).await?;
+        AuditedCall::tell("version", version.version);
         refuse_taken(&tx.claim(&name, &claims).await?)?;
+        self.sort_out_releases(&mut tx, &name, true).await?;
         self.0.store.commit(tx, CommitPoint::ProjectApplied).await?;
         Ok(Applied {
             project: ProjectView::of(&version),

@@ -25,9 +25,20 @@ pub enum CommitPoint {
     /// A person's promotion.
     DeploymentCreated,
     DeploymentApproved,
+    DeploymentRejected,
+    /// What its agents planned: for people to approve, or the same once more.
+    DeploymentPlanned,
+    /// Why there is no plan yet.
+    PlanningFailed,
     CancelRequested,
+    FreezeChanged,
+    FreezeOverridden,
+    /// A release is blocked, or goes on.
+    StandingChanged,
     /// What `decide` wanted: phases begun, deployments started, operations begun or skipped, ends.
     DecisionsRecorded,
+    /// What an agent read for an operation: every send has these values.
+    ValuesRead,
     /// An operation's expected state, and that it is about to be sent.
     OperationIntended,
     /// That an operation is about to be sent once more.
@@ -35,6 +46,8 @@ pub enum CommitPoint {
     OperationProgressed,
     OperationEnded,
     CancelSent,
+    /// A person's decision about a deployment in which operations ended badly.
+    Intervened,
     AgentInvited,
     AgentSeen,
     OperatorInvited,
@@ -58,13 +71,21 @@ impl CommitPoint {
             Self::TagMoved => "tag_moved",
             Self::DeploymentCreated => "deployment_created",
             Self::DeploymentApproved => "deployment_approved",
+            Self::DeploymentRejected => "deployment_rejected",
+            Self::DeploymentPlanned => "deployment_planned",
+            Self::PlanningFailed => "planning_failed",
             Self::CancelRequested => "cancel_requested",
+            Self::FreezeChanged => "freeze_changed",
+            Self::FreezeOverridden => "freeze_overridden",
+            Self::StandingChanged => "standing_changed",
             Self::DecisionsRecorded => "decisions_recorded",
+            Self::ValuesRead => "values_read",
             Self::OperationIntended => "operation_intended",
             Self::OperationSentAgain => "operation_sent_again",
             Self::OperationProgressed => "operation_progressed",
             Self::OperationEnded => "operation_ended",
             Self::CancelSent => "cancel_sent",
+            Self::Intervened => "intervened",
             Self::AgentInvited => "agent_invited",
             Self::AgentSeen => "agent_seen",
             Self::OperatorInvited => "operator_invited",

@@ -34,7 +34,7 @@ pub struct AgentMessage<'a> {
 impl WriteTx {
     /// Appends a line to the log.
     pub async fn append(&mut self, event: &NewEvent) -> Result<(), StoreError> {
-        sqlx::query(
+        let appended = sqlx::query(
             "INSERT INTO events (release, deployment, operation, kind, message, state, verdict, payload, at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
@@ -49,6 +49,8 @@ impl WriteTx {
         .bind(to_micros(event.at))
         .execute(self.connection())
         .await?;
+        self.trace
+            .note(appended.last_insert_rowid(), event.deployment.as_ref());
         Ok(())
     }
 
@@ -91,8 +93,8 @@ pub async fn events_after(
     let rows: Vec<StoredEvent> = sqlx::query_as(
         "SELECT e.cursor, e.deployment, d.environment, e.at, e.kind, e.message, o.service, o.target, e.state, e.verdict
          FROM events e
-         LEFT JOIN deployments d ON d.id = e.deployment
          LEFT JOIN operations o ON o.id = e.operation
+         LEFT JOIN deployments d ON d.id = COALESCE(e.deployment, o.deployment)
          WHERE e.release = ?1 AND e.cursor > ?2 ORDER BY e.cursor LIMIT ?3",
     )
     .bind(release)

@@ -9,6 +9,7 @@ mod commit;
 #[cfg(test)]
 mod death;
 pub mod deployments;
+pub mod drift;
 mod events;
 pub mod history;
 pub mod freezes;
@@ -16,6 +17,7 @@ mod lending;
 pub mod moved_tags;
 mod open;
 mod people;
+pub mod plans;
 mod planted;
 mod projects;
 pub mod releases;
@@ -41,6 +43,7 @@ pub use people::{AgentFacts, AgentRow, Invited, TokenUse};
 #[cfg(feature = "planted-faults")]
 pub use planted::acting::{Fate, Moment, Witness};
 pub use planted::{CrashAt, PlantedFaults, Side};
+pub use plans::StoredPlan;
 pub use projects::{ProjectVersion, Taken, project_version};
 pub use releases::StoredRelease;
 pub use trouble::Trouble;

@@ -1,7 +1,8 @@
 //! The API's messages as JSON for scripts, read from the same descriptors that
 //! reflection serves: the field names of the `.proto` files, every field
 //! written out, times in RFC 3339, and enums as the words that people see
-//! (`"awaiting_approval"`).
+//! (`"awaiting_approval"`). The audit log shows requests the same way, without
+//! the fields that were not set.
 
 use std::sync::LazyLock;
 
@@ -12,40 +13,81 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value as Json};
 
-use super::exit::Fault;
-
 static POOL: LazyLock<Result<DescriptorPool, String>> =
     LazyLock::new(|| DescriptorPool::decode(towline_proto::DESCRIPTORS).map_err(|error| error.to_string()));
 
-/// A message of `towline.orchestrator.v1` as JSON.
-pub fn of(name: &str, message: &impl Message) -> Result<Json, Fault> {
-    let fault = |error: String| Fault::local(format!("cannot write {name} as JSON: {error}"));
-    let pool = POOL.as_ref().map_err(|error| fault(error.clone()))?;
-    let descriptor = pool
-        .get_message_by_name(&format!("towline.orchestrator.v1.{name}"))
-        .ok_or_else(|| fault("the API has no such message".to_owned()))?;
-    DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
-        .map(|message| of_message(&message))
-        .map_err(|error| fault(error.to_string()))
+/// Why a message cannot be shown: it and the descriptors do not belong together.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name} as JSON: {why}")]
+pub struct Unwritable {
+    name: String,
+    why: String,
 }
 
-fn of_message(message: &DynamicMessage) -> Json {
+/// Which fields are written out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fields {
+    All,
+    Set,
+}
+
+/// A message of `towline.orchestrator.v1` as JSON.
+pub fn of(name: &str, message: &impl Message) -> Result<Json, Unwritable> {
+    let full = format!("towline.orchestrator.v1.{name}");
+    decoded(&full, &message.encode_to_vec(), Fields::All)
+}
+
+/// The request of an RPC as it came over the wire: only what is set.
+/// `path` is the HTTP/2 path, `/package.Service/Method`.
+pub fn of_request(path: &str, encoded: &[u8]) -> Result<Json, Unwritable> {
+    let unwritable = |why: String| Unwritable {
+        name: path.to_owned(),
+        why,
+    };
+    let pool = POOL.as_ref().map_err(|error| unwritable(error.clone()))?;
+    let (service, method) = path
+        .trim_start_matches('/')
+        .split_once('/')
+        .ok_or_else(|| unwritable("it is no path of an RPC".to_owned()))?;
+    let input = pool
+        .get_service_by_name(service)
+        .and_then(|service| service.methods().find(|known| known.name() == method))
+        .map(|method| method.input())
+        .ok_or_else(|| unwritable("the API has no such RPC".to_owned()))?;
+    decoded(input.full_name(), encoded, Fields::Set)
+}
+
+fn decoded(full: &str, encoded: &[u8], fields: Fields) -> Result<Json, Unwritable> {
+    let unwritable = |why: String| Unwritable {
+        name: full.to_owned(),
+        why,
+    };
+    let pool = POOL.as_ref().map_err(|error| unwritable(error.clone()))?;
+    let descriptor = pool
+        .get_message_by_name(full)
+        .ok_or_else(|| unwritable("the API has no such message".to_owned()))?;
+    DynamicMessage::decode(descriptor, encoded)
+        .map(|message| of_message(&message, fields))
+        .map_err(|error| unwritable(error.to_string()))
+}
+
+fn of_message(message: &DynamicMessage, fields: Fields) -> Json {
     if message.descriptor().full_name() == "google.protobuf.Timestamp" {
         return of_timestamp(message);
     }
     let mut object = Map::new();
     for field in message.descriptor().fields() {
-        let json = if field.supports_presence() && !message.has_field(&field) {
-            Json::Null
-        } else {
-            of_value(&message.get_field(&field), &field)
+        let json = match message.has_field(&field) {
+            false if fields == Fields::Set => continue,
+            false if field.supports_presence() => Json::Null,
+            _ => of_value(&message.get_field(&field), &field, fields),
         };
         object.insert(field.name().to_owned(), json);
     }
     Json::Object(object)
 }
 
-fn of_value(value: &Value, field: &FieldDescriptor) -> Json {
+fn of_value(value: &Value, field: &FieldDescriptor, fields: Fields) -> Json {
     match value {
         Value::Bool(value) => Json::from(*value),
         Value::I32(value) => Json::from(*value),
@@ -57,8 +99,11 @@ fn of_value(value: &Value, field: &FieldDescriptor) -> Json {
         Value::String(value) => Json::from(value.as_str()),
         Value::Bytes(value) => Json::from(hex::encode(value)),
         Value::EnumNumber(number) => of_enum(*number, field),
-        Value::Message(message) => of_message(message),
-        Value::List(values) => values.iter().map(|value| of_value(value, field)).collect(),
+        Value::Message(message) => of_message(message, fields),
+        Value::List(values) => values
+            .iter()
+            .map(|value| of_value(value, field, fields))
+            .collect(),
         Value::Map(entries) => {
             let kind = field.kind();
             let value_field = kind.as_message().map(|entry| entry.map_entry_value_field());
@@ -67,7 +112,7 @@ fn of_value(value: &Value, field: &FieldDescriptor) -> Json {
                 .map(|(key, value)| {
                     (
                         of_key(key),
-                        of_value(value, value_field.as_ref().unwrap_or(field)),
+                        of_value(value, value_field.as_ref().unwrap_or(field), fields),
                     )
                 })
                 .collect();
