@@ -17,5 +17,6 @@ pub mod registry;
 pub mod rollout;
 #[cfg(test)]
 mod sample;
+pub mod task;
 pub mod update;
 pub mod verdict;

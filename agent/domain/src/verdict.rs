@@ -135,6 +135,12 @@ reasons! {
     StackFailed = "stack_failed" => Failed,
     /// CloudFormation refused the change set's content.
     ChangeSetFailed = "change_set_failed" => Failed,
+    /// A one-off task's container exited with another code than 0.
+    TaskFailed = "task_failed" => Failed,
+    /// A one-off task took longer than it may, and was stopped.
+    TaskTimedOut = "task_timed_out" => Failed,
+    /// A one-off task was stopped, by a person or by AWS, before it ended.
+    TaskStopped = "task_stopped" => Failed,
 
     /// The account is in a state that the operation did not expect; nothing was written.
     UnexpectedState = "unexpected_state" => Errored,

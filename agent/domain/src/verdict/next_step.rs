@@ -63,6 +63,13 @@ impl Reason {
                 "look at the stack's events in CloudFormation; correct that, then deploy again"
             }
             Self::ChangeSetFailed => "correct what CloudFormation refuses, then deploy again",
+            Self::TaskFailed => "the container's last log lines say why; correct that, then run it again",
+            Self::TaskTimedOut => {
+                "look at its last log lines: what it did until then stays; give it more time if it needs it"
+            }
+            Self::TaskStopped => {
+                "find out who or what stopped it (AWS CloudTrail: StopTask); what it did until then stays"
+            }
             _ => "look at the service's events and the containers' last log lines, then deploy again",
         }
     }
