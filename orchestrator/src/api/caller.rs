@@ -90,6 +90,7 @@ fn needed(access: OrchestratorAccess) -> &'static str {
         OrchestratorAccess::AnyRole => "viewer, deployer, approver or admin",
         OrchestratorAccess::Deploy => "deployer or admin",
         OrchestratorAccess::Approve => "approver or admin",
+        OrchestratorAccess::DeployOrApprove => "deployer, approver or admin",
         OrchestratorAccess::Administer => "admin",
         OrchestratorAccess::JoinToken => "of a join token's holder",
     }

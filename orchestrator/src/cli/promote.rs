@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use towline_proto::orchestrator::v1 as pb;
+use towline_proto::orchestrator::v1::{self as pb, promote_release_request::Expiry};
 
 use super::{
     approved, choose,
@@ -12,6 +12,7 @@ use super::{
     exit::{Exit, Fault},
     output::Console,
     service,
+    when::{self, When},
 };
 
 /// Creates the next deployment of a release along its lifecycle, and waits for its end.
@@ -24,6 +25,8 @@ Examples:
   towline promote 1.0.0
   towline promote 1.0.0 --to prod --no-wait
   towline promote 1.0.0 --to dev --force
+  towline promote 1.0.0 --to prod --at 2026-12-24T04:00Z --expires 2h
+  towline promote 1.0.1 --to prod --override-freeze INC-481
   towline promote 1.0.0 --to prod --dry-run
   towline promote 1.0.0 --to prod --dry-run --output json > plans.json
   towline promote 1.0.0 --to prod --plan-file plans.json
@@ -52,6 +55,17 @@ pub struct Promote {
     /// is 1 when some of it is refused or not known, else 0.
     #[arg(long, conflicts_with_all = ["plans", "plan_files", "no_wait"])]
     dry_run: bool,
+    /// Do not start before this time, or this long from now; `towline watch` follows
+    /// what then happens.
+    #[arg(long, value_name = "TIME", value_parser = when::when)]
+    at: Option<When>,
+    /// Give it up if it has not started by this time, or this long after its
+    /// creation (or after --at). 30 days when left out.
+    #[arg(long, value_name = "TIME", value_parser = when::when)]
+    expires: Option<When>,
+    /// Start in spite of a freeze, and say why. The freeze says which role may.
+    #[arg(long, value_name = "REASON")]
+    override_freeze: Option<String>,
     /// Do not wait for the end.
     #[arg(long)]
     no_wait: bool,
@@ -72,10 +86,18 @@ impl Promote {
             environment: self.to.unwrap_or_default(),
             force: self.force,
             plans,
+            not_before: self.at.map(|at| when::sent(at.from(api.now()))),
+            expiry: self.expires.map(|expires| match expires {
+                When::At(at) => Expiry::ExpireTime(when::sent(at)),
+                When::After(span) => Expiry::ExpireAfter(when::sent_span(span)),
+            }),
+            override_freeze: self.override_freeze.unwrap_or_default(),
         };
         let promoted = api.releases.promote_release(request).await?.into_inner();
         let deployment = promoted.deployment.unwrap_or_default();
-        deployments::wait_and_show(api, console, deployment, !self.no_wait).await
+        // What starts later is not waited for.
+        let wait = !self.no_wait && self.at.is_none();
+        deployments::wait_and_show(api, console, deployment, wait).await
     }
 
     async fn plan(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {

@@ -7,8 +7,11 @@ use tokio::sync::watch;
 
 use super::{Engine, EngineError, EventView, SettledView, WatchItem, commands::find_release};
 use crate::{
-    domain::{deployment::Deployment, plan, project::Lifecycle},
-    store::{deployments::deployments_of, events_after},
+    domain::{
+        deployment::Deployment,
+        plan::{self, ReleaseTrack},
+    },
+    store::{StoredRelease, deployments::deployments_of, events_after},
 };
 
 /// How many lines are read at once.
@@ -16,8 +19,8 @@ const CHUNK: u32 = 256;
 
 struct Watch {
     engine: Engine,
-    release: i64,
-    lifecycle: Lifecycle,
+    release: StoredRelease,
+    track: ReleaseTrack,
     cursor: i64,
     read: VecDeque<EventView>,
     commits: watch::Receiver<u64>,
@@ -39,8 +42,12 @@ impl Engine {
         drop(reader);
         let watch = Watch {
             engine: self.clone(),
-            release: stored.number,
-            lifecycle,
+            track: ReleaseTrack {
+                version: stored.release.version.clone(),
+                lifecycle,
+                standing: stored.standing.clone(),
+            },
+            release: stored,
             cursor: after,
             read: VecDeque::new(),
             commits: self.0.store.commits(),
@@ -85,15 +92,18 @@ impl Watch {
     /// at one moment, so that no line is missed before the end.
     async fn look(&mut self) -> Result<Option<SettledView>, EngineError> {
         let mut view = self.engine.0.store.read().await?;
-        self.read = events_after(&mut view, self.release, self.cursor, CHUNK)
+        self.read = events_after(&mut view, self.release.number, self.cursor, CHUNK)
             .await?
             .into();
         if !self.read.is_empty() {
             return Ok(None);
         }
-        let deployments = deployments_of(&mut view, self.release).await?;
+        let release = &self.release.release;
+        let now = find_release(&mut view, release.project.as_str(), release.version.as_str()).await?;
+        self.track.standing = now.standing;
+        let deployments = deployments_of(&mut view, self.release.number).await?;
         let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
-        let settled = plan::settled(&self.lifecycle, &deployments);
+        let settled = plan::settled(&self.track, &deployments, self.engine.now());
         Ok(settled.map(|settled| SettledView {
             cursor: self.cursor,
             state: settled.state,

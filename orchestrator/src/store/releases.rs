@@ -3,13 +3,15 @@
 use sqlx::SqliteConnection;
 
 use super::{StoreError, WriteTx, as_json, of_json};
-use crate::domain::release::Release;
+use crate::domain::{lifecycle::Standing, release::Release};
 
 /// A release with its place in the order of creation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredRelease {
     pub number: i64,
     pub release: Release,
+    /// What was said of it since.
+    pub standing: Standing,
 }
 
 impl WriteTx {
@@ -27,6 +29,7 @@ impl WriteTx {
         Ok(StoredRelease {
             number,
             release: release.clone(),
+            standing: Standing::default(),
         })
     }
 
@@ -47,12 +50,27 @@ pub async fn release(
     project: &str,
     version: &str,
 ) -> Result<Option<StoredRelease>, StoreError> {
-    let row: Option<(i64, String)> =
-        sqlx::query_as("SELECT number, doc FROM releases WHERE project = ?1 AND version = ?2")
+    let row: Option<Row> =
+        sqlx::query_as("SELECT number, doc, standing FROM releases WHERE project = ?1 AND version = ?2")
             .bind(project)
             .bind(version)
             .fetch_optional(connection)
             .await?;
+    row.map(read).transpose()
+}
+
+/// The newest release of the same project and channel.
+pub async fn newest_of_channel(
+    connection: &mut SqliteConnection,
+    like: &Release,
+) -> Result<Option<StoredRelease>, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT number, doc, standing FROM releases WHERE project = ?1 AND channel = ?2 ORDER BY number DESC LIMIT 1",
+    )
+    .bind(like.project.as_str())
+    .bind(like.channel.as_str())
+    .fetch_optional(connection)
+    .await?;
     row.map(read).transpose()
 }
 
@@ -61,11 +79,29 @@ pub async fn moving_releases(
     connection: &mut SqliteConnection,
     project: &str,
 ) -> Result<Vec<StoredRelease>, StoreError> {
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as("SELECT number, doc FROM releases WHERE project = ?1 AND at_rest = 0 ORDER BY number")
-            .bind(project)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT number, doc, standing FROM releases WHERE project = ?1 AND at_rest = 0 ORDER BY number",
+    )
+    .bind(project)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The releases of a project that are in sight, or all, newest first.
+pub async fn releases_of(
+    connection: &mut SqliteConnection,
+    project: &str,
+    with_archived: bool,
+) -> Result<Vec<StoredRelease>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(if with_archived {
+        "SELECT number, doc, standing FROM releases WHERE project = ?1 ORDER BY number DESC"
+    } else {
+        "SELECT number, doc, standing FROM releases WHERE project = ?1 AND archived = 0 ORDER BY number DESC"
+    })
+    .bind(project)
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(read).collect()
 }
 
@@ -73,12 +109,17 @@ pub async fn moving_releases(
 pub async fn releases_before(
     connection: &mut SqliteConnection,
     project: &str,
+    with_archived: bool,
     before: i64,
     limit: u32,
 ) -> Result<Vec<StoredRelease>, StoreError> {
-    let rows: Vec<(i64, String)> = sqlx::query_as(
-        "SELECT number, doc FROM releases WHERE project = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
-    )
+    let rows: Vec<Row> = sqlx::query_as(if with_archived {
+        "SELECT number, doc, standing FROM releases
+         WHERE project = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
+    } else {
+        "SELECT number, doc, standing FROM releases
+         WHERE project = ?1 AND archived = 0 AND number < ?2 ORDER BY number DESC LIMIT ?3"
+    })
     .bind(project)
     .bind(before)
     .bind(limit)
@@ -96,9 +137,12 @@ pub async fn projects_in_motion(connection: &mut SqliteConnection) -> Result<Vec
     .await?)
 }
 
-fn read((number, doc): (i64, String)) -> Result<StoredRelease, StoreError> {
+type Row = (i64, String, String);
+
+fn read((number, doc, standing): Row) -> Result<StoredRelease, StoreError> {
     Ok(StoredRelease {
         number,
         release: of_json("a release", &doc)?,
+        standing: of_json("a release's standing", &standing)?,
     })
 }
