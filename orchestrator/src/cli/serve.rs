@@ -104,6 +104,7 @@ impl Serve {
         PlantedFaults {
             crash_at: self.planted.planted_crash.clone(),
             commit_log: self.planted.planted_commit_log.clone(),
+            ..PlantedFaults::default()
         }
     }
 
