@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     deployment::DeploymentState,
-    name::{AgentName, DeploymentId, EnvironmentName, FreezeName, PhaseName, ReleaseVersion, ServiceName},
+    name::{AgentName, DeploymentId, EnvironmentName, FreezeName, ImageKey, PhaseName, ReleaseVersion, ServiceName, TargetId},
     freeze::OverrideRole,
     project::ApproverRole,
 };
@@ -84,6 +84,15 @@ pub enum WaitingOn {
     ServiceOrder {
         first: Vec<ServiceName>,
     },
+    /// The image is not in the target's own repository yet.
+    ImageReplica {
+        image: ImageKey,
+        target: TargetId,
+        /// registry/repository@digest
+        reference: String,
+        /// What stands there in its place; may be empty.
+        instead: String,
+    },
     ManualPromotion {
         phase: PhaseName,
         environment: EnvironmentName,
@@ -134,6 +143,9 @@ impl WaitingOn {
                 )
             }
             Self::ManualPromotion { .. } => "towline promote".to_owned(),
+            Self::ImageReplica { .. } => {
+                "see that the registry replicates it, or copy it there with its digest kept".to_owned()
+            }
             Self::ReleaseBlocked { .. } => "towline release unblock VERSION --because TEXT".to_owned(),
             Self::Freeze { override_role, .. } => {
                 format!("role {override_role} may override it: towline freeze override DEPLOYMENT --because TEXT")
@@ -248,6 +260,18 @@ impl fmt::Display for WaitingOn {
                 let verb = if names.len() == 1 { "comes" } else { "come" };
                 write!(f, "{} {verb} first", names.join(", "))
             }
+            Self::ImageReplica {
+                image,
+                target,
+                reference,
+                instead,
+            } => {
+                write!(f, "image {image} on {target}: {reference} is not there yet")?;
+                if !instead.is_empty() {
+                    write!(f, " ({instead})")?;
+                }
+                write!(f, ", hint: {}", self.hint())
+            }
             Self::ManualPromotion { phase, environment } => {
                 write!(f, "promotion to {environment} (phase {phase} is manual)")
             }
@@ -359,6 +383,15 @@ mod tests {
                     first: vec!["web".parse().unwrap()],
                 },
                 "web comes first",
+            ),
+            (
+                WaitingOn::ImageReplica {
+                    image: "web".parse().unwrap(),
+                    target: "333333333333/eu-west-1/main".parse().unwrap(),
+                    reference: "registry.example/shop/web@sha256:4f".to_owned(),
+                    instead: "its tag 1.0.0 is sha256:5a there".to_owned(),
+                },
+                "image web on 333333333333/eu-west-1/main: registry.example/shop/web@sha256:4f is not there yet (its tag 1.0.0 is sha256:5a there), hint: see that the registry replicates it, or copy it there with its digest kept",
             ),
             (
                 WaitingOn::ManualPromotion {

@@ -3,20 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
+use indexmap::IndexMap;
 use tonic::Status;
 use towline_link::channel::LinkChannel;
 use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
 
 use super::{
-    Engine, EngineError, Fault, Promotion, PromotionPlan, ServicePlan, ServiceQuestion, ServiceTemplate,
-    Unplanned, commands, wire,
+    Engine, EngineError, Fault, Planned, Promotion, PromotionPlan, ServicePlan, ServiceQuestion, ServiceTemplate,
+    Unplanned, commands, reading::readings, wire,
 };
 use crate::domain::{
-    name::AgentName,
-    operation::{self, Payload},
+    name::{AgentName, ChannelName, EnvironmentName, ImageKey},
+    operation::{self, Payload, Spot},
     plan::absence_of,
     project::{Environment, Project, Service, Target, nearest},
-    release::choose_images_of,
+    release::{ChoiceFault, Release, ReleaseImage, choose_images_of},
+    variable::{Readings, ValueSource},
 };
 
 /// How long an agent may take for a template: it asks AWS for the stack alone.
@@ -26,7 +28,7 @@ const TEMPLATE_PATIENCE: Duration = Duration::from_secs(60);
 const PLAN_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many plans of one promotion are made side by side.
-const PLANS_AT_ONCE: usize = 16;
+pub(super) const PLANS_AT_ONCE: usize = 16;
 
 /// A question with all that its answer needs.
 struct Asking {
@@ -50,36 +52,71 @@ impl Engine {
 
     /// What a deployment of a service to one target would do.
     pub async fn plan_service(&self, question: &ServiceQuestion) -> Result<ServicePlan, EngineError> {
+        let asking = self.asking(question).await?;
+        self.plan_asking(question, asking).await
+    }
+
+    /// What a deployment of a release that is stored nowhere would do.
+    pub(super) async fn plan_of(
+        &self,
+        project: &Project,
+        release: &Release,
+        question: &ServiceQuestion,
+    ) -> Result<ServicePlan, EngineError> {
+        let asking = self.filled(project, Some(release), question).await?;
+        self.plan_asking(question, asking).await
+    }
+
+    async fn plan_asking(
+        &self,
+        question: &ServiceQuestion,
+        asking: Asking,
+    ) -> Result<ServicePlan, EngineError> {
         let Asking {
-            mut client,
+            client,
             target,
             payload,
-        } = self.asking(question).await?;
-        let clock = self.0.seams.clock;
-        let planned = match &payload {
-            Payload::Fargate(payload) => {
-                let asked = client.plan_fargate_service(wire::plan_fargate(&target, payload, question.force));
-                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
-                wire::fargate_plan(answered(&target, answer, PLAN_PATIENCE)?)
-            }
-            Payload::Update(payload) => {
-                let asked = client.plan_service_update(wire::plan_update(&target, payload, question.force));
-                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
-                wire::update_plan(answered(&target, answer, PLAN_PATIENCE)?)
-            }
-        };
-        let planned = planned.ok_or_else(|| EngineError::Agent {
-            status: Box::new(Status::unimplemented(
-                "its plan has an action that is not known here",
-            )),
-            agent: target.agent.to_string(),
-        })?;
+        } = asking;
+        let planned = self
+            .plan_payload(client, &target, &payload, question.force)
+            .await?;
         Ok(ServicePlan {
             of: ServiceQuestion {
                 target: target.id().to_string(),
                 ..question.clone()
             },
             planned,
+        })
+    }
+
+    /// What an agent plans for a payload.
+    pub(super) async fn plan_payload(
+        &self,
+        mut client: AgentServiceClient<LinkChannel>,
+        target: &Target,
+        payload: &Payload,
+        force: bool,
+    ) -> Result<Planned, EngineError> {
+        let clock = self.0.seams.clock;
+        let planned = match payload {
+            Payload::Fargate(payload) => {
+                let asked = client.plan_fargate_service(wire::plan_fargate(target, payload, force));
+                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
+                wire::fargate_plan(answered(target, answer, PLAN_PATIENCE)?)
+            }
+            Payload::Update(payload) => {
+                let asked = client.plan_service_update(wire::plan_update(target, payload, force));
+                let answer = clock.timeout(PLAN_PATIENCE, asked).await;
+                wire::update_plan(answered(target, answer, PLAN_PATIENCE)?)
+            }
+            // No question leads to a task: no agent plans one.
+            Payload::Task(_) => None,
+        };
+        planned.ok_or_else(|| EngineError::Agent {
+            status: Box::new(Status::unimplemented(
+                "its plan has an action that is not known here",
+            )),
+            agent: target.agent.to_string(),
         })
     }
 
@@ -133,48 +170,52 @@ impl Engine {
     }
 
     async fn asking(&self, question: &ServiceQuestion) -> Result<Asking, EngineError> {
-        let (project, question) = self.snapshot(question).await?;
-        let (target, payload) = payload(&project, &question)?;
-        let client = self.client(&target.agent)?;
+        let (project, release) = self.snapshot(question).await?;
+        self.filled(&project, release.as_ref(), question).await
+    }
+
+    /// The question's payload, with the values that stand in the account as they
+    /// are now.
+    async fn filled(
+        &self,
+        project: &Project,
+        release: Option<&Release>,
+        question: &ServiceQuestion,
+    ) -> Result<Asking, EngineError> {
+        let (target, mut filled, reads) = payload(project, release, question, &Readings::new())?;
+        let mut client = self.client(&target.agent)?;
+        if !reads.is_empty() {
+            let place = (&target.account, &target.region);
+            let values = self.read_values(&mut client, place, &reads).await;
+            let values = values.map_err(|why| why.into_error(&target.agent))?;
+            (_, filled, _) = payload(project, release, question, &readings(&values))?;
+        }
         Ok(Asking {
             client,
             target,
-            payload,
+            payload: filled,
         })
     }
 
-    /// The definition that counts, and the question with the images that count:
-    /// of the release that was named, or of the newest version.
+    /// The definition that counts, and the release that was named.
     async fn snapshot(
         &self,
         question: &ServiceQuestion,
-    ) -> Result<(Arc<Project>, ServiceQuestion), EngineError> {
+    ) -> Result<(Arc<Project>, Option<Release>), EngineError> {
         let name = question.project.as_str();
         if question.release.is_empty() {
             let newest = self.0.store.newest_version(name).await?;
             let newest = newest.ok_or_else(|| commands::no_project(name))?;
-            return Ok((Arc::new(newest.parsed), question.clone()));
+            return Ok((Arc::new(newest.parsed), None));
         }
         let mut view = self.0.store.read().await?;
         let stored = commands::find_release(&mut view, name, &question.release).await?;
         let project = self.project_of(&mut view, &stored.release).await?;
-        let of_release = stored.release.images.iter();
-        let mut images: Vec<(String, String)> = of_release
-            .map(|(key, image)| (key.to_string(), image.tag.to_string()))
-            .collect();
-        // Said twice, the last word counts.
-        images.extend(question.images.iter().cloned());
-        Ok((
-            project,
-            ServiceQuestion {
-                images,
-                ..question.clone()
-            },
-        ))
+        Ok((project, Some(stored.release)))
     }
 
     /// A client of an agent that can be asked now.
-    fn client(&self, agent: &AgentName) -> Result<AgentServiceClient<LinkChannel>, EngineError> {
+    pub(super) fn client(&self, agent: &AgentName) -> Result<AgentServiceClient<LinkChannel>, EngineError> {
         let linked = agent.as_str().parse().ok();
         if let Some(client) = linked.and_then(|name| self.0.fleet.client(&name)) {
             return Ok(client);
@@ -191,14 +232,19 @@ impl Engine {
 }
 
 /// Where the question leads, with every hole filled; all that is wrong with it at once.
-fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, Payload), EngineError> {
+fn payload(
+    project: &Project,
+    release: Option<&Release>,
+    question: &ServiceQuestion,
+    read: &Readings,
+) -> Result<(Target, Payload, Vec<ValueSource>), EngineError> {
     let mut faults = Vec::new();
     let service = service(project, &question.service)
         .map_err(|fault| faults.push(fault))
         .ok();
     let place = place(project, question).map_err(|fault| faults.push(fault)).ok();
     let images = service.and_then(|(name, service)| {
-        choose_images_of(project, service, &question.images)
+        images_of(project, service, release, question)
             .map_err(|wrong| faults.extend(commands::choice_faults(&wrong)))
             .ok()
             .map(|images| (name, service, images))
@@ -208,16 +254,57 @@ fn payload(project: &Project, question: &ServiceQuestion) -> Result<(Target, Pay
         return Err(EngineError::Invalid { faults });
     };
     let id = target.id();
-    let environment_name = question.environment.parse().ok();
-    if !environment_name.is_some_and(|environment| service.goes_to(&environment, target)) {
+    let environment_name: Option<EnvironmentName> = question.environment.parse().ok();
+    let Some(environment_name) = environment_name.filter(|it| service.goes_to(it, target)) else {
         let fault = Fault::of("target", format!("service {name} is not on target {id}"));
         return Err(EngineError::Invalid {
             faults: vec![fault.hint("only_in of the service says where it is")],
         });
-    }
-    let payload = operation::payload(project, &images, (name, service), (environment, target))
+    };
+    let spot = Spot {
+        environment: &environment_name,
+        definition: environment,
+        target,
+        channel: channel_of(project, release),
+        read,
+    };
+    let (payload, reads) = operation::pending_payload(project, &images, (name, service), spot)
         .map_err(|why| EngineError::invalid("project", why.to_string()))?;
-    Ok((target.clone(), payload))
+    Ok((target.clone(), payload, reads))
+}
+
+/// The channel whose variables count: of the release, or the only one there is.
+fn channel_of<'a>(project: &'a Project, release: Option<&'a Release>) -> Option<&'a ChannelName> {
+    let mut channels = project.channels.keys();
+    match (release, channels.next(), channels.next()) {
+        (Some(release), _, _) => Some(&release.channel),
+        (None, Some(only), None) => Some(only),
+        (None, _, _) => None,
+    }
+}
+
+/// The images that count: those of the question before those of the release,
+/// which come with their digests.
+fn images_of(
+    project: &Project,
+    service: &Service,
+    release: Option<&Release>,
+    question: &ServiceQuestion,
+) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
+    let of_release = release.into_iter().flat_map(|release| &release.images);
+    let mut chosen: Vec<(String, String)> = of_release
+        .map(|(key, image)| (key.to_string(), image.tag.to_string()))
+        .collect();
+    // Said twice, the last word counts.
+    chosen.extend(question.images.iter().cloned());
+    let mut images = choose_images_of(project, service, &chosen)?;
+    for (key, image) in &mut images {
+        let of_release = release.and_then(|release| release.images.get(key));
+        if let Some(same) = of_release.filter(|it| it.tag == image.tag) {
+            *image = same.clone();
+        }
+    }
+    Ok(images)
 }
 
 fn no_template(service: &str) -> EngineError {

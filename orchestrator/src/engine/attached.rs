@@ -2,7 +2,7 @@
 //! and how long it holds back after an attempt that came to nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -13,7 +13,8 @@ use super::{Engine, EngineError, lock, wire};
 use crate::{
     domain::{
         deployment::{CancelMode, EventKind},
-        name::OperationId,
+        name::{DeploymentId, OperationId},
+        waiting_on::WaitingOn,
     },
     store::{CommitPoint, StoreError, deployments::operation},
 };
@@ -27,6 +28,12 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Following {
     operations: BTreeSet<OperationId>,
     cancels: BTreeSet<OperationId>,
+    /// Whose agents are asked for a plan.
+    pub(super) plans: BTreeSet<DeploymentId>,
+    /// Attempts in a row that brought no plan.
+    pub(super) plan_failures: HashMap<DeploymentId, u32>,
+    /// Images that operations were last found to lack.
+    pub(super) replicas: BTreeMap<OperationId, WaitingOn>,
     /// Attempts in a row that came to nothing.
     failures: HashMap<OperationId, u32>,
 }
@@ -66,7 +73,9 @@ impl Engine {
 
     /// An attempt brought something: the next one need not hold back.
     pub(super) fn forget_retries(&self, operation: OperationId) {
-        lock(&self.0.following).failures.remove(&operation);
+        let mut following = lock(&self.0.following);
+        following.failures.remove(&operation);
+        following.replicas.remove(&operation);
     }
 
     /// Waits before the next attempt, longer each time; ends when an agent comes or goes.

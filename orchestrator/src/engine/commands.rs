@@ -1,72 +1,27 @@
 //! What people ask for: a release, a promotion, an approval, a cancel. Each is
 //! one transaction, which also carries what follows from it by itself.
 
-use jiff::Timestamp;
 use sqlx::SqliteConnection;
-use towline_link::identity::OperatorName;
 
-use super::{Caller, DeploymentView, Engine, EngineError, Fault, NewRelease, Promotion, ReleaseView, Role};
+use super::{Caller, DeploymentView, Engine, EngineError, Fault, Promotion};
 use crate::{
     domain::{
         deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
-        lifecycle::{self, NextStop, NoPromotion},
-        name::{DeploymentId, EnvironmentName, ReleaseVersion},
+        lifecycle::{Journey, NextStop, NoPromotion},
+        name::{DeploymentId, EnvironmentName},
         operation::{TermFault, Terms},
-        project::{ApproverRole, Lifecycle},
-        release::{self, ChoiceFault, Release},
+        project::Lifecycle,
+        release::ChoiceFault,
+        waiting_on::WaitingOn,
     },
     store::{
-        CommitPoint, NewEvent, StoreError, StoredDeployment, StoredRelease,
+        CommitPoint, StoreError, StoredDeployment, StoredRelease,
         deployments::{deployment, deployments_of},
         releases,
     },
 };
 
 impl Engine {
-    /// Snapshots the project's newest version with the chosen images, and
-    /// starts the first phase when that is automatic.
-    pub async fn create_release(&self, caller: &Caller, new: NewRelease) -> Result<ReleaseView, EngineError> {
-        let version: ReleaseVersion = new
-            .version
-            .parse()
-            .map_err(|why| EngineError::invalid("version", format!("{why}")))?;
-        let mut tx = self.0.store.begin().await?;
-        let newest = tx
-            .newest_version(&new.project)
-            .await?
-            .ok_or_else(|| no_project(&new.project))?;
-        if releases::release(tx.connection(), &new.project, version.as_str())
-            .await?
-            .is_some()
-        {
-            return Err(EngineError::Conflict {
-                reason: "release_exists",
-                message: format!("project {} has a release {version} already", new.project),
-                hint: "a release never changes: choose another version".to_owned(),
-            });
-        }
-        let project = &newest.parsed;
-        let channel =
-            release::choose_channel(project, Some(&new.channel)).map_err(|fault| invalid(&[fault]))?;
-        let chosen: Vec<(String, String)> = new.images.into_iter().collect();
-        let images = release::choose_images(project, &channel, &chosen).map_err(|faults| invalid(&faults))?;
-        let release = Release {
-            project: project.name.clone(),
-            version,
-            channel,
-            images,
-            project_version: newest.version,
-            notes: new.notes,
-            created: self.now(),
-            created_by: caller.operator.to_string(),
-        };
-        let stored = tx.put_release(&release).await?;
-        tx.append(&created_line(&stored)).await?;
-        self.commit_and_act(tx, &new.project, CommitPoint::ReleaseCreated)
-            .await?;
-        Ok(ReleaseView::of(&release))
-    }
-
     /// Creates the next deployment of a release.
     pub async fn promote(
         &self,
@@ -81,6 +36,8 @@ impl Engine {
             .map_err(|faults| wrong_plans(&faults))?;
         let created = self
             .create_deployment(&mut tx, &stored, &stop, by, &terms)
+            .await?;
+        self.record_terms(&mut tx, caller, &created.deployment, promotion)
             .await?;
         self.commit_and_act(tx, &promotion.project, CommitPoint::DeploymentCreated)
             .await?;
@@ -103,33 +60,16 @@ impl Engine {
             .transpose()?;
         let deployments = deployments_of(connection, stored.number).await?;
         let deployments: Vec<&Deployment> = deployments.iter().map(|stored| &stored.deployment).collect();
-        let stop = lifecycle::promote(&lifecycle, &deployments, environment.as_ref())
+        let journey = Journey {
+            lifecycle: &lifecycle,
+            standing: &stored.standing,
+            deployments: &deployments,
+            now: self.now(),
+        };
+        let stop = journey
+            .promote(environment.as_ref())
             .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
         Ok((stored, stop))
-    }
-
-    /// Approves a created deployment.
-    pub async fn approve(
-        &self,
-        caller: &Caller,
-        deployment: &str,
-        note: &str,
-    ) -> Result<DeploymentView, EngineError> {
-        let mut tx = self.0.store.begin().await?;
-        let stored = find_deployment(tx.connection(), deployment).await?;
-        self.may_approve(&caller.operator, &stored.deployment)?;
-        let approved = EventKind::Approved {
-            operator: caller.operator.to_string(),
-            note: note.to_owned(),
-        };
-        let id = stored.deployment.id;
-        tx.record(id, &[approved.at(self.now())])
-            .await
-            .map_err(|error| refused("approve", &stored, error))?;
-        let project = stored.deployment.project.to_string();
-        self.commit_and_act(tx, &project, CommitPoint::DeploymentApproved)
-            .await?;
-        self.deployment(deployment).await
     }
 
     /// Stops a deployment; with `detach` what runs is left to ECS.
@@ -163,28 +103,6 @@ impl Engine {
         self.commit_and_act(tx, &project, CommitPoint::CancelRequested)
             .await?;
         self.deployment(deployment).await
-    }
-
-    fn may_approve(&self, operator: &OperatorName, deployment: &Deployment) -> Result<(), EngineError> {
-        let Some(rule) = &deployment.approval_rule else {
-            return Ok(());
-        };
-        let role = super::lock(&self.0.roles).get(operator).copied();
-        let allowed = match rule.role {
-            ApproverRole::Approver => matches!(role, Some(Role::Approver | Role::Admin)),
-            ApproverRole::Admin => role == Some(Role::Admin),
-        };
-        if allowed {
-            return Ok(());
-        }
-        Err(EngineError::Denied {
-            reason: "not_an_approver",
-            message: format!(
-                "{operator} may not approve this deployment: it needs role {}",
-                rule.role
-            ),
-            hint: format!("ask someone with role {}", rule.role),
-        })
     }
 }
 
@@ -248,9 +166,14 @@ fn wrong_plans(faults: &[(usize, TermFault)]) -> EngineError {
 fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoPromotion) -> EngineError {
     match why {
         NoPromotion::NotInLifecycle { environment } => no_environment(lifecycle, environment.as_str()),
-        NoPromotion::Waits(waiting_on) => EngineError::NotReady {
-            waiting_on: waiting_on.to_string(),
-            hint: format!("`towline watch {version} --project {project}` shows how far it is"),
+        NoPromotion::Waits(on) => EngineError::NotReady {
+            waiting_on: on.to_string(),
+            hint: match on {
+                WaitingOn::ReleaseBlocked { .. } => {
+                    format!("`towline release unblock {version} --project {project} --because TEXT` lets it go on")
+                }
+                _ => format!("`towline watch {version} --project {project}` shows how far it is"),
+            },
         },
         NoPromotion::Active {
             environment,
@@ -262,6 +185,11 @@ fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoProm
             ),
             hint: "watch it, approve it, or cancel it".to_owned(),
         },
+        NoPromotion::Archived { .. } => EngineError::Conflict {
+            reason: "release_archived",
+            message: format!("release {version} of project {project} cannot be promoted: {why}"),
+            hint: "release a newer version, or let the lifecycle `keep` more and apply the project file".to_owned(),
+        },
         why => EngineError::NotReady {
             waiting_on: format!("nothing: {why}"),
             hint: "name an environment to deploy into it once more".to_owned(),
@@ -270,13 +198,18 @@ fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoProm
 }
 
 /// The domain says no to a person: in words for that person.
-fn refused(verb: &str, stored: &StoredDeployment, error: StoreError) -> EngineError {
+pub(super) fn refused(verb: &str, stored: &StoredDeployment, error: StoreError) -> EngineError {
     let deployment = &stored.deployment;
     match error {
         StoreError::Illegal(IllegalTransition::ApprovedTwice { operator }) => EngineError::Conflict {
             reason: "approved_before",
             message: format!("{operator} has approved this deployment already"),
             hint: "another person has to approve it as well".to_owned(),
+        },
+        StoreError::Illegal(IllegalTransition::OwnApproval { operator }) => EngineError::Denied {
+            reason: "is_author",
+            message: format!("{operator} made this deployment or its release, and may not approve it"),
+            hint: "ask someone who created neither of them".to_owned(),
         },
         StoreError::Illegal(_) => EngineError::Conflict {
             reason: "wrong_state",
@@ -290,12 +223,6 @@ fn refused(verb: &str, stored: &StoredDeployment, error: StoreError) -> EngineEr
     }
 }
 
-fn invalid(faults: &[ChoiceFault]) -> EngineError {
-    EngineError::Invalid {
-        faults: choice_faults(faults),
-    }
-}
-
 /// What is wrong with a choice of images, field by field.
 pub(super) fn choice_faults(faults: &[ChoiceFault]) -> Vec<Fault> {
     let fault = |fault: &ChoiceFault| Fault {
@@ -306,40 +233,8 @@ pub(super) fn choice_faults(faults: &[ChoiceFault]) -> Vec<Fault> {
 }
 
 fn field_of(fault: &ChoiceFault) -> String {
-    match fault {
-        ChoiceFault::UnknownChannel { .. } | ChoiceFault::ChannelNotChosen { .. } => "channel".to_owned(),
-        ChoiceFault::Missing { image }
-        | ChoiceFault::Fixed { image, .. }
-        | ChoiceFault::BadTag { image, .. }
-        | ChoiceFault::RuleBroken { image, .. }
-        | ChoiceFault::NotAVersion { image, .. } => format!("images[{image}]"),
-        ChoiceFault::UnknownImage { image, .. } => format!("images[{image}]"),
-    }
-}
-
-fn created_line(stored: &StoredRelease) -> NewEvent {
-    let release = &stored.release;
-    let at: Timestamp = release.created;
-    let images: Vec<String> = release
-        .images
-        .iter()
-        .map(|(image, chosen)| format!("{image}={}", chosen.tag))
-        .collect();
-    NewEvent {
-        release: stored.number,
-        deployment: None,
-        operation: None,
-        kind: "release_created",
-        message: format!(
-            "release {} of project {} created by {}: {}",
-            release.version,
-            release.project,
-            release.created_by,
-            images.join(", ")
-        ),
-        state: None,
-        verdict: None,
-        payload: serde_json::json!({ "kind": "release_created", "version": release.version }),
-        at,
+    match fault.image() {
+        Some(image) => format!("images[{image}]"),
+        None => "channel".to_owned(),
     }
 }

@@ -5,28 +5,36 @@
 //! to an agent was committed before as an intent.
 
 mod advance;
+mod approving;
 mod asking;
 mod attached;
 mod audit;
 mod commands;
+mod course;
 mod drift;
+mod environments;
 mod error;
 mod freezing;
 mod hearing;
 mod importing;
+mod intervening;
 mod joining;
 mod operate;
 mod planned;
+mod planning;
 mod projects;
 mod queries;
+mod reading;
 mod record;
 mod releasing;
+mod replicas;
 mod rolling_back;
 mod run;
 mod sending;
 mod shown;
 mod standing;
 mod turns;
+mod variables;
 mod views;
 mod watching;
 mod wire;
@@ -63,8 +71,11 @@ use crate::{
 use operate::Approach;
 
 pub use audit::AuditVerification;
+pub use course::CourseView;
+pub use environments::{Redeployment, Rollback};
 pub use error::{EngineError, Fault};
 pub use importing::*;
+pub use intervening::{Decision as InterventionDecision, Intervention};
 pub use planned::*;
 pub use releasing::{EnvironmentPreview, ReleasePreview};
 pub use record::RecordSettings;
@@ -115,6 +126,8 @@ struct Inner {
     dirty: Mutex<BTreeSet<String>>,
     timers: Mutex<BTreeMap<String, Timestamp>>,
     wake: Notify,
+    /// All projects have to be looked at.
+    freezes_changed: Notify,
     following: Mutex<attached::Following>,
     tasks: Tasks,
     stop: CancellationToken,
@@ -157,6 +170,7 @@ impl Engine {
             dirty: Mutex::default(),
             timers: Mutex::default(),
             wake: Notify::new(),
+            freezes_changed: Notify::new(),
             following: Mutex::default(),
             tasks: Tasks::new(),
             stop: CancellationToken::new(),

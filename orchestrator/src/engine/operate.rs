@@ -47,7 +47,7 @@ pub(super) enum Attempt {
     Interrupted(String),
 }
 
-type Client = AgentServiceClient<LinkChannel>;
+pub(super) type Client = AgentServiceClient<LinkChannel>;
 
 impl Engine {
     /// Takes an operation up, unless somebody does so already.
@@ -100,13 +100,20 @@ impl Engine {
     }
 
     async fn begin(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        let stored = match self.with_values(&mut client, stored).await? {
+            Ok(stored) => stored,
+            Err(attempt) => return Ok(attempt),
+        };
         // A task changes no service: there is nothing that it expects.
         if matches!(stored.planned.payload, Payload::Task(_)) {
+            if let Some(attempt) = self.lacks_images(&stored, None).await? {
+                return Ok(attempt);
+            }
             return self.intend(client, stored, None).await;
         }
         let asked = client.describe_service(wire::describe(&stored.planned));
-        let expected = match self.0.seams.clock.timeout(DESCRIBE_PATIENCE, asked).await {
-            Some(Ok(answer)) => answer.into_inner().expected.map(wire::of_expected),
+        let answer = match self.0.seams.clock.timeout(DESCRIBE_PATIENCE, asked).await {
+            Some(Ok(answer)) => answer.into_inner(),
             Some(Err(status)) if passes(&status) => {
                 return Ok(Attempt::Interrupted(status.message().to_owned()));
             }
@@ -120,6 +127,11 @@ impl Engine {
                 ));
             }
         };
+        let running = answer.service.map(|service| service.containers);
+        if let Some(attempt) = self.lacks_images(&stored, running.as_deref()).await? {
+            return Ok(attempt);
+        }
+        let expected = answer.expected.map(wire::of_expected);
         self.intend(client, stored, expected).await
     }
 
@@ -289,7 +301,7 @@ impl Engine {
         Ok(Attempt::Over)
     }
 
-    async fn end(&self, stored: &StoredOperation, outcome: Outcome) -> Result<(), EngineError> {
+    pub(super) async fn end(&self, stored: &StoredOperation, outcome: Outcome) -> Result<(), EngineError> {
         let event = EventKind::OperationFinished {
             operation: stored.planned.id,
             outcome,

@@ -15,7 +15,9 @@ use crate::{
     store::{
         ProjectVersion, StoredOperation,
         deployments::{CellRow, cells, deployments_before, deployments_of, operation},
+        drift::drift_of,
         from_micros,
+        moved_tags::moved_tags,
         releases::releases_before,
     },
 };
@@ -55,8 +57,11 @@ impl Engine {
         let stored = find_release(&mut view, project, version).await?;
         let waits = self.waits(&mut view, project, Some(version)).await?;
         let deployments = deployments_of(&mut view, stored.number).await?;
+        let moved = moved_tags(&mut view, stored.number).await?;
         Ok(ReleaseDetail {
-            release: ReleaseView::of(&stored.release),
+            release: ReleaseView::of(&stored.release)
+                .with_moved(moved)
+                .with_standing(&stored.standing),
             deployments: deployments
                 .iter()
                 .map(|stored| DeploymentView::of(&stored.deployment, &waits))
@@ -65,19 +70,24 @@ impl Engine {
         })
     }
 
-    /// Newest first.
-    pub async fn releases(&self, project: &str, page: Page) -> Result<Paged<ReleaseView>, EngineError> {
+    /// Newest first; those that are archived only when asked for.
+    pub async fn releases(
+        &self,
+        project: &str,
+        with_archived: bool,
+        page: Page,
+    ) -> Result<Paged<ReleaseView>, EngineError> {
         if self.0.store.newest_version(project).await?.is_none() {
             return Err(no_project(project));
         }
         let (limit, before) = (page.limit(), page.before()?);
         let mut view = self.0.store.read().await?;
-        let releases = releases_before(&mut view, project, before, limit + 1).await?;
+        let releases = releases_before(&mut view, project, with_archived, before, limit + 1).await?;
         Ok(paged(
             releases,
             limit,
             |stored| stored.number.to_string(),
-            |stored| ReleaseView::of(&stored.release),
+            |stored| ReleaseView::of(&stored.release).with_standing(&stored.standing),
         ))
     }
 
@@ -159,6 +169,7 @@ impl Engine {
         let known = self.known(connection, &version.project, None).await?;
         let waits = Waits::among(&plan::decide(&known.snapshot, self.now()));
         let rows = cells(connection, &version.project).await?;
+        let checks = drift_of(connection, &version.project).await?;
         let mut environments = Vec::new();
         for (name, environment) in &version.parsed.environments {
             let active = known
@@ -172,7 +183,11 @@ impl Engine {
                 let row = rows.iter().find(|row| {
                     row.environment == name.as_str() && row.service == service && row.target == target
                 });
-                shown.push(cell(connection, service, target, row).await?);
+                let mut cell = cell(connection, service, target, row).await?;
+                if let Some(row) = row {
+                    super::drift::show(&mut cell, row, &checks);
+                }
+                shown.push(cell);
             }
             environments.push(EnvironmentStatus {
                 environment: name.to_string(),
@@ -235,7 +250,7 @@ impl Engine {
 }
 
 /// Services and targets of an environment, in the file's order.
-fn cells_of(
+pub(super) fn cells_of(
     version: &ProjectVersion,
     (name, environment): (&EnvironmentName, &Environment),
 ) -> Vec<(String, String)> {
@@ -266,6 +281,9 @@ async fn cell(
         images: BTreeMap::new(),
         observed_at: None,
         reason: String::new(),
+        drift: None,
+        checked_at: None,
+        check_problem: String::new(),
     };
     let Some(row) = row else {
         return Ok(cell);
@@ -301,14 +319,14 @@ async fn find(connection: &mut SqliteConnection, id: &str) -> Result<Option<Stor
 }
 
 impl Page {
-    fn limit(&self) -> u32 {
+    pub(super) fn limit(&self) -> u32 {
         match self.size {
             0 => DEFAULT_PAGE,
             size => size.min(LARGEST_PAGE),
         }
     }
 
-    fn before(&self) -> Result<i64, EngineError> {
+    pub(super) fn before(&self) -> Result<i64, EngineError> {
         match self.token.as_str() {
             "" => Ok(i64::MAX),
             token => token
@@ -319,7 +337,7 @@ impl Page {
 }
 
 /// One item more than `limit` was asked for: when it came, there is a next page.
-fn paged<R, T>(
+pub(super) fn paged<R, T>(
     mut found: Vec<R>,
     limit: u32,
     token: impl Fn(&R) -> String,

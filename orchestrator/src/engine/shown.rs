@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 
 use super::{
-    ApprovalView, DeploymentView, OperationState as ShownState, OperationView, ProjectView, ReleaseImageView,
-    ReleaseView,
+    ApprovalRuleView, ApprovalView, CourseView, DeploymentView, MovedTagView, OperationState as ShownState,
+    OperationView, ProjectView, ReleaseImageView, ReleaseView,
 };
 use crate::{
     domain::{
-        deployment::{Deployment, Operation, OperationState},
+        deployment::{Deployment, NoStart, Operation, OperationState},
+        lifecycle::Standing,
         name::{DeploymentId, OperationId, ReleaseVersion},
         plan::{Decision, Subject},
         release::Release,
     },
-    store::ProjectVersion,
+    store::{MovedTag, ProjectVersion},
 };
 
 /// Why things do not move, in the words that every face shows.
@@ -98,13 +99,46 @@ impl ReleaseView {
                 .map(|(image, chosen)| ReleaseImageView {
                     image: image.to_string(),
                     tag: chosen.tag.to_string(),
+                    digest: chosen
+                        .digest
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                    repository: chosen.repository.clone(),
+                    pushed_at: chosen.pushed,
+                    moved: Vec::new(),
                 })
                 .collect(),
             project_version: release.project_version,
             created_at: release.created,
             created_by: release.created_by.clone(),
             notes: release.notes.clone(),
+            build_url: release.build_url.clone(),
+            commit: release.commit.clone(),
+            standing: Standing::default(),
         }
+    }
+}
+
+impl ReleaseView {
+    /// With what was said of it since.
+    pub(super) fn with_standing(mut self, standing: &Standing) -> Self {
+        self.standing = standing.clone();
+        self
+    }
+
+    /// With the tags that name something else now.
+    pub(super) fn with_moved(mut self, moved: Vec<MovedTag>) -> Self {
+        for tag in moved {
+            let image = self.images.iter_mut().find(|it| it.image == tag.image.as_str());
+            let Some(image) = image else { continue };
+            image.moved.push(MovedTagView {
+                repository: tag.repository,
+                digest: tag.digest.to_string(),
+                seen_at: tag.seen,
+            });
+        }
+        self
     }
 }
 
@@ -112,6 +146,11 @@ impl DeploymentView {
     pub(super) fn of(deployment: &Deployment, waits: &Waits) -> Self {
         let unconfirmed = |operation: &Operation| {
             (operation.state.is_out() || operation.is_open_question()) && !operation.cancel_confirmed
+        };
+        let no_start = deployment.start.given_up.as_ref();
+        let superseded = match no_start {
+            Some(NoStart::SupersededBy { deployment, release }) => Some((deployment, release)),
+            _ => None,
         };
         Self {
             id: deployment.id.to_string(),
@@ -132,8 +171,18 @@ impl DeploymentView {
                     operator: approval.operator.clone(),
                     note: approval.note.clone(),
                     at: approval.at,
+                    plan_hash: text_of(approval.plan_hash.as_ref()),
                 })
                 .collect(),
+            approval_rule: deployment.approval_rule.as_ref().map(|rule| ApprovalRuleView {
+                role: rule.role.to_string(),
+                count: rule.count,
+                not_author: rule.not_author,
+                authors: deployment.authors().to_vec(),
+            }),
+            approval_expires: deployment.approve_until.filter(|_| !deployment.is_approved()),
+            plan_hash: text_of(deployment.plan.as_ref().map(|plan| &plan.hash)),
+            planned_at: deployment.plan.as_ref().map(|plan| plan.made),
             waiting_on: match deployment.state.is_terminal() {
                 true => String::new(),
                 false => waits.deployment(deployment),
@@ -144,9 +193,24 @@ impl DeploymentView {
             deadline: deployment.deadline,
             created_by: deployment.created_by.to_string(),
             force: deployment.force,
+            not_before: deployment.start.not_before,
+            expires: deployment.expires(),
+            superseded_by: superseded.map(|(id, _)| id.to_string()).unwrap_or_default(),
+            superseded_by_release: superseded
+                .map(|(_, release)| release.to_string())
+                .unwrap_or_default(),
+            freeze_overrides: deployment.start.overrides.clone(),
+            end_reason: no_start.map(|why| why.reason().to_owned()).unwrap_or_default(),
+            end_summary: no_start.map(ToString::to_string).unwrap_or_default(),
+            course: CourseView::of(deployment),
             cancel_requested: deployment.cancel.is_some() && deployment.operations.iter().any(unconfirmed),
         }
     }
+}
+
+/// Empty for what is not there.
+fn text_of(what: Option<&impl ToString>) -> String {
+    what.map(ToString::to_string).unwrap_or_default()
 }
 
 impl OperationView {
@@ -167,6 +231,9 @@ impl OperationView {
             waiting_on: waits.operation(slot.id),
             outputs: Default::default(),
             plan_hash: slot.plan.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: slot.kind,
+            attempt: slot.attempt,
+            decided: operation.decided,
         };
         match &operation.state {
             OperationState::Pending => {}

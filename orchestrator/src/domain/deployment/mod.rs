@@ -247,6 +247,10 @@ pub mod reason {
     pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
     /// Never sent: the agent was not there until the deadline.
     pub const AGENT_OFFLINE: &str = "agent_offline";
+    /// Never sent: an image did not come into the target's own repository.
+    pub const REPLICA_MISSING: &str = "replica_missing";
+    /// Never sent: an image is gone from the repository in which it was resolved.
+    pub const IMAGE_EXPIRED: &str = "image_expired";
 }
 
 #[cfg(test)]

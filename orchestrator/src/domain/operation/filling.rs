@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::{
     ContainerMembers, FargateAlarms, FargateContainer, FargateEfs, FargateHealthCheck, FargateListenerRule,
     FargateLogging, FargateMount, FargatePayload, FargateProvider, FargateRollout, FargateTargetCheck,
-    FargateVolume, LinkedPort, LinkedTo, NewImage, Payload, PlanFault,
+    FargateVolume, LinkedPort, LinkedTo, NewImage, Payload, PinnedImage, PlanFault,
 };
 use crate::domain::{
     name::{BadName, ImageKey, ServiceName, TargetId},
@@ -56,12 +56,17 @@ impl Filling<'_> {
     pub(super) fn image(&self, key: &ImageKey) -> Result<NewImage, Missing> {
         let missing = || Missing::Image(key.clone());
         let image = self.project.images.get(key).ok_or_else(missing)?;
-        let tag = &self.images.get(key).ok_or_else(missing)?.tag;
-        Ok(match &image.repository {
-            Repository::Running => NewImage::Tag(tag.to_string()),
-            Repository::Named(repository) => {
-                NewImage::Whole(format!("{}:{tag}", repository.resolve(self.scope)?))
-            }
+        let released = self.images.get(key).ok_or_else(missing)?;
+        let repository = match &image.repository {
+            Repository::Running => None,
+            Repository::Named(repository) => Some(repository.resolve(self.scope)?),
+        };
+        let tag = &released.tag;
+        Ok(match (repository, PinnedImage::of(key, released)) {
+            (None, None) => NewImage::Tag(tag.to_string()),
+            (None, Some(pin)) => NewImage::RunningPinned(pin),
+            (Some(repository), None) => NewImage::Whole(format!("{repository}:{tag}")),
+            (Some(repository), Some(pin)) => NewImage::Pinned { repository, pin },
         })
     }
 
@@ -219,9 +224,11 @@ impl Filling<'_> {
     }
 
     fn container(&self, container: &Container) -> Result<FargateContainer, Missing> {
+        let image = self.image(&container.image)?;
         Ok(FargateContainer {
             name: container.name.clone(),
-            image: self.image(&container.image)?.to_string(),
+            image: image.reference().unwrap_or_else(|| image.to_string()),
+            pin: image.pin().cloned(),
             cpu: self.number(container.cpu.as_ref())?,
             memory: self.number(container.memory.as_ref())?,
             memory_reservation: self.number(container.memory_reservation.as_ref())?,

@@ -3,7 +3,9 @@
 //! an operation carries is in `payload` and `update`, `filling` fills the holes,
 //! and `terms` says what a person asked for beside the release.
 
+mod again;
 mod filling;
+mod image;
 mod payload;
 mod put_back;
 mod reads;
@@ -28,9 +30,11 @@ use super::{
 use filling::{Filling, Missing};
 use reads::with_pending;
 
+pub use again::{next_attempt, recorded};
+pub use image::{NeededImage, NewImage, PinnedImage};
 pub use payload::*;
 pub use put_back::{Changed, roll_backs};
-pub use reads::{Spot, fixed};
+pub use reads::{FixedValue, Spot, fixed};
 pub use tasks::{TaskContainer, TaskPayload};
 pub use terms::{ApprovedPlan, TermFault, Terms};
 pub use update::*;
@@ -56,9 +60,12 @@ pub struct PlannedOperation {
     /// It is executed only as planned.
     #[serde(default)]
     pub plan: Option<PlanHash>,
-    /// What its agent has to read before the payload can be sent; empty once it has.
+    /// What its agent has to read before the payload can be sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<ValueSource>,
+    /// What it read: the payload is made with these, for every send.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<FixedValue>,
     /// What it is there for.
     #[serde(default)]
     pub kind: SlotKind,
@@ -72,6 +79,11 @@ fn first_attempt() -> u32 {
 }
 
 impl PlannedOperation {
+    /// Its agent has to read values before the payload can be sent.
+    pub fn is_pending(&self) -> bool {
+        !self.reads.is_empty() && self.values.is_empty()
+    }
+
     /// What the deployment's state machine keeps of it.
     pub fn slot(&self) -> OperationSlot {
         OperationSlot {
@@ -106,25 +118,56 @@ impl Payload {
         }
     }
 
-    /// The images that it puts there, by container: whole references, or
-    /// `:tag` where the repository that runs is kept.
+    /// The images that it puts there, by container: `repository:tag@digest`, with
+    /// what is known of it; without the repository where the running one is kept.
     pub fn images(&self) -> Vec<(ContainerName, String)> {
+        let all = self.new_images().into_iter();
+        all.map(|(container, image)| (container.clone(), image.to_string()))
+            .collect()
+    }
+
+    /// The images that have to be there before it begins, each once.
+    pub fn needs(&self) -> Vec<NeededImage> {
+        let mut all: Vec<NeededImage> = Vec::new();
+        for (container, image) in self.new_images() {
+            let Some(pin) = image.pin().cloned() else { continue };
+            let repository = match image {
+                NewImage::Pinned { repository, .. } => Some(repository),
+                _ => None,
+            };
+            let known = |it: &NeededImage| {
+                it.pin.digest == pin.digest && it.repository == repository && repository.is_some()
+            };
+            if !all.iter().any(known) {
+                all.push(NeededImage {
+                    repository,
+                    container: container.clone(),
+                    pin,
+                });
+            }
+        }
+        all
+    }
+
+    fn new_images(&self) -> Vec<(&ContainerName, NewImage)> {
+        let updated = |update: &'_ ContainerUpdate| update.image.clone();
         match self {
-            Self::Fargate(fargate) => fargate
-                .containers
-                .iter()
-                .map(|c| (c.name.clone(), c.image.clone()))
-                .collect(),
-            Self::Update(update) => update
-                .containers
-                .iter()
-                .filter_map(|c| Some((c.container.clone(), c.image.as_ref()?.to_string())))
-                .collect(),
-            Self::Task(task) => task
-                .containers
-                .iter()
-                .filter_map(|c| Some((c.update.container.clone(), c.update.image.as_ref()?.to_string())))
-                .collect(),
+            Self::Fargate(fargate) => {
+                let containers = fargate.containers.iter();
+                containers.map(|it| (&it.name, it.new_image())).collect()
+            }
+            Self::Update(update) => {
+                let containers = update.containers.iter();
+                containers
+                    .filter_map(|it| Some((&it.container, updated(it)?)))
+                    .collect()
+            }
+            Self::Task(task) => {
+                let containers = task.containers.iter().map(|it| &it.update);
+                containers
+                    .filter_map(|it| Some((&it.container, updated(it)?)))
+                    .collect()
+            }
         }
     }
 }
@@ -142,6 +185,13 @@ pub enum PlanFault {
         service: ServiceName,
         target: TargetId,
         why: Unresolved,
+    },
+    #[error("service {service} on target {target}: secret {secret}: {why}")]
+    Secret {
+        service: ServiceName,
+        target: TargetId,
+        secret: String,
+        why: String,
     },
     #[error("service {service} on target {target}: {why}")]
     BadName {
@@ -205,6 +255,7 @@ pub fn plan(
                     target: id,
                     payload,
                     reads,
+                    values: Vec::new(),
                     kind: SlotKind::Service,
                     attempt: FIRST_ATTEMPT,
                 }),
@@ -246,6 +297,21 @@ pub fn payload(
     spot: Spot<'_>,
 ) -> Result<Payload, PlanFault> {
     fill(project, images, (name, service), spot).map_err(|missing| missing.of(name, spot.target.id()))
+}
+
+/// As [`payload`], with something in the place of what nobody has read yet, and
+/// what that is: such a payload is never sent.
+///
+/// # Errors
+/// What is missing.
+pub fn pending_payload(
+    project: &Project,
+    images: &IndexMap<ImageKey, ReleaseImage>,
+    (name, service): (&ServiceName, &Service),
+    spot: Spot<'_>,
+) -> Result<(Payload, Vec<ValueSource>), PlanFault> {
+    let filled = with_pending(|read| fill(project, images, (name, service), Spot { read, ..spot }));
+    filled.map_err(|missing| missing.of(name, spot.target.id()))
 }
 
 fn fill(

@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::image::{NewImage, PinnedImage};
 use crate::domain::{
     name::{ContainerName, EcsServiceName, VolumeName},
     project::{
@@ -75,8 +76,11 @@ pub struct FargatePayload {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FargateContainer {
     pub name: ContainerName,
-    /// `registry/repository:tag`.
+    /// `registry/repository@digest`; with a tag of a release that has no digests.
     pub image: String,
+    /// What `image` holds.
+    #[serde(default)]
+    pub pin: Option<PinnedImage>,
     pub cpu: Option<u32>,
     pub memory: Option<u32>,
     pub memory_reservation: Option<u32>,
@@ -90,6 +94,19 @@ pub struct FargateContainer {
     /// What came with the full specification.
     #[serde(flatten)]
     pub more: ContainerMembers,
+}
+
+impl FargateContainer {
+    /// Its image, with what is known of it.
+    pub fn new_image(&self) -> NewImage {
+        match (&self.pin, self.image.split_once('@')) {
+            (Some(pin), Some((repository, _))) => NewImage::Pinned {
+                repository: repository.to_owned(),
+                pin: pin.clone(),
+            },
+            _ => NewImage::Whole(self.image.clone()),
+        }
+    }
 }
 
 /// Members of a container that have a default.

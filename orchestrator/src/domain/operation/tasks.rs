@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContainerChanges, ContainerUpdate, FIRST_ATTEMPT, FileUpdate, NamedUpdate, NewImage, Payload, PlanFault,
+    ContainerChanges, ContainerUpdate, FIRST_ATTEMPT, FileUpdate, NamedUpdate, Payload, PlanFault,
     PlannedOperation, Spot,
     filling::{Filling, Missing},
     reads::with_pending,
@@ -135,6 +135,7 @@ impl<'a> Around<'a> {
             force: false,
             plan: None,
             reads,
+            values: Vec::new(),
             kind: SlotKind::Task,
             attempt: FIRST_ATTEMPT,
         })
@@ -229,8 +230,8 @@ fn like_containers(filling: &Filling<'_>, service: &Service) -> Result<Vec<TaskC
             };
             let update = |it: super::FargateContainer| {
                 plain(ContainerUpdate {
+                    image: Some(it.new_image()),
                     container: it.name,
-                    image: Some(NewImage::Whole(it.image)),
                     more: ContainerChanges {
                         environment: all(it.environment),
                         secrets: all(it.secrets),

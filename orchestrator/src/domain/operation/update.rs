@@ -7,7 +7,10 @@ use indexmap::IndexMap;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::filling::{Filling, Missing};
+use super::{
+    filling::{Filling, Missing},
+    image::NewImage,
+};
 use crate::domain::{
     name::{ContainerName, EcsServiceName},
     project::{
@@ -79,24 +82,6 @@ pub struct FileUpdate {
 pub struct UpdateBake {
     pub time: SignedDuration,
     pub alarms: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NewImage {
-    /// `registry/repository:tag`.
-    Whole(String),
-    /// Only another tag, on the repository that runs.
-    Tag(String),
-}
-
-impl std::fmt::Display for NewImage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Whole(image) => f.write_str(image),
-            Self::Tag(tag) => write!(f, ":{tag}"),
-        }
-    }
 }
 
 impl Filling<'_> {

@@ -24,6 +24,7 @@ use super::{
     lifecycle::{Journey, Standing},
     name::{AgentName, DeploymentId, OperationId, ReleaseVersion},
     project::Lifecycle,
+    waiting_on::WaitingOn,
 };
 
 /// What is known of one project.
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub planning: BTreeSet<DeploymentId>,
     /// What is out in all projects, and how much may be.
     pub load: Load,
+    /// Images that operations were last found to lack in their own repositories.
+    pub replicas: BTreeMap<OperationId, WaitingOn>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -109,13 +109,20 @@ fn pending_operation(
     if now >= deadline(deployment) {
         return expire_pending(snapshot, deployment, operation);
     }
-    match absence(snapshot, operation) {
+    match absence(snapshot, operation).or_else(|| missing_replica(snapshot, operation)) {
         Some(on) => Decision::Wait { subject, on, until },
         None => Decision::Dispatch {
             deployment: deployment.id,
             operation: operation.slot.id,
         },
     }
+}
+
+/// The image that was looked for in vain, until it is looked for again.
+fn missing_replica(snapshot: &Snapshot, operation: &Operation) -> Option<WaitingOn> {
+    let id = operation.slot.id;
+    let missing = snapshot.replicas.get(&id)?;
+    snapshot.attached.contains(&id).then(|| missing.clone())
 }
 
 /// What comes before it: an earlier wave, or what it follows. Roll-backs have an
@@ -239,13 +246,12 @@ pub fn learn_truth(snapshot: &Snapshot, deployment: &Deployment, decisions: &mut
 }
 
 fn expire_pending(snapshot: &Snapshot, deployment: &Deployment, operation: &Operation) -> Decision {
-    let (reason, summary, hint) = match absence(snapshot, operation) {
-        Some(why) => (
-            reason::AGENT_OFFLINE,
-            format!("nothing was sent until the deadline: {}", brief(&why)),
-            why.hint(),
-        ),
-        None => (
+    let missing = snapshot.replicas.get(&operation.slot.id);
+    let nothing_sent = |why: &WaitingOn| format!("nothing was sent until the deadline: {}", brief(why));
+    let (reason, summary, hint) = match (absence(snapshot, operation), missing) {
+        (Some(why), _) => (reason::AGENT_OFFLINE, nothing_sent(&why), why.hint()),
+        (None, Some(why)) => (reason::REPLICA_MISSING, nothing_sent(why), why.hint()),
+        (None, None) => (
             reason::DEADLINE_EXCEEDED,
             "the deadline passed before its turn: nothing was sent".to_owned(),
             "give the environment a longer deadline in the project file, and promote again".to_owned(),

@@ -6,10 +6,10 @@ use super::ReleaseImage;
 use crate::domain::{
     name::{
         AccountId, AgentName, ChannelName, ClusterName, ContainerName, EcsServiceName, EnvironmentName,
-        ImageKey, Region, ServiceName, TargetId,
+        ImageKey, Region, TargetId,
     },
     project::{Environment, Project, Repository, Scope, Service, ServiceKind, Target},
-    variable::{self, InPlace, Readings},
+    variable,
 };
 
 /// Where one image is resolved.
@@ -92,28 +92,7 @@ fn targets_along<'a>(project: &'a Project, channel: &ChannelName) -> Vec<(Named<
 
 /// Where a service on a target has an image from; `None` for what is not known
 /// here (a project that was parsed brings no such thing).
-fn place(
-    project: &Project,
-    (key, service): (&ServiceName, &Service),
-    image: &ImageKey,
-    ((name, environment), target, channel): (Named<'_>, &Target, &ChannelName),
-) -> Option<Place> {
-    let (id, read) = (target.id(), Readings::new());
-    let place = variable::Place {
-        environment: name,
-        target: &id,
-        channel: Some(channel),
-        service: Some(key),
-    };
-    let scope = Scope {
-        environment: &environment.values,
-        target: &target.values,
-        variables: Some(InPlace {
-            all: &project.variables,
-            place,
-            read: &read,
-        }),
-    };
+fn place(project: &Project, service: &Service, image: &ImageKey, scope: Scope<'_>) -> Option<Place> {
     match &project.images.get(image)?.repository {
         Repository::Named(template) => template.resolve(scope).ok().map(Place::Repository),
         Repository::Running => {

@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use indexmap::IndexMap;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::{Deserialize, Serialize};
 
 use super::ReleaseImage;
@@ -50,7 +50,7 @@ pub enum BadVersionTemplate {
 
 /// The day of a moment, UTC.
 pub fn day_of(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::UTC).date()
+    Offset::UTC.to_datetime(at).date()
 }
 
 impl VersionTemplate {

@@ -111,7 +111,7 @@ impl Engine {
     }
 
     /// `registry/repository`; of an image that keeps the running one, what runs.
-    async fn repository_of(&self, origin: &Origin) -> Result<String, Trouble> {
+    pub(in crate::engine) async fn repository_of(&self, origin: &Origin) -> Result<String, Trouble> {
         let (service, container) = match &origin.place {
             Place::Repository(repository) => return Ok(repository.clone()),
             Place::Running { service, container } => (service, container),

@@ -48,16 +48,17 @@ pub(super) fn request(payload: &UpdatePayload) -> agent::UpdateServiceRequest {
 }
 
 pub(super) fn container(update: &ContainerUpdate) -> agent::ContainerUpdate {
-    let (image, tag) = match &update.image {
-        None => (None, None),
-        Some(NewImage::Whole(image)) => (Some(image.clone()), None),
-        Some(NewImage::Tag(tag)) => (None, Some(tag.clone())),
+    let image = update.image.as_ref();
+    let (tag, digest) = match image {
+        Some(NewImage::Tag(tag)) => (Some(tag.clone()), None),
+        Some(NewImage::RunningPinned(pin)) => (None, Some(pin.digest.to_string())),
+        Some(NewImage::Whole(_) | NewImage::Pinned { .. }) | None => (None, None),
     };
     agent::ContainerUpdate {
         name: update.container.to_string(),
-        image,
+        image: image.and_then(NewImage::reference),
         tag,
-        digest: None,
+        digest,
         environment: named(&update.more.environment),
         secrets: named(&update.more.secrets),
         environment_files: files(&update.more.environment_files),
