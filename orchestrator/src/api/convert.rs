@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use towline_proto::orchestrator::v1 as pb;
 
+use super::course;
 use crate::{domain::import, engine};
 
 /// An instant on the wire.
@@ -49,6 +50,7 @@ fn plan_action(action: engine::PlanAction) -> &'static str {
         engine::PlanAction::Force => "force",
         engine::PlanAction::Refused => "refused",
         engine::PlanAction::Recreate => "recreate",
+        engine::PlanAction::Run => "run",
     }
 }
 
@@ -82,6 +84,15 @@ pub fn service_plan(plan: engine::ServicePlan) -> pb::PlanServiceResponse {
         told.images = update.images.into_iter().map(planned_image).collect();
     }
     told
+}
+
+pub fn deployment_plan(plan: engine::DeploymentPlanView) -> pb::GetDeploymentPlanResponse {
+    pb::GetDeploymentPlanResponse {
+        deployment: plan.deployment,
+        hash: plan.hash,
+        make_time: Some(timestamp(plan.made_at)),
+        plans: plan.plans.into_iter().map(service_plan).collect(),
+    }
 }
 
 pub fn promotion_plan(plan: engine::PromotionPlan) -> pb::PlanReleaseResponse {
@@ -161,6 +172,17 @@ fn cell_status(view: engine::CellStatus) -> pb::CellStatus {
         images: view.images.into_iter().collect::<HashMap<_, _>>(),
         observe_time: view.observed_at.map(timestamp),
         reason: view.reason,
+        drift: view.drift.map(super::drift::drift),
+        check_time: view.checked_at.map(timestamp),
+        check_problem: view.check_problem,
+    }
+}
+
+fn moved_tag(moved: engine::MovedTagView) -> pb::MovedTag {
+    pb::MovedTag {
+        repository: moved.repository,
+        digest: moved.digest,
+        seen_time: Some(timestamp(moved.seen_at)),
     }
 }
 
@@ -168,7 +190,10 @@ pub fn release(view: engine::ReleaseView) -> pb::Release {
     let image = |image: engine::ReleaseImageView| pb::ReleaseImage {
         image: image.image,
         tag: image.tag,
-        digest: String::new(),
+        digest: image.digest,
+        repository: image.repository,
+        push_time: image.pushed_at.map(timestamp),
+        moved: image.moved.into_iter().map(moved_tag).collect(),
     };
     pb::Release {
         project: view.project,
@@ -179,6 +204,23 @@ pub fn release(view: engine::ReleaseView) -> pb::Release {
         create_time: Some(timestamp(view.created_at)),
         created_by: view.created_by,
         notes: view.notes,
+        build_url: view.build_url,
+        commit: view.commit,
+        block: view.standing.blocked.map(|block| pb::ReleaseBlock {
+            by: block.by,
+            because: block.because,
+            time: Some(timestamp(block.at)),
+        }),
+        archive_time: view.standing.archived.map(timestamp),
+    }
+}
+
+fn freeze_override(it: engine::FreezeOverride) -> pb::FreezeOverride {
+    pb::FreezeOverride {
+        operator: it.operator,
+        because: it.because,
+        time: Some(timestamp(it.at)),
+        freezes: it.freezes.iter().map(|it| it.freeze.to_string()).collect(),
     }
 }
 
@@ -187,8 +229,9 @@ pub fn deployment(view: engine::DeploymentView) -> pb::Deployment {
         operator: approval.operator,
         note: approval.note,
         time: Some(timestamp(approval.at)),
+        plan_hash: approval.plan_hash,
     };
-    pb::Deployment {
+    let told = pb::Deployment {
         id: view.id,
         project: view.project,
         release: view.release,
@@ -205,7 +248,25 @@ pub fn deployment(view: engine::DeploymentView) -> pb::Deployment {
         created_by: view.created_by,
         cancel_requested: view.cancel_requested,
         force: view.force,
-    }
+        plan_hash: view.plan_hash,
+        plan_time: view.planned_at.map(timestamp),
+        approval_rule: view.approval_rule.map(|rule| pb::ApprovalRule {
+            role: rule.role,
+            count: rule.count,
+            not_author: rule.not_author,
+            authors: rule.authors,
+        }),
+        approval_expire_time: view.approval_expires.map(timestamp),
+        not_before: view.not_before.map(timestamp),
+        expire_time: Some(timestamp(view.expires)),
+        superseded_by: view.superseded_by,
+        superseded_by_release: view.superseded_by_release,
+        freeze_overrides: view.freeze_overrides.into_iter().map(freeze_override).collect(),
+        end_reason: view.end_reason,
+        end_summary: view.end_summary,
+        ..pb::Deployment::default()
+    };
+    course::with_course(told, view.course)
 }
 
 fn operation(view: engine::OperationView) -> pb::Operation {
@@ -230,6 +291,10 @@ fn operation(view: engine::OperationView) -> pb::Operation {
         waiting_on: view.waiting_on,
         outputs: view.outputs.into_iter().collect(),
         plan_hash: view.plan_hash,
+        kind: course::operation_kind(view.kind).into(),
+        attempt: view.attempt,
+        roll_back_of: course::roll_back_of(view.kind),
+        intervention: course::decided(view.decided).into(),
     }
 }
 
@@ -238,6 +303,7 @@ fn deployment_state(state: engine::DeploymentState) -> pb::DeploymentState {
         engine::DeploymentState::Queued => pb::DeploymentState::Queued,
         engine::DeploymentState::AwaitingApproval => pb::DeploymentState::AwaitingApproval,
         engine::DeploymentState::Running => pb::DeploymentState::Running,
+        engine::DeploymentState::AwaitingIntervention => pb::DeploymentState::AwaitingIntervention,
         engine::DeploymentState::Succeeded => pb::DeploymentState::Succeeded,
         engine::DeploymentState::Failed => pb::DeploymentState::Failed,
         engine::DeploymentState::Errored => pb::DeploymentState::Errored,

@@ -3,8 +3,8 @@
 use tonic::{Request, Response, Status};
 use towline_proto::orchestrator::v1::{self as pb, deployment_service_server::DeploymentService};
 
-use super::{Api, caller::caller, convert, error::status, page};
-use crate::engine::DeploymentFilter;
+use super::{Api, caller::caller, convert, course, error::status, page};
+use crate::engine::{DeploymentFilter, EngineError, Intervention};
 
 #[tonic::async_trait]
 impl DeploymentService for Api {
@@ -48,10 +48,60 @@ impl DeploymentService for Api {
         let asked = request.into_inner();
         let deployment = self
             .engine
-            .approve(&caller, &asked.id, &asked.note)
+            .approve(&caller, &asked.id, &asked.note, &asked.plan_hash)
             .await
             .map_err(status)?;
         Ok(Response::new(pb::ApproveDeploymentResponse {
+            deployment: Some(convert::deployment(deployment)),
+        }))
+    }
+
+    async fn get_deployment_plan(
+        &self,
+        request: Request<pb::GetDeploymentPlanRequest>,
+    ) -> Result<Response<pb::GetDeploymentPlanResponse>, Status> {
+        let plan = self
+            .engine
+            .deployment_plan(&request.into_inner().id)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(convert::deployment_plan(plan)))
+    }
+
+    async fn reject_deployment(
+        &self,
+        request: Request<pb::RejectDeploymentRequest>,
+    ) -> Result<Response<pb::RejectDeploymentResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let deployment = self
+            .engine
+            .reject(&caller, &asked.id, &asked.note)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(pb::RejectDeploymentResponse {
+            deployment: Some(convert::deployment(deployment)),
+        }))
+    }
+
+    async fn intervene_deployment(
+        &self,
+        request: Request<pb::InterveneDeploymentRequest>,
+    ) -> Result<Response<pb::InterveneDeploymentResponse>, Status> {
+        let caller = caller(&request)?;
+        let asked = request.into_inner();
+        let decision = course::decision(asked.choice());
+        let decision =
+            decision.ok_or_else(|| status(EngineError::invalid("choice", "retry, ignore or abort")))?;
+        let asked = Intervention {
+            deployment: asked.id,
+            decision,
+            service: asked.service,
+            target: asked.target,
+            note: asked.note,
+        };
+        let deployment = self.engine.intervene(&caller, &asked).await.map_err(status)?;
+        Ok(Response::new(pb::InterveneDeploymentResponse {
             deployment: Some(convert::deployment(deployment)),
         }))
     }

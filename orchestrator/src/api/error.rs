@@ -39,6 +39,14 @@ pub fn status(error: EngineError) -> Status {
             .metadata("waiting_on", waiting_on),
             hint,
         ),
+        EngineError::OtherPlan {
+            current,
+            message,
+            hint,
+        } => hinted(
+            Fault::new(Code::FailedPrecondition, "OTHER_PLAN", message).metadata("plan_hash", current),
+            hint,
+        ),
         EngineError::Denied {
             reason,
             message,

@@ -7,14 +7,24 @@
 //! were checked against the table in `towline_proto::access`, and nothing is
 //! decided here that is not decided by the engine.
 
+mod audit;
+mod audited;
 mod caller;
 mod convert;
+mod course;
 mod deployment;
+mod drift;
 mod enrolment;
+mod environment;
 mod error;
 mod fleet;
+mod freeze;
+pub mod json;
+mod preview;
 mod project;
 mod release;
+mod times;
+mod variable;
 
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
@@ -24,13 +34,17 @@ use towline_link::{
     identity::Identity,
 };
 use towline_proto::orchestrator::v1::{
-    deployment_service_server::DeploymentServiceServer, enrolment_service_server::EnrolmentServiceServer,
-    fleet_service_server::FleetServiceServer, project_service_server::ProjectServiceServer,
-    release_service_server::ReleaseServiceServer,
+    audit_service_server::AuditServiceServer, deployment_service_server::DeploymentServiceServer,
+    enrolment_service_server::EnrolmentServiceServer, environment_service_server::EnvironmentServiceServer,
+    fleet_service_server::FleetServiceServer, freeze_service_server::FreezeServiceServer,
+    project_service_server::ProjectServiceServer, release_service_server::ReleaseServiceServer,
+    variable_service_server::VariableServiceServer,
 };
 
 use crate::engine::{Engine, EngineError, Page};
 
+pub use audited::AuditLayer;
+pub use convert::timestamp;
 pub use error::{HINT_LINE, status};
 
 /// The most that a page of any list holds.
@@ -60,9 +74,13 @@ pub async fn routes(
     Ok(Routes::new(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
+        .add_service(AuditServiceServer::new(api.clone()))
+        .add_service(FreezeServiceServer::new(api.clone()))
         .add_service(ProjectServiceServer::new(api.clone()))
         .add_service(ReleaseServiceServer::new(api.clone()))
+        .add_service(VariableServiceServer::new(api.clone()))
         .add_service(DeploymentServiceServer::new(api.clone()))
+        .add_service(EnvironmentServiceServer::new(api.clone()))
         .add_service(FleetServiceServer::new(api)))
 }
 
@@ -86,11 +104,15 @@ impl Decide for ByRole {
     }
 }
 
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 8] = [
+    "towline.orchestrator.v1.AuditService",
     "towline.orchestrator.v1.ProjectService",
     "towline.orchestrator.v1.ReleaseService",
+    "towline.orchestrator.v1.VariableService",
     "towline.orchestrator.v1.DeploymentService",
+    "towline.orchestrator.v1.EnvironmentService",
     "towline.orchestrator.v1.FleetService",
+    "towline.orchestrator.v1.FreezeService",
 ];
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -15,10 +15,10 @@ use towline_link::{
 };
 use towline_proto::orchestrator::v1::{
     audit_service_client::AuditServiceClient, backup_service_client::BackupServiceClient,
-    notification_service_client::NotificationServiceClient,
-    deployment_service_client::DeploymentServiceClient, fleet_service_client::FleetServiceClient,
-    freeze_service_client::FreezeServiceClient,
-    project_service_client::ProjectServiceClient, release_service_client::ReleaseServiceClient, variable_service_client::VariableServiceClient,
+    deployment_service_client::DeploymentServiceClient, environment_service_client::EnvironmentServiceClient,
+    fleet_service_client::FleetServiceClient, freeze_service_client::FreezeServiceClient,
+    notification_service_client::NotificationServiceClient, project_service_client::ProjectServiceClient,
+    release_service_client::ReleaseServiceClient, variable_service_client::VariableServiceClient,
 };
 
 use super::{
@@ -32,6 +32,7 @@ pub struct Api {
     pub projects: ProjectServiceClient<LinkChannel>,
     pub releases: ReleaseServiceClient<LinkChannel>,
     pub deployments: DeploymentServiceClient<LinkChannel>,
+    pub environments: EnvironmentServiceClient<LinkChannel>,
     pub fleet: FleetServiceClient<LinkChannel>,
     pub variables: VariableServiceClient<LinkChannel>,
     pub freezes: FreezeServiceClient<LinkChannel>,
@@ -70,6 +71,7 @@ impl Api {
         self.projects = ProjectServiceClient::new(channel.clone());
         self.releases = ReleaseServiceClient::new(channel.clone());
         self.deployments = DeploymentServiceClient::new(channel.clone());
+        self.environments = EnvironmentServiceClient::new(channel.clone());
         self.fleet = FleetServiceClient::new(channel.clone());
         self.variables = VariableServiceClient::new(channel.clone());
         self.freezes = FreezeServiceClient::new(channel.clone());
@@ -84,6 +86,7 @@ impl Api {
             projects: ProjectServiceClient::new(channel.clone()),
             releases: ReleaseServiceClient::new(channel.clone()),
             deployments: DeploymentServiceClient::new(channel.clone()),
+            environments: EnvironmentServiceClient::new(channel.clone()),
             fleet: FleetServiceClient::new(channel.clone()),
             variables: VariableServiceClient::new(channel.clone()),
             freezes: FreezeServiceClient::new(channel.clone()),

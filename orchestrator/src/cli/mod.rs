@@ -33,8 +33,10 @@ mod operator;
 mod output;
 mod preview;
 mod promote;
+mod redeploy;
 mod reject;
 mod release;
+mod rollback;
 mod schema;
 mod serve;
 mod service;
@@ -115,6 +117,8 @@ pub enum Verb {
     Approve(approve::Approve),
     Reject(reject::Reject),
     Deployment(deployment::Deployment),
+    Redeploy(redeploy::Redeploy),
+    Rollback(rollback::Rollback),
     Cancel(cancel::Cancel),
     Freeze(freeze::Freeze),
     Watch(watch::Watch),
@@ -160,6 +164,8 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Promote(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Approve(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Reject(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Redeploy(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Rollback(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Deployment(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Variables(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Cancel(verb) => with_api(global, async |api| verb.run(api, console).await),

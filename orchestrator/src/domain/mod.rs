@@ -19,6 +19,7 @@ pub mod freeze;
 pub mod import;
 pub mod lifecycle;
 pub mod name;
+pub mod notification;
 pub mod operation;
 pub mod plan;
 pub mod project;

@@ -142,8 +142,10 @@ impl Engine {
                 Decision::RequestCancel { operation, mode, .. } => {
                     self.request_cancel(&project, operation, mode)
                 }
+                Decision::MakePlan { deployment } => self.make_plan(&project, deployment),
                 // Recorded before, or nothing to do.
                 Decision::CreateNextDeployment { .. }
+                | Decision::RequestPlan { .. }
                 | Decision::AwaitApproval { .. }
                 | Decision::GiveUpStart { .. }
                 | Decision::StartDeployment { .. }
@@ -236,7 +238,14 @@ impl Engine {
         let environment = project.environments.get(&stop.environment);
         let environment = environment.with_context(|| format!("no environment {}", stop.environment))?;
         let own_limit = environment.deadline;
+        let mut authors = vec![release.created_by.clone()];
+        if let Author::Operator(name) = &by
+            && !authors.contains(name)
+        {
+            authors.push(name.clone());
+        }
         let created = EventKind::DeploymentCreated {
+            authors: Some(authors),
             project: release.project.clone(),
             release: release.version.clone(),
             environment: stop.environment.clone(),
@@ -295,8 +304,10 @@ impl Engine {
                 deployments: deployments.into_iter().map(|stored| stored.deployment).collect(),
                 agents: self.0.fleet.connectivity(),
                 attached: self.attached(),
+                planning: self.planning(),
                 freezes,
                 load: self.load(connection, project).await?,
+                replicas: self.missing_replicas(),
             },
             releases,
         })

@@ -59,6 +59,14 @@ pub enum EngineError {
     /// gRPC `FAILED_PRECONDITION`: not now; `waiting_on` is a sentence for a person.
     #[error("not yet: waiting on {waiting_on}")]
     NotReady { waiting_on: String, hint: String },
+    /// gRPC `FAILED_PRECONDITION`: an approval is of another plan. `current` is
+    /// the hash of the one that counts; empty when there is none.
+    #[error("{message}")]
+    OtherPlan {
+        current: String,
+        message: String,
+        hint: String,
+    },
     /// gRPC `PERMISSION_DENIED`. `reason` is stable.
     #[error("{message}")]
     Denied {
@@ -108,6 +116,7 @@ impl EngineError {
             Self::NotFound { hint, .. }
             | Self::Conflict { hint, .. }
             | Self::NotReady { hint, .. }
+            | Self::OtherPlan { hint, .. }
             | Self::Denied { hint, .. } => Some(hint).filter(|hint| !hint.is_empty()).map(String::as_str),
             Self::Invalid { faults } => faults.iter().find_map(|fault| fault.hint.as_deref()),
             Self::Storage { trouble, .. } => Some(trouble.hint()),

@@ -19,6 +19,7 @@ mod hearing;
 mod importing;
 mod intervening;
 mod joining;
+mod notify;
 mod operate;
 mod planned;
 mod planning;
@@ -118,6 +119,7 @@ struct Inner {
     turns: Mutex<turns::Turns>,
     registries: Registries,
     record: RecordSettings,
+    couriers: notify::Couriers,
     seams: Seams,
     roles: Mutex<HashMap<OperatorName, Role>>,
     /// Definitions that releases snapshotted; they never change.
@@ -164,6 +166,7 @@ impl Engine {
             turns: Mutex::default(),
             registries: settings.registries,
             record: settings.record,
+            couriers: notify::Couriers::new(dir, &public_address),
             seams: settings.seams,
             roles: Mutex::new(roles),
             projects: Mutex::default(),

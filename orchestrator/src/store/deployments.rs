@@ -250,17 +250,26 @@ pub async fn operation(
     .fetch_optional(connection)
     .await?;
     row.map(|(deployment, payload, doc, incarnation, last_sequence)| {
+        let operation: Operation = of_json("an operation", &doc)?;
         Ok(StoredOperation {
             deployment: deployment
                 .parse()
                 .map_err(|_| super::corrupt("a deployment's id", &deployment))?,
-            planned: of_json("an operation's payload", &payload)?,
-            operation: of_json("an operation", &doc)?,
+            planned: only_as_approved(of_json("an operation's payload", &payload)?, &operation),
+            operation,
             incarnation,
             last_sequence: u64::try_from(last_sequence).unwrap_or_default(),
         })
     })
     .transpose()
+}
+
+/// The plan that was approved stands with the state, which events make.
+fn only_as_approved(planned: PlannedOperation, operation: &Operation) -> PlannedOperation {
+    PlannedOperation {
+        plan: operation.slot.plan.clone(),
+        ..planned
+    }
 }
 
 /// What is known of one service on one target.

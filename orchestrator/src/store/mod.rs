@@ -16,6 +16,7 @@ pub mod freezes;
 mod lending;
 pub mod moved_tags;
 mod open;
+pub mod outbox;
 mod people;
 pub mod plans;
 mod planted;

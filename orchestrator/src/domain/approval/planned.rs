@@ -136,6 +136,8 @@ pub enum PlanAction {
     Refused,
     /// A first create that failed is deleted, then made anew.
     Recreate,
+    /// A one-off task is run.
+    Run,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,7 @@
 //! The one match that is the state machine.
 
-use jiff::Timestamp;
-
 use super::{
-    Approval, CancelRequest, Deployment, DeploymentState, Event, EventKind, FreezeOverride, Operation,
+    CancelRequest, Deployment, DeploymentState, Event, EventKind, FreezeOverride, Operation,
     OperationSlot, OperationState, Start, final_state,
 };
 use crate::domain::name::{DeploymentId, OperationId, PlanHash};

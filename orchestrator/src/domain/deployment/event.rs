@@ -10,6 +10,7 @@ use super::{
 use crate::domain::{
     approval::{FindingSeverity, OperationPlan, PlanTrouble},
     name::{EnvironmentName, OperationId, PhaseName, PlanHash, ProjectName, ReleaseVersion},
+    operation::FixedValue,
     project::ApprovalRule,
 };
 
@@ -88,6 +89,11 @@ pub enum EventKind {
     },
     DeploymentStarted {
         deadline: Timestamp,
+    },
+    /// What its agent read for it: every send has these values.
+    ValuesRead {
+        operation: OperationId,
+        values: Vec<FixedValue>,
     },
     /// Stored before the first send, in one transaction with what it expects.
     OperationIntended {
@@ -201,6 +207,7 @@ impl EventKind {
             Self::FreezeOverridden { .. } => "freeze_overridden",
             Self::StartGivenUp { .. } => "start_given_up",
             Self::DeploymentStarted { .. } => "deployment_started",
+            Self::ValuesRead { .. } => "values_read",
             Self::OperationIntended { .. } => "operation_intended",
             Self::OperationReattached { .. } => "operation_reattached",
             Self::OperationStarted { .. } => "operation_started",
@@ -222,7 +229,8 @@ impl EventKind {
     /// The operation that it is about.
     pub fn operation(&self) -> Option<OperationId> {
         match self {
-            Self::OperationIntended { operation, .. }
+            Self::ValuesRead { operation, .. }
+            | Self::OperationIntended { operation, .. }
             | Self::OperationReattached { operation }
             | Self::OperationStarted { operation, .. }
             | Self::OperationProgress { operation, .. }
@@ -284,6 +292,10 @@ impl EventKind {
             Self::StartGivenUp { why } => why.to_string(),
             Self::DeploymentStarted { deadline } => {
                 format!("started; deadline {}", moment(*deadline))
+            }
+            Self::ValuesRead { values, .. } => {
+                let read: Vec<String> = values.iter().map(|value| value.source.to_string()).collect();
+                format!("the agent read {}", read.join(", "))
             }
             Self::OperationIntended { .. } => "sent to the agent".to_owned(),
             Self::OperationReattached { .. } => "sent to the agent again, to go on".to_owned(),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Approval, Deployment, DeploymentState, Event, EventKind, IllegalTransition};
+use super::{Approval, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Operation, OperationState};
 use crate::domain::{approval::DeploymentPlan, name::PlanHash};
 
 impl Deployment {
@@ -58,6 +58,14 @@ impl Deployment {
                 note,
                 plan_hash,
             } => next.approve((operator, note), plan_hash.as_ref(), event),
+            // Only what was never sent may still be made different.
+            E::ValuesRead { operation, .. } => {
+                let pending = |it: &Operation| it.state == OperationState::Pending;
+                match self.operation(*operation).is_some_and(pending) && !self.is_bound() {
+                    true => Ok(()),
+                    false => Err(self.illegal(event)),
+                }
+            }
             _ => return None,
         };
         Some(taken.map(|()| next))

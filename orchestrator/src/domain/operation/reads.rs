@@ -1,14 +1,25 @@
 //! Operations whose values stand partly in the target's account: what their
 //! agent has to read, and the payload once it has.
 
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
 use super::{Payload, PlanFault, PlannedOperation, filling::Missing, payload, tasks};
 use crate::domain::{
     deployment::SlotKind,
     name::{ChannelName, EnvironmentName},
-    project::{Environment, Project, Target, Unresolved},
+    project::{Environment, Project, Target, Unresolved, is_secret_reference},
     release::Release,
     variable::{Reading, Readings, ValueSource},
 };
+
+/// A value as an agent read it: what an operation is sent with does not change
+/// when the value does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedValue {
+    pub source: ValueSource,
+    pub text: String,
+}
 
 /// Where an operation is, and what is known there.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +76,43 @@ pub fn fixed(
         channel: Some(&release.channel),
         read,
     };
-    if planned.kind == SlotKind::Task {
-        let task = project.tasks.get(&planned.service).ok_or_else(unknown)?;
+    let name = &planned.service;
+    let payload = if planned.kind == SlotKind::Task {
+        let task = project.tasks.get(name).ok_or_else(unknown)?;
         let like = project.services.get(&task.like).ok_or_else(unknown)?;
-        return tasks::fill(project, &release.images, (&planned.service, task, like), spot)
-            .map_err(|missing| missing.of(&planned.service, target.id()));
+        tasks::fill(project, &release.images, (name, task, like), spot)
+            .map_err(|missing| missing.of(name, target.id()))?
+    } else {
+        let service = project.services.get(name).ok_or_else(unknown)?;
+        payload(project, &release.images, (name, service), spot)?
+    };
+    match secret_fault(&payload) {
+        Some((secret, why)) => Err(PlanFault::Secret {
+            service: name.clone(),
+            target: target.id(),
+            secret,
+            why,
+        }),
+        None => Ok(payload),
     }
-    let service = project.services.get(&planned.service).ok_or_else(unknown)?;
-    payload(project, &release.images, (&planned.service, service), spot)
+}
+
+/// A secret that is no reference to one: what was read may be the secret itself,
+/// so it is not told.
+fn secret_fault(payload: &Payload) -> Option<(String, String)> {
+    let containers: Vec<&IndexMap<String, String>> = match payload {
+        Payload::Fargate(fargate) => fargate.containers.iter().map(|it| &it.secrets).collect(),
+        Payload::Update(update) => {
+            let all = update.containers.iter();
+            all.map(|it| &it.more.secrets.set).collect()
+        }
+        Payload::Task(task) => {
+            let all = task.containers.iter();
+            all.map(|it| &it.update.more.secrets.set).collect()
+        }
+    };
+    let mut secrets = containers.into_iter().flatten();
+    let (name, _) = secrets.find(|(_, text)| !is_secret_reference(text))?;
+    let why = "what was read for it is no reference: the ARN of a secret or parameter is needed";
+    Some((name.clone(), why.to_owned()))
 }

@@ -19,6 +19,15 @@ pub struct Limits {
     pub operations: Option<u32>,
 }
 
+impl Limits {
+    /// Those of an orchestrator whose file says nothing: what one agent can
+    /// follow within ECS's request budget, and ten such agents at once.
+    pub const STANDARD: Self = Self {
+        operations_per_agent: Some(20),
+        operations: Some(200),
+    };
+}
+
 /// What is out, over all projects, and what of other projects waits for its turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {

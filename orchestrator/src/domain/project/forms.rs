@@ -125,7 +125,7 @@ impl Form {
 }
 
 /// A parameter's name counts only as a path: a bare word may be a secret itself.
-fn is_secret_reference(text: &str) -> bool {
+pub fn is_secret_reference(text: &str) -> bool {
     let inside = |b: u8| b.is_ascii_alphanumeric() || b"_./-".contains(&b);
     let parameter = text.len() <= 1011 && text.len() > 1 && text.starts_with('/') && text.bytes().all(inside);
     parameter || is_arn(text, "secretsmanager", "secret:") || is_arn(text, "ssm", "parameter/")

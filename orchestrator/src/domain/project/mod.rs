@@ -18,6 +18,7 @@ mod yaml;
 
 pub use definition::*;
 pub use fault::{Fault, Severity};
+pub use forms::is_secret_reference;
 pub use patch::Patch;
 pub use report::nearest;
 pub use template::{Amount, BadTemplate, Scope, Source, Switch, Template, Texts, Unresolved, Value};

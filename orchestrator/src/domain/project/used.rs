@@ -120,6 +120,10 @@ fn combinations<'a>(
 ) -> Vec<(Option<&'a ServiceName>, &'a ChannelName)> {
     let is_of = |key: &ServiceName, service: &Service| match reach {
         Some(Reach::Service(wanted)) => key.as_str() == wanted,
+        Some(Reach::Task(task)) => {
+            let task = project.tasks.get(task.as_str());
+            task.is_some_and(|task| task.like == *key)
+        }
         Some(Reach::Image(image)) => service.images().iter().any(|it| it.as_str() == image),
         None => true,
     };

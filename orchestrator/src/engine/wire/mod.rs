@@ -9,6 +9,7 @@ mod service;
 mod task;
 mod told;
 mod update;
+mod values;
 
 use jiff::Timestamp;
 use prost_types::Timestamp as WireTimestamp;
@@ -23,6 +24,7 @@ use crate::domain::{
 pub use found::found_service;
 pub use planned::{fargate_plan, service_template, update_plan};
 pub use told::{outcome, progress, refusal};
+pub use values::read_values;
 
 /// One request that starts or repeats an operation.
 #[derive(Clone)]
