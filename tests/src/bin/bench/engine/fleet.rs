@@ -38,6 +38,7 @@ use super::agent::{IdleAgent, PATIENCE};
 /// The agents, and the API of the orchestrator that they have joined.
 pub struct Fleet {
     pub runtime: Runtime,
+    agents: usize,
     channel: LinkChannel,
     arrivals: mpsc::UnboundedReceiver<Instant>,
     let_go: watch::Sender<bool>,
@@ -80,11 +81,27 @@ impl Fleet {
         });
         Self {
             runtime,
+            agents: count,
             channel,
             arrivals,
             let_go,
             asked: AtomicUsize::new(0),
         }
+    }
+
+    /// Calls the orchestrator, which was started anew, over a new connection, and
+    /// waits until the agents have found it.
+    pub fn reconnect(&mut self, world: &World) {
+        self.channel = self.runtime.block_on(async {
+            let channel = open(world, &Seams::system()).await;
+            all_connected(channel.clone(), self.agents).await;
+            channel
+        });
+    }
+
+    /// The connection to the orchestrator's API.
+    pub fn channel(&self) -> LinkChannel {
+        self.channel.clone()
     }
 
     /// Applies project files, some at a time.

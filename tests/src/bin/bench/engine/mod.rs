@@ -1,9 +1,11 @@
 //! The engine alone, with a hundred agents that cost nothing: how long from a
 //! release until every agent has been called, how many changes of state it
-//! records in a second, and what a thousand deployments in flight take.
+//! records in a second, what a thousand deployments in flight take, and what
+//! lists take with a hundred thousand releases behind them.
 
 mod agent;
 mod fleet;
+mod history;
 
 use std::{
     fs,
@@ -23,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// Runs it, and prints what was measured.
 pub fn run() {
-    let world = World::start(Options {
+    let mut world = World::start(Options {
         agents: Vec::new(),
         speed: 1,
         ..Options::default()
@@ -34,6 +36,7 @@ pub fn run() {
         fan_out(&mut fleet, agents);
     }
     in_flight(&world, &mut fleet);
+    history::run(&mut world, &mut fleet, "fan-1");
     world.stop();
 }
 
