@@ -17,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use towline_link::identity::TrustDomain;
 
-use crate::{engine::RecordSettings, registry::RegistrySettings};
+use crate::{domain::plan::Limits, engine::RecordSettings, registry::RegistrySettings};
 
 /// The name of the configuration file in an orchestrator's directory.
 pub const FILE: &str = "towline.toml";
@@ -49,11 +49,35 @@ struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deployment_deadline_seconds: Option<u32>,
     #[serde(default)]
+    limits: LimitsSection,
+    #[serde(default)]
     registry: Registry,
     #[serde(default)]
     drift: Drift,
     #[serde(default)]
     notifications: Notifications,
+}
+
+/// How many operations run at the same time. 0: any number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitsSection {
+    operations_per_agent: Option<u32>,
+    operations: Option<u32>,
+}
+
+impl LimitsSection {
+    fn limits(&self) -> Limits {
+        let of = |said: Option<u32>, standard: Option<u32>| match said {
+            None => standard,
+            Some(0) => None,
+            Some(limit) => Some(limit),
+        };
+        Limits {
+            operations_per_agent: of(self.operations_per_agent, Limits::STANDARD.operations_per_agent),
+            operations: of(self.operations, Limits::STANDARD.operations),
+        }
+    }
 }
 
 /// How often agents are asked what runs.
@@ -92,6 +116,8 @@ pub struct Config {
     /// How long a deployment may run before it is `errored`; `None` for the
     /// engine's default.
     pub deployment_deadline: Option<Duration>,
+    /// How many operations run at the same time.
+    pub limits: Limits,
     /// How registries are asked that no agent looks into.
     pub registry: RegistrySettings,
     /// How drift is looked for, and receivers are told what happens.
@@ -126,6 +152,7 @@ impl Config {
             deployment_deadline: file
                 .deployment_deadline_seconds
                 .map(|seconds| Duration::from_secs(seconds.into())),
+            limits: file.limits.limits(),
             registry: RegistrySettings {
                 // A path that is not absolute is one of this directory.
                 docker_config: file.registry.docker_config.map(|path| dir.join(path)),
@@ -165,6 +192,11 @@ impl Config {
              trust_domain = {}\n\n\
              # A deployment that runs longer is errored.\n\
              {deadline}\n\n\
+             # How many operations run at the same time, at each agent and in all; 0 for\n\
+             # any number. The others wait for their turn, the oldest first.\n\
+             [limits]\n\
+             operations_per_agent = {}\n\
+             operations = {}\n\n\
              # Registries that are none of Amazon ECR's. Credentials come from a docker\n\
              # configuration file; registries without TLS are named as host:port.\n\
              [registry]\n\
@@ -174,6 +206,8 @@ impl Config {
             quoted(&self.listen),
             quoted(&self.public_address),
             quoted(self.trust_domain.as_str()),
+            self.limits.operations_per_agent.unwrap_or(0),
+            self.limits.operations.unwrap_or(0),
             self.record_text(),
         )
     }
@@ -241,6 +275,7 @@ mod tests {
             public_address: "towline.example.com:7443".to_owned(),
             trust_domain: "towline".parse().unwrap(),
             deployment_deadline: None,
+            limits: Limits::STANDARD,
             registry: RegistrySettings::default(),
             record: RecordSettings::default(),
         };

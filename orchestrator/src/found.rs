@@ -19,7 +19,7 @@ use towline_link::{
     seams::Seams,
 };
 
-use crate::{config::Config, engine::{Engine, RecordSettings}, registry::RegistrySettings, store::StoreSettings};
+use crate::{config::Config, domain::plan::Limits, engine::{Engine, RecordSettings}, registry::RegistrySettings, store::StoreSettings};
 
 /// What a new orchestrator is made of.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ pub async fn found(founding: &Founding, seams: &Seams) -> anyhow::Result<Founded
         public_address: join_host_and_port(&public_host, port),
         trust_domain: founding.trust_domain.clone(),
         deployment_deadline: None,
+        limits: Limits::STANDARD,
         registry: RegistrySettings::default(),
         record: RecordSettings::default(),
     };

@@ -82,6 +82,7 @@ impl Orchestrator {
             credentials: Arc::new(credentials),
             public_address: public_address(config, address),
             deployment_deadline: config.deployment_deadline,
+            limits: config.limits,
             registries: Registries::new(config.registry.clone(), seams.clock),
             record: config.record.clone(),
             seams: seams.clone(),

@@ -20,6 +20,7 @@ mod error;
 mod fleet;
 mod freeze;
 pub mod json;
+mod notification;
 mod preview;
 mod project;
 mod release;
@@ -34,7 +35,7 @@ use towline_link::{
     identity::Identity,
 };
 use towline_proto::orchestrator::v1::{
-    audit_service_server::AuditServiceServer, deployment_service_server::DeploymentServiceServer,
+    audit_service_server::AuditServiceServer, notification_service_server::NotificationServiceServer, deployment_service_server::DeploymentServiceServer,
     enrolment_service_server::EnrolmentServiceServer, environment_service_server::EnvironmentServiceServer,
     fleet_service_server::FleetServiceServer, freeze_service_server::FreezeServiceServer,
     project_service_server::ProjectServiceServer, release_service_server::ReleaseServiceServer,
@@ -75,6 +76,7 @@ pub async fn routes(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AuditServiceServer::new(api.clone()))
+        .add_service(NotificationServiceServer::new(api.clone()))
         .add_service(FreezeServiceServer::new(api.clone()))
         .add_service(ProjectServiceServer::new(api.clone()))
         .add_service(ReleaseServiceServer::new(api.clone()))
@@ -104,7 +106,8 @@ impl Decide for ByRole {
     }
 }
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
+    "towline.orchestrator.v1.NotificationService",
     "towline.orchestrator.v1.AuditService",
     "towline.orchestrator.v1.ProjectService",
     "towline.orchestrator.v1.ReleaseService",

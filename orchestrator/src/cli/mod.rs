@@ -29,6 +29,7 @@ mod freeze;
 mod import;
 mod init;
 mod join;
+mod notification;
 mod operator;
 mod output;
 mod preview;
@@ -125,6 +126,7 @@ pub enum Verb {
     Status(status::Status),
     Variables(variables::Variables),
     Audit(audit::Audit),
+    Notification(notification::Notification),
     Completions(completions::Completions),
     Version(Version),
 }
@@ -173,6 +175,7 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Watch(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Status(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Audit(verb) => verb.run(global, console),
+        Verb::Notification(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Completions(verb) => verb.run(Cli::command(), console),
         Verb::Version(_) => {
             console.data(&format!("towline {}", env!("CARGO_PKG_VERSION")))?;

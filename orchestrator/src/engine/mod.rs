@@ -46,6 +46,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -153,6 +154,8 @@ impl Engine {
                 roles.insert(name, operator.role);
             }
         }
+        let dir = settings.store.path.parent().map(Path::to_owned).unwrap_or_default();
+        let couriers = notify::Couriers::new(dir, &settings.public_address);
         Ok(Self(Arc::new(Inner {
             store,
             fleet,
@@ -166,7 +169,7 @@ impl Engine {
             turns: Mutex::default(),
             registries: settings.registries,
             record: settings.record,
-            couriers: notify::Couriers::new(dir, &public_address),
+            couriers,
             seams: settings.seams,
             roles: Mutex::new(roles),
             projects: Mutex::default(),

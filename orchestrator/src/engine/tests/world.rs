@@ -16,10 +16,11 @@ use towline_link::{
 
 use super::agent::{Call, FakeAgent};
 use crate::{
+    registry::Registries,
     domain::deployment::{Deployment, Event},
     engine::{
         AgentMode, Caller, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings, Enrolled,
-        EventView, Invitation, NewRelease, ReleaseView, Role, SettledView, WatchItem,
+        EventView, Invitation, NewRelease, RecordSettings, ReleaseView, Role, SettledView, WatchItem,
     },
     store::{StoreSettings, deployments::deployment},
 };
@@ -332,6 +333,12 @@ async fn open(dir: &TempDir, clock: Clock, ca: &Arc<Ca>) -> Engine {
         credentials: Arc::new(credentials.expect("credentials")),
         public_address: "towline.example:7000".to_owned(),
         deployment_deadline: None,
+        limits: Default::default(),
+        registries: Registries::new(Default::default(), clock),
+        record: RecordSettings {
+            drift_every: None,
+            ..RecordSettings::default()
+        },
         seams: seams(clock),
     })
     .await
