@@ -1,7 +1,7 @@
 //! Deployments and their operations. Start with [`WriteTx::record`]: it folds
 //! events into the stored state and appends them to the log, in one transaction.
 
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::{NewEvent, StoreError, WriteTx, as_json, of_json};
 use crate::domain::{
@@ -222,19 +222,25 @@ pub async fn deployments_before(
     before: i64,
     limit: u32,
 ) -> Result<Vec<StoredDeployment>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT d.number, d.release, d.doc FROM deployments d JOIN releases r ON r.number = d.release
-         WHERE (?1 = '' OR d.project = ?1) AND (?2 = '' OR r.version = ?2)
-           AND (?3 = '' OR d.environment = ?3) AND d.number < ?4
-         ORDER BY d.number DESC LIMIT ?5",
-    )
-    .bind(project)
-    .bind(release)
-    .bind(environment)
-    .bind(before)
-    .bind(limit)
-    .fetch_all(&mut *connection)
-    .await?;
+    // Only what is asked for stands in the query: so each has its index.
+    let mut query =
+        QueryBuilder::new("SELECT d.number, d.release, d.doc FROM deployments d WHERE d.number < ");
+    query.push_bind(before);
+    for (column, wanted) in [("project", project), ("environment", environment)] {
+        if !wanted.is_empty() {
+            query.push(format_args!(" AND d.{column} = ")).push_bind(wanted);
+        }
+    }
+    if !release.is_empty() {
+        query.push(" AND d.release IN (SELECT number FROM releases WHERE version = ");
+        query.push_bind(release);
+        if !project.is_empty() {
+            query.push(" AND project = ").push_bind(project);
+        }
+        query.push(")");
+    }
+    query.push(" ORDER BY d.number DESC LIMIT ").push_bind(limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *connection).await?;
     complete_all(connection, rows).await
 }
 
