@@ -72,7 +72,7 @@ impl Handle {
                 cluster: place.cluster.clone(),
                 service: place.service.clone(),
                 reattached,
-                task: String::new(),
+                task: place.task.clone(),
             }));
         }
     }

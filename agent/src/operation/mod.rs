@@ -1,10 +1,10 @@
 //! Operations: what an agent does for its callers. [`Operations`] is the
-//! registry; a driver ([`fargate`], [`update`]) carries one operation out, and
+//! registry; a driver ([`fargate`], [`update`], [`task`]) carries one operation out, and
 //! its [`Handle`] is all it sees of the registry. Start with
 //! [`Operations::begin`].
 //!
 //! What always holds: an operation runs to its end whether or not somebody
-//! watches; there is one operation at a time per service; the registry is
+//! watches; there is one operation at a time per service, and per one-off task; the registry is
 //! memory only, and an agent that lost it finds everything again in the account.
 
 mod bake;
@@ -20,6 +20,7 @@ mod lanes;
 mod one_update;
 mod registration;
 mod surroundings;
+mod task;
 mod undo;
 mod update;
 
@@ -36,7 +37,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use towline_agent_domain::{operation_id::OperationId, verdict::Reason};
 use towline_link::seams::Seams;
 use towline_proto::agent::v1::{
-    DeployFargateServiceRequest, Severity, UpdateServiceRequest, operation_event::Event,
+    DeployFargateServiceRequest, RunTaskRequest, Severity, UpdateServiceRequest, operation_event::Event,
 };
 
 pub use ending::Ending;
@@ -46,18 +47,33 @@ pub use lanes::Lanes;
 pub use surroundings::Surroundings;
 pub(crate) use {
     fargate::{FargateOrder, deploy, plan, print},
+    task::{TaskOrder, run_task},
     update::{UpdateOrder, plan_update, update},
 };
 
 /// How many ended operations are remembered for late watchers.
 const REMEMBERED: usize = 200;
 
-/// One ECS service, as a lane's key.
+/// One ECS service, or a one-off task, as a lane's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub region: String,
     pub cluster: String,
+    /// Of a one-off task the service that it is like, if any.
     pub service: String,
+    /// The one-off task's name; empty for a service.
+    pub task: String,
+}
+
+impl Place {
+    /// What is worked on, for a person.
+    fn what(&self) -> String {
+        match (self.task.as_str(), self.service.as_str()) {
+            ("", service) => service.to_owned(),
+            (task, "") => format!("task {task}"),
+            (task, service) => format!("task {task} of {service}"),
+        }
+    }
 }
 
 /// How a person wants an operation stopped.
@@ -74,6 +90,7 @@ pub enum CancelMode {
 pub enum Payload {
     Fargate(Box<DeployFargateServiceRequest>),
     Update(Box<UpdateServiceRequest>),
+    Task(Box<RunTaskRequest>),
     /// Nothing: somebody only looks.
     Look,
 }
@@ -365,7 +382,7 @@ impl Registry {
         handle.finding(
             Severity::Info,
             "queued",
-            format!("waits for operation {holder}, which works on {}", place.service),
+            format!("waits for operation {holder}, which works on {}", place.what()),
             "",
         );
         let interrupted = async {

@@ -19,12 +19,13 @@ use super::{
 use crate::{time::to_proto, wire};
 
 /// What this version can do, in stable words.
-const CAPABILITIES: [&str; 8] = [
+const CAPABILITIES: [&str; 9] = [
     "fargate",
     "fargate_plan",
     "fargate_template",
     "update",
     "update_plan",
+    "run_task",
     "resolve_image",
     "list_image_tags",
     "read_values",

@@ -9,6 +9,7 @@ mod images;
 mod inventory;
 mod orders;
 mod spec;
+mod task;
 mod update;
 mod values;
 mod violations;
@@ -98,6 +99,9 @@ impl<A: Account> Agent<A> {
                     }
                     orders::Order::Update(order) => {
                         Box::pin(operation::update(&surroundings, &handle, order)).await
+                    }
+                    orders::Order::Task(order) => {
+                        Box::pin(operation::run_task(&surroundings, &handle, order)).await
                     }
                 }
             };
@@ -192,9 +196,13 @@ impl<A: Account> AgentService for AgentRpcs<A> {
 
     async fn run_task(
         &self,
-        _: Request<proto::RunTaskRequest>,
+        request: Request<proto::RunTaskRequest>,
     ) -> Result<Response<Self::RunTaskStream>, Status> {
-        Err(Status::unimplemented("this agent runs no tasks yet"))
+        let caller = request.extensions().get::<Identity>().cloned();
+        let wanted = self.0.task(request.into_inner())?;
+        let operation = self.0.begin(wanted, caller.as_ref())?;
+        let wrap = |event| proto::RunTaskResponse { event: Some(event) };
+        Ok(self.0.events(&operation, 0, wrap))
     }
 
     async fn resolve_image(
@@ -372,7 +380,7 @@ fn shown(operation: &Operation) -> proto::Operation {
         start_time: Some(to_proto(operation.started)),
         last_sequence: operation.log.last_sequence(),
         finished: operation.log.finished(),
-        task: String::new(),
+        task: operation.place.task.clone(),
     }
 }
 

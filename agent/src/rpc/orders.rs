@@ -16,7 +16,7 @@ use super::{
     update::{timeout, update_spec},
     violations::Violations,
 };
-use crate::operation::{CancelMode, FargateOrder, Payload, Place, UpdateOrder};
+use crate::operation::{CancelMode, FargateOrder, Payload, Place, TaskOrder, UpdateOrder};
 
 /// The word by which a caller asks for the stack's derived name.
 pub(super) const DEFAULT_STACK: &str = "default";
@@ -40,6 +40,7 @@ pub(super) struct Wanted {
 pub(super) enum Order {
     Fargate(Box<FargateOrder>),
     Update(Box<UpdateOrder>),
+    Task(Box<TaskOrder>),
 }
 
 impl<A: Account> Agent<A> {
@@ -178,5 +179,6 @@ pub(super) fn place(at: &ClusterRef, service: &str) -> Place {
         region: at.region.clone(),
         cluster: at.cluster.clone(),
         service: service.to_owned(),
+        task: String::new(),
     }
 }

@@ -18,10 +18,33 @@ pub(super) fn changes(
     partition: &str,
     violations: &mut Violations,
 ) -> Vec<ContainerChange> {
+    for (at, container) in wire.containers.iter().enumerate() {
+        if says_nothing(container) && !wire.force {
+            violations.add(
+                format!("containers[{at}]"),
+                "has nothing to change: give an image, a tag, a digest, environment, secrets or environment_files",
+            );
+        }
+    }
+    each(
+        &wire.containers.iter().collect::<Vec<_>>(),
+        "",
+        partition,
+        violations,
+    )
+}
+
+/// The changes of each container; `inside` is the path from the list's entry to it.
+pub(super) fn each(
+    containers: &[&proto::ContainerUpdate],
+    inside: &str,
+    partition: &str,
+    violations: &mut Violations,
+) -> Vec<ContainerChange> {
     let mut names = BTreeSet::new();
-    let containers = wire.containers.iter().enumerate();
+    let containers = containers.iter().enumerate();
     let changes = containers.map(|(at, container)| {
-        let path = |member: &str| format!("containers[{at}].{member}");
+        let path = |member: &str| format!("containers[{at}]{inside}.{member}");
         let name = container.name.as_str();
         if name.trim().is_empty() {
             violations.add(path("name"), "is missing; for example \"app\"");
@@ -31,20 +54,13 @@ pub(super) fn changes(
         let environment = named(container.environment.as_ref(), "environment", &path, violations);
         let secrets = named(container.secrets.as_ref(), "secrets", &path, violations);
         check_secrets(&environment, &secrets, partition, &path, violations);
-        let change = ContainerChange {
+        ContainerChange {
             name: name.to_owned(),
             image: image(container, &path, violations),
             environment,
             secrets,
             environment_files: files(container.environment_files.as_ref(), partition, &path, violations),
-        };
-        if says_nothing(container) && !wire.force {
-            violations.add(
-                format!("containers[{at}]"),
-                "has nothing to change: give an image, a tag, a digest, environment, secrets or environment_files",
-            );
         }
-        change
     });
     changes.collect()
 }

@@ -8,11 +8,11 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use towline_agent_domain::update::spec::{
-    Bake, Base, LONGEST_BAKE, MOST_ALARMS, OnFailure, UpdateSpec, WaitFor,
+    Bake, Base, ContainerChange, LONGEST_BAKE, MOST_ALARMS, OnFailure, UpdateSpec, WaitFor,
 };
 use towline_proto::agent::v1 as proto;
 
@@ -60,6 +60,21 @@ pub(super) fn update_spec(
         );
     }
     spec
+}
+
+/// The changes of a one-off task's containers, and its tags.
+pub(super) fn task_changes(
+    wire: &proto::RunTaskRequest,
+    partition: &str,
+    violations: &mut Violations,
+) -> (Vec<ContainerChange>, BTreeMap<String, String>) {
+    let nothing = proto::ContainerUpdate::default();
+    let containers = wire.containers.iter();
+    let containers: Vec<_> = containers
+        .map(|container| container.update.as_ref().unwrap_or(&nothing))
+        .collect();
+    let changes = containers::each(&containers, ".update", partition, violations);
+    (changes, tags::set(&wire.tags, &[], violations))
 }
 
 /// How long the operation may take from its start; only without a deadline.
@@ -168,7 +183,7 @@ fn alarms(names: &[String], violations: &mut Violations) -> Vec<String> {
     names.to_vec()
 }
 
-fn duration(
+pub(super) fn duration(
     field: &str,
     wire: &prost_types::Duration,
     violations: &mut Violations,

@@ -1,5 +1,7 @@
 //! The tags of an update request.
 
+use std::collections::{BTreeMap, HashMap};
+
 use towline_agent_domain::update::spec::{
     LONGEST_TAG_KEY, LONGEST_TAG_VALUE, MOST_TAGS, OWN_TAGS, RESERVED_TAGS, TagChanges,
 };
@@ -8,20 +10,10 @@ use towline_proto::agent::v1 as proto;
 use crate::rpc::violations::Violations;
 
 pub(super) fn changes(wire: &proto::UpdateServiceRequest, violations: &mut Violations) -> TagChanges {
-    let mut changes = TagChanges::default();
-    if wire.tags.len() > MOST_TAGS {
-        violations.add("tags", format!("a task definition has at most {MOST_TAGS} tags"));
-    }
-    for (key, value) in &wire.tags {
-        let field = format!("tags[{key}]");
-        for fault in key_fault(key).into_iter().chain(value_fault(value)) {
-            violations.add(field.as_str(), fault);
-        }
-        if wire.remove_tags.contains(key) {
-            violations.add(field, "is set and removed");
-        }
-        changes.set.insert(key.clone(), value.clone());
-    }
+    let mut changes = TagChanges {
+        set: set(&wire.tags, &wire.remove_tags, violations),
+        ..TagChanges::default()
+    };
     for (at, key) in wire.remove_tags.iter().enumerate() {
         let field = format!("remove_tags[{at}]");
         if let Some(fault) = key_fault(key) {
@@ -32,6 +24,29 @@ pub(super) fn changes(wire: &proto::UpdateServiceRequest, violations: &mut Viola
         }
     }
     changes
+}
+
+/// Tags that are set, and not removed as well.
+pub(super) fn set(
+    tags: &HashMap<String, String>,
+    removed: &[String],
+    violations: &mut Violations,
+) -> BTreeMap<String, String> {
+    if tags.len() > MOST_TAGS {
+        violations.add("tags", format!("a task definition has at most {MOST_TAGS} tags"));
+    }
+    for (key, value) in tags {
+        let field = format!("tags[{key}]");
+        for fault in key_fault(key).into_iter().chain(value_fault(value)) {
+            violations.add(field.as_str(), fault);
+        }
+        if removed.contains(key) {
+            violations.add(field, "is set and removed");
+        }
+    }
+    tags.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn key_fault(key: &str) -> Option<String> {

@@ -31,6 +31,7 @@ pub struct Used {
     tasks: Vec<String>,
 }
 
+const NO_INSTANCES: &str = "No Container Instances were found in your cluster.";
 const TOKEN_S: f64 = 86_400.0;
 /// Members that ECS takes, and that do nothing here.
 const NOT_SIMULATED: [&str; 2] = ["overrides", "volumeConfigurations"];
@@ -59,6 +60,8 @@ pub fn run(region: &mut Region, ctx: &CallContext, input: &Value) -> Result<Valu
     for _ in 0..number(input, "count").unwrap_or(1) {
         match engine::start_task(region, &stand_in, started_by, ctx.now) {
             Ok(id) => started.push(id),
+            // Without a single instance ECS refuses the call itself.
+            Err(words) if words.contains(NO_INSTANCES) => return Err(invalid(NO_INSTANCES)),
             Err(words) => failures.push(failure(&words)),
         }
     }
@@ -169,10 +172,8 @@ fn failure(words: &str) -> Value {
         "RESOURCE:PORTS"
     } else if says("missing an attribute") || says("ATTRIBUTE") {
         "ATTRIBUTE"
-    } else if says("EMPTY CAPACITY PROVIDER") {
-        "EMPTY CAPACITY PROVIDER"
     } else {
-        "No Container Instances were found in your cluster."
+        "EMPTY CAPACITY PROVIDER"
     };
     let instance = words
         .split_once("(container-instance ")
