@@ -10,6 +10,7 @@ use super::{
     exit::{Exit, Fault},
     output::Console,
 };
+use crate::domain::project;
 
 /// Checks a project file and stores it as the project's next version.
 ///
@@ -58,7 +59,15 @@ fn read(file: &PathBuf) -> Result<String, Fault> {
     } else {
         fs::read_to_string(file)
     };
-    read.map_err(|error| Fault::local(format!("cannot read {}: {error}", file.display())))
+    let text = read.map_err(|error| Fault::local(format!("cannot read {}: {error}", file.display())))?;
+    // Said here, because the connection refuses a message of that size without a word on the file.
+    if text.len() > project::MAX_BYTES {
+        let words = format!("{}: {}", file.display(), project::too_long(text.len()));
+        return Err(
+            Fault::local(words).hint("one project holds what is released together: make several of it")
+        );
+    }
+    Ok(text)
 }
 
 /// The faults are of the file, so say the file.
@@ -97,6 +106,21 @@ fn counted(things: &[String], word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_ten_megabytes_is_refused_with_its_size_before_it_is_sent() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), "# x\n".repeat(2_600_000)).expect("it is written");
+        let fault = read(&file.path().to_owned()).expect_err("too long");
+        assert!(
+            fault
+                .what
+                .ends_with("the file has 10400000 bytes, and at most 1048576 are read"),
+            "{}",
+            fault.what
+        );
+        assert!(fault.hint.is_some());
+    }
 
     #[test]
     fn what_applying_did_is_said_in_one_line() {

@@ -22,6 +22,7 @@ pub use forms::is_secret_reference;
 pub use patch::Patch;
 pub use report::nearest;
 pub use template::{Amount, BadTemplate, Scope, Source, Switch, Template, Texts, Unresolved, Value};
+pub use yaml::{MAX_BYTES, too_long};
 
 /// Checks a project file. `file` is the name that faults are told with.
 ///

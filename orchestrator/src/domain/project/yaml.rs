@@ -71,23 +71,22 @@ impl Node {
 }
 
 /// A project file is small; what is larger is a mistake or an attack.
-const MAX_BYTES: usize = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 /// The deepest place of a valid file is at 7.
 const MAX_DEPTH: usize = 32;
 /// How many nodes aliases may bring in all.
 const MAX_ALIASED_NODES: usize = 10_000;
 
+/// What is said of a file that is longer than [`MAX_BYTES`].
+pub fn too_long(bytes: usize) -> String {
+    format!("the file has {bytes} bytes, and at most {MAX_BYTES} are read")
+}
+
 /// Reads the one document of a file. What is wrong goes into the report; `None`
 /// when there is no tree at all.
 pub fn read(text: &str, report: &mut Report) -> Option<Node> {
     if text.len() > MAX_BYTES {
-        report.error(
-            Place::START,
-            format!(
-                "the file has {} bytes, and at most {MAX_BYTES} are read",
-                text.len()
-            ),
-        );
+        report.error(Place::START, too_long(text.len()));
         return None;
     }
     let mut builder = Builder::default();
