@@ -27,6 +27,8 @@ pub(super) struct Connections {
 
 impl Connections {
     pub async fn open(options: &SqliteConnectOptions, count: u32) -> Result<Self, StoreError> {
+        #[cfg(feature = "planted-faults")]
+        let _in_use = crate::tasks::undisturbed::InUse::begin();
         let mut all = Vec::new();
         for _ in 0..count {
             let connection = SqliteConnection::connect_with(options).await?;
@@ -61,6 +63,8 @@ impl Connections {
     pub async fn close(&self) {
         let _every_place = self.places.acquire_many(self.count).await;
         self.places.close();
+        #[cfg(feature = "planted-faults")]
+        let _in_use = crate::tasks::undisturbed::InUse::begin();
         let all = std::mem::take(&mut *self.all.lock().unwrap_or_else(PoisonError::into_inner));
         for connection in all {
             if let Some(connection) = Arc::into_inner(connection) {
