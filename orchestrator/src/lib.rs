@@ -20,3 +20,4 @@ pub mod serve;
 pub mod store;
 pub mod tasks;
 pub mod web;
+mod webhook;

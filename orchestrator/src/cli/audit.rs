@@ -300,7 +300,7 @@ impl std::str::FromStr for Since {
             return Ok(Self::At(at));
         }
         if let Ok(date) = text.parse::<Date>()
-            && let Ok(start) = date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC)
+            && let Ok(start) = date.at(0, 0, 0, 0).to_zoned_datetime(TimeZone::UTC)
         {
             return Ok(Self::At(start.timestamp()));
         }

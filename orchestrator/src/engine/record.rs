@@ -35,5 +35,15 @@ impl Engine {
                 .tasks
                 .spawn(async move { engine.watch_drift(every, stop).await });
         }
+        let (engine, stop) = (self.clone(), self.0.stop.clone());
+        self.0.tasks.spawn(async move {
+            if let Err(error) = engine.send_couriers().await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "no notification is delivered before the next start"
+                );
+            }
+            engine.fill_outbox(stop).await;
+        });
     }
 }
