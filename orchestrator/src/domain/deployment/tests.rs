@@ -33,6 +33,8 @@ fn slots(count: u32) -> Vec<OperationSlot> {
             wave: index,
             after: Vec::new(),
             plan: None,
+            kind: SlotKind::Service,
+            attempt: 1,
         }
     };
     (0..count).map(slot).collect()
@@ -45,12 +47,16 @@ fn created(operations: u32, approvals: u32) -> Deployment {
         environment: "dev".parse().unwrap(),
         phase: "dev".parse().unwrap(),
         by: Author::Lifecycle,
+        authors: None,
         time_limit: SignedDuration::from_hours(1),
         approval_rule: (approvals > 0).then_some(ApprovalRule {
             role: crate::domain::project::ApproverRole::Approver,
             count: approvals,
+            not_author: false,
+            expires: ApprovalRule::DEFAULT_EXPIRES,
         }),
         force: false,
+        manner: Manner::default(),
         operations: slots(operations),
     };
     Deployment::create(DeploymentId(uuid::Uuid::from_u128(1)), &kind.at(at(0))).unwrap()
@@ -109,6 +115,7 @@ fn it_cannot_be_called_a_success_that_it_is_not() {
     let failed = ended(&[Some(Verdict::Failed)]);
     let lie = EventKind::DeploymentFinished {
         state: DeploymentState::Succeeded,
+        aftermath: String::new(),
     }
     .at(at(3));
     assert_eq!(
@@ -117,6 +124,7 @@ fn it_cannot_be_called_a_success_that_it_is_not() {
     );
     let early = EventKind::DeploymentFinished {
         state: DeploymentState::Errored,
+        aftermath: String::new(),
     }
     .at(at(3));
     assert!(
@@ -180,6 +188,7 @@ fn any_event(kind: u8, which: u8, operations: u32) -> EventKind {
         1 | 2 => EventKind::Approved {
             operator: format!("p{}", which % 3),
             note: String::new(),
+            plan_hash: None,
         },
         3 | 4 => EventKind::DeploymentStarted { deadline: at(3600) },
         5 => EventKind::CancelRequested {
@@ -215,6 +224,7 @@ fn any_event(kind: u8, which: u8, operations: u32) -> EventKind {
         },
         _ => EventKind::DeploymentFinished {
             state: states[usize::from(which) % states.len()],
+            aftermath: String::new(),
         },
     }
 }

@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::{Connectivity, Decision, ReleaseTrack, Snapshot, decide, settled};
 use crate::domain::{
+    approval::OperationPlan,
     deployment::{
-        Author, CancelMode, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Operation,
+        Author, CancelMode, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Manner, Operation,
         Outcome, Verdict,
     },
     lifecycle::{NextStop, NoPromotion, Standing},
-    name::{DeploymentId, EnvironmentName, OperationId},
+    name::{DeploymentId, EnvironmentName, OperationId, PlanHash},
     operation,
     project::{self, Lifecycle, Project},
     release::{Release, choose_images},
@@ -40,6 +41,8 @@ pub struct World {
     pub snapshot: Snapshot,
     logs: BTreeMap<DeploymentId, Vec<Event>>,
     pub now: Timestamp,
+    /// What agents plan: another number, another plan.
+    pub plans: u32,
 }
 
 impl World {
@@ -52,6 +55,7 @@ impl World {
             snapshot: Snapshot::default(),
             logs: BTreeMap::new(),
             now,
+            plans: 1,
         };
         for agent in ["dev", "staging", "prod"] {
             world
@@ -114,6 +118,11 @@ impl World {
             time_limit: self.project.environments[&stop.environment].deadline,
             approval_rule: stop.approvals.clone(),
             force: false,
+            manner: Manner {
+                failures: self.project.environments[&stop.environment].failures.clone(),
+                ..Manner::default()
+            },
+            authors: Some(vec![release.created_by.clone()]),
             operations: planned.iter().map(operation::PlannedOperation::slot).collect(),
         }
         .at(self.now);
@@ -165,9 +174,17 @@ impl World {
                 given >= next.approval_rule.as_ref().map_or(0, |rule| rule.count),
                 "never without its approvals"
             );
+            if next.is_bound() {
+                let plan = next.plan.as_ref().expect("never without its plan");
+                let seen = |it: &crate::domain::deployment::Approval| it.plan_hash.as_ref() == Some(&plan.hash);
+                assert!(next.approvals.iter().all(seen), "never another plan than was approved");
+                assert!(plan.is_fresh(self.now), "never without a second look");
+            }
         }
         if let EventKind::OperationIntended { operation, .. } = &event.kind {
             check_order(stored, *operation);
+            let slot = &stored.operation(*operation).unwrap().slot;
+            assert!(!stored.is_bound() || slot.plan.is_some(), "never without its plan's hash");
         }
         *stored = next;
         self.logs.get_mut(&id).unwrap().push(event);
@@ -209,6 +226,10 @@ impl World {
                         .position(|it| it.version == *release)
                         .unwrap();
                     self.create(index, stop, Author::Lifecycle);
+                    changed = true;
+                }
+                Decision::MakePlan { deployment } => {
+                    self.plan(*deployment);
                     changed = true;
                 }
                 Decision::Dispatch {
@@ -264,6 +285,34 @@ impl World {
             }
         }
         changed
+    }
+
+    /// The agents say what a deployment would do, as things are now.
+    pub fn plan(&mut self, id: DeploymentId) {
+        let known = self.snapshot.deployments.iter().find(|it| it.id == id).unwrap();
+        let hash: PlanHash = format!("p{}", self.plans).parse().unwrap();
+        let events = if known.plan.as_ref().is_some_and(|plan| plan.hash == hash) {
+            vec![EventKind::PlanConfirmed { hash }]
+        } else {
+            let voided = known.approvals.iter().map(|approval| EventKind::ApprovalVoided {
+                operator: approval.operator.clone(),
+                why: "it has changed".to_owned(),
+            });
+            let operations = known.operations.iter().map(|it| OperationPlan {
+                operation: it.slot.id,
+                hash: hash.clone(),
+                summary: String::new(),
+                findings: Vec::new(),
+            });
+            let planned = EventKind::DeploymentPlanned {
+                hash: hash.clone(),
+                operations: operations.collect(),
+            };
+            voided.chain([planned]).collect()
+        };
+        for kind in events {
+            self.record(id, kind.at(self.now)).expect("a plan is legal");
+        }
     }
 
     pub fn open_operations(&self) -> Vec<(DeploymentId, OperationId)> {
@@ -325,9 +374,11 @@ impl World {
     }
 
     pub fn approve(&mut self, id: DeploymentId, who: &str) -> Result<(), IllegalTransition> {
+        let known = self.snapshot.deployments.iter().find(|it| it.id == id).unwrap();
         let approved = EventKind::Approved {
             operator: who.to_owned(),
             note: String::new(),
+            plan_hash: known.plan.as_ref().map(|plan| plan.hash.clone()),
         };
         self.record(id, approved.at(self.now))
     }
@@ -396,6 +447,10 @@ impl World {
         let version = &self.releases[release].version;
         let mut tracks = self.snapshot.releases.iter();
         tracks.find(|it| it.version == *version).unwrap()
+    }
+
+    pub fn log(&self, id: DeploymentId) -> &[Event] {
+        &self.logs[&id]
     }
 
     pub fn check_logs(&self) {
