@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use towline_proto::orchestrator::v1 as pb;
 
 use super::{
+    block::{self, Block, Unblock},
     choose,
     connection::Api,
     create::Create,
@@ -15,7 +16,7 @@ use super::{
     table::table,
 };
 
-/// The releases: create one, show one, list them.
+/// The releases: create one, show one, list them, block and unblock one.
 #[derive(Args, Debug)]
 pub struct Release {
     #[command(subcommand)]
@@ -27,6 +28,8 @@ enum ReleaseVerb {
     Create(Create),
     Show(Show),
     List(List),
+    Block(Block),
+    Unblock(Unblock),
 }
 
 /// Shows a release with its deployments, and why one went wrong.
@@ -48,7 +51,8 @@ struct Show {
 #[command(after_help = "\
 Examples:
   towline release list
-  towline release list --project shop --limit 100")]
+  towline release list --project shop --limit 100
+  towline release list --archived")]
 struct List {
     /// May be left out when there is just one project.
     #[arg(long)]
@@ -56,6 +60,9 @@ struct List {
     /// At most this many.
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=1000))]
     limit: i32,
+    /// Also those that are archived.
+    #[arg(long)]
+    archived: bool,
 }
 
 impl Release {
@@ -64,6 +71,8 @@ impl Release {
             ReleaseVerb::Create(verb) => verb.run(api, console).await,
             ReleaseVerb::Show(verb) => verb.run(api, console).await,
             ReleaseVerb::List(verb) => verb.run(api, console).await,
+            ReleaseVerb::Block(verb) => verb.run(api, console).await,
+            ReleaseVerb::Unblock(verb) => verb.run(api, console).await,
         }
     }
 }
@@ -111,6 +120,9 @@ fn text(shown: &pb::GetReleaseResponse, in_full: bool, now: Timestamp, color: bo
             text += &format!("\n{what} {link}");
         }
     }
+    for line in block::standing(&release, now) {
+        text += &format!("\n{line}");
+    }
     for line in release.images.iter().flat_map(|image| moved(image, now)) {
         text += &format!("\n{line}");
     }
@@ -157,6 +169,7 @@ impl List {
             project: choose::project(api, self.project).await?,
             page_size: self.limit,
             page_token: String::new(),
+            include_archived: self.archived,
         };
         let page = api.releases.list_releases(request).await?.into_inner();
         let now = api.now();
@@ -164,7 +177,7 @@ impl List {
             let rows = page.releases.iter().map(|release| {
                 let images = release.images.iter().map(chosen);
                 vec![
-                    release.version.as_str().into(),
+                    block::marked(release).into(),
                     release.channel.as_str().into(),
                     show::ago(release.create_time.as_ref(), now).into(),
                     release.created_by.as_str().into(),

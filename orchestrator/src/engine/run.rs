@@ -24,6 +24,7 @@ impl Engine {
         let fleet = self.0.fleet.clone();
         let fleet_stop = self.0.stop.clone();
         self.0.tasks.spawn(async move { fleet.run(fleet_stop).await });
+        self.keep_record();
         let mut again = self.wake_all().await;
         loop {
             for project in self.due() {
@@ -33,6 +34,7 @@ impl Engine {
                 () = stop.cancelled() => break,
                 () = self.0.wake.notified() => {}
                 _ = changes.changed() => again = self.wake_all().await,
+                () = self.0.freezes_changed.notified() => again = self.wake_all().await,
                 () = self.0.seams.clock.sleep_until(again.unwrap_or(Timestamp::MAX)), if again.is_some() => {
                     again = self.wake_all().await;
                 }
