@@ -59,11 +59,7 @@ impl Engine {
                 }
                 Named::New(release) => release,
             };
-            let stored = tx.put_release(&release).await?;
-            tx.append(&created_line(&stored)).await?;
-            self.sort_out_releases(&mut tx, &new.project, false).await?;
-            self.commit_and_act(tx, &new.project, CommitPoint::ReleaseCreated)
-                .await?;
+            self.store_release(tx, &release).await?;
             return Ok(Created {
                 release: ReleaseView::of(&release),
                 existed: false,
@@ -77,6 +73,16 @@ impl Engine {
             ),
             hint: "try again when its file has come to rest".to_owned(),
         })
+    }
+
+    /// Stores a release with all that follows from it by itself.
+    pub(super) async fn store_release(&self, mut tx: WriteTx, release: &Release) -> Result<(), EngineError> {
+        let project = release.project.as_str();
+        let stored = tx.put_release(release).await?;
+        tx.append(&created_line(&stored)).await?;
+        self.sort_out_releases(&mut tx, project, false).await?;
+        self.commit_and_act(tx, project, CommitPoint::ReleaseCreated)
+            .await
     }
 
     /// The release with its version, or the one that is there with this content.

@@ -22,6 +22,7 @@ use towline_proto::agent::v1::{
     operation_event::Event,
 };
 
+use super::registry::{FakeRegistry, REPOSITORY};
 use crate::engine::Engine;
 
 /// A process of an agent: one incarnation.
@@ -37,6 +38,9 @@ pub struct FakeAgent {
     greets: Arc<watch::Sender<bool>>,
     /// It tells from the start whatever it is asked to leave out.
     retells: Arc<AtomicBool>,
+    /// What is in the registries that it looks into.
+    registry: Arc<Mutex<FakeRegistry>>,
+    image: Arc<Mutex<String>>,
     /// What runs in its cluster.
     services: Arc<Mutex<Vec<proto::ServiceDescription>>>,
 }
@@ -97,6 +101,8 @@ impl FakeAgent {
             describe_fails: Arc::default(),
             greets: Arc::new(watch::Sender::new(true)),
             retells: Arc::default(),
+            registry: Arc::default(),
+            image: Arc::new(Mutex::new(format!("{REPOSITORY}:0.9.0"))),
             services: Arc::default(),
         };
         (agent, received)
@@ -122,6 +128,16 @@ impl FakeAgent {
         tokio::spawn(served);
         engine.fleet().accept_link(near, self.name.clone());
         handle
+    }
+
+    /// From now on the containers of its services run this.
+    pub fn runs_image(&self, image: &str) {
+        *self.image.lock().expect("a lock") = image.to_owned();
+    }
+
+    /// What it finds in registries, to change.
+    pub fn registry(&self) -> std::sync::MutexGuard<'_, FakeRegistry> {
+        self.registry.lock().expect("a lock")
     }
 
     /// What it lists, two a page.
@@ -233,16 +249,18 @@ impl AgentService for FakeAgent {
 
     async fn resolve_image(
         &self,
-        _: Request<proto::ResolveImageRequest>,
+        request: Request<proto::ResolveImageRequest>,
     ) -> Answer<proto::ResolveImageResponse> {
-        Err(Status::unimplemented("the tests resolve no image"))
+        let registry = self.registry.lock().expect("a lock");
+        registry.resolve(&request.into_inner()).map(Response::new)
     }
 
     async fn list_image_tags(
         &self,
-        _: Request<proto::ListImageTagsRequest>,
+        request: Request<proto::ListImageTagsRequest>,
     ) -> Answer<proto::ListImageTagsResponse> {
-        Err(Status::unimplemented("the tests list no tags"))
+        let registry = self.registry.lock().expect("a lock");
+        Ok(Response::new(registry.list(request.into_inner())))
     }
 
     async fn read_values(&self, _: Request<proto::ReadValuesRequest>) -> Answer<proto::ReadValuesResponse> {
@@ -408,6 +426,15 @@ impl AgentService for FakeAgent {
             expected: Some(proto::ExpectedState {
                 task_definition: format!("{service}:1"),
                 deployment_id: "ecs-svc/1".to_owned(),
+                ..Default::default()
+            }),
+            service: Some(proto::ServiceDescription {
+                status: "ACTIVE".to_owned(),
+                containers: vec![proto::ContainerDescription {
+                    name: "app".to_owned(),
+                    image: self.image.lock().expect("a lock").clone(),
+                    ..Default::default()
+                }],
                 ..Default::default()
             }),
             ..Default::default()

@@ -4,6 +4,7 @@ use towline_proto::agent::v1::Verdict;
 
 use super::{
     agent::id_of,
+    registry::digest_of,
     world::{SHOP, World, caller},
 };
 use crate::engine::{DeploymentState, EngineError, NewRelease, Promotion};
@@ -28,7 +29,8 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
 
     let request = dev_calls.next().await.update();
     let context = request.context.clone().expect("a context");
-    assert_eq!(request.containers[0].tag.as_deref(), Some("1.0.0"));
+    assert_eq!(request.containers[0].digest, Some(digest_of("1.0.0")));
+    assert_eq!(request.containers[0].tag, None);
     assert_eq!(request.account, "111111111111");
     assert_eq!(
         request.expected.as_ref().expect("a start").task_definition,
@@ -79,11 +81,9 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
         .flat_map(|environment| &environment.cells)
         .collect();
     assert_eq!(cells.len(), 4);
-    assert!(
-        cells
-            .iter()
-            .all(|cell| cell.release == "1.0.0" && cell.images["app"] == ":1.0.0")
-    );
+    assert!(cells.iter().all(
+        |cell| cell.release == "1.0.0" && cell.images["app"] == format!(":1.0.0@{}", digest_of("1.0.0"))
+    ));
     drop(world.stop().await);
 }
 

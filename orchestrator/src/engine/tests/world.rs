@@ -1,6 +1,6 @@
 //! An engine over a temporary database, with everything around it that a test needs.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
@@ -14,14 +14,21 @@ use towline_link::{
     seams::{Clock, Network, Random, Seams},
 };
 
-use super::agent::{Call, FakeAgent};
+use super::{
+    agent::{Call, FakeAgent},
+    registry::{REPOSITORY, digest_of},
+};
 use crate::{
-    registry::Registries,
-    domain::deployment::{Deployment, Event},
-    engine::{
-        AgentMode, Caller, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings, Enrolled,
-        EventView, Invitation, NewRelease, RecordSettings, ReleaseView, Role, SettledView, WatchItem,
+    domain::{
+        deployment::{Deployment, Event},
+        release::{Release, choose_channel, choose_images},
     },
+    engine::{
+        AgentMode, Caller, Created, DeploymentState, DeploymentView, Engine, EngineError, EngineSettings,
+        Enrolled, EventView, Invitation, NewRelease, RecordSettings, ReleaseView, Role, SettledView,
+        WatchItem,
+    },
+    registry::Registries,
     store::{StoreSettings, deployments::deployment},
 };
 
@@ -190,14 +197,49 @@ impl World {
         self.try_release(version).await.expect("a release");
     }
 
+    /// A release as it is when an agent was there to look into the registry: it
+    /// need not be there any more.
     pub async fn try_release(&self, version: &str) -> Result<ReleaseView, EngineError> {
-        let new = NewRelease {
-            project: "shop".to_owned(),
-            version: version.to_owned(),
-            images: BTreeMap::from([("orders".to_owned(), version.to_owned())]),
-            ..NewRelease::default()
+        let mut tx = self.engine.0.store.begin().await?;
+        let newest = tx.newest_version("shop").await?.expect("a project");
+        let chosen = [("orders".to_owned(), version.to_owned())];
+        let channel = choose_channel(&newest.parsed, None).expect("one channel");
+        let mut images = choose_images(&newest.parsed, &channel, &chosen).expect("a choice");
+        for image in images.values_mut() {
+            image.digest = digest_of(image.tag.as_str()).parse().ok();
+            image.repository = REPOSITORY.to_owned();
+        }
+        let release = Release {
+            project: newest.parsed.name.clone(),
+            version: version.parse().expect("a version"),
+            channel,
+            images,
+            project_version: newest.version,
+            notes: String::new(),
+            build_url: String::new(),
+            commit: String::new(),
+            created: self.clock.now(),
+            created_by: "dan".to_owned(),
         };
+        self.engine.store_release(tx, &release).await?;
+        Ok(self.engine.release("shop", version).await?.release)
+    }
+
+    /// Asks for a release as people do; the agents are connected first.
+    pub async fn create(&self, new: NewRelease) -> Result<Created, EngineError> {
         self.engine.create_release(&caller("dan"), new).await
+    }
+
+    /// Waits until an agent can be asked.
+    pub async fn connected(&self, name: &str) {
+        let name = name.parse().expect("a name");
+        let mut changes = self.engine.fleet().changes();
+        let there = async {
+            while self.engine.fleet().client(&name).is_none() {
+                changes.changed().await.expect("a fleet");
+            }
+        };
+        patiently(there).await;
     }
 
     /// The newest deployment of a release into an environment.
