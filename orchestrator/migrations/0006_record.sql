@@ -83,4 +83,4 @@ CREATE TABLE drift (
 ) STRICT, WITHOUT ROWID;
 
 -- When this database was restored from a backup, and when that was made; 0: never.
-INSERT INTO meta (key, value) VALUES ('restored_at', 0), ('backup_made_at', 0);
+INSERT OR IGNORE INTO meta (key, value) VALUES ('restored_at', 0), ('backup_made_at', 0);

@@ -9,6 +9,7 @@
 
 mod audit;
 mod audited;
+mod backup;
 mod caller;
 mod convert;
 mod course;
@@ -35,7 +36,7 @@ use towline_link::{
     identity::Identity,
 };
 use towline_proto::orchestrator::v1::{
-    audit_service_server::AuditServiceServer, notification_service_server::NotificationServiceServer, deployment_service_server::DeploymentServiceServer,
+    audit_service_server::AuditServiceServer, backup_service_server::BackupServiceServer, notification_service_server::NotificationServiceServer, deployment_service_server::DeploymentServiceServer,
     enrolment_service_server::EnrolmentServiceServer, environment_service_server::EnvironmentServiceServer,
     fleet_service_server::FleetServiceServer, freeze_service_server::FreezeServiceServer,
     project_service_server::ProjectServiceServer, release_service_server::ReleaseServiceServer,
@@ -76,6 +77,7 @@ pub async fn routes(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(AuditServiceServer::new(api.clone()))
+        .add_service(BackupServiceServer::new(api.clone()))
         .add_service(NotificationServiceServer::new(api.clone()))
         .add_service(FreezeServiceServer::new(api.clone()))
         .add_service(ProjectServiceServer::new(api.clone()))
@@ -106,7 +108,8 @@ impl Decide for ByRole {
     }
 }
 
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
+    "towline.orchestrator.v1.BackupService",
     "towline.orchestrator.v1.NotificationService",
     "towline.orchestrator.v1.AuditService",
     "towline.orchestrator.v1.ProjectService",

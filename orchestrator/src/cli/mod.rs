@@ -15,6 +15,7 @@ mod approve;
 mod approved;
 mod audit;
 mod block;
+mod backup;
 mod cancel;
 mod choose;
 mod completions;
@@ -127,6 +128,8 @@ pub enum Verb {
     Variables(variables::Variables),
     Audit(audit::Audit),
     Notification(notification::Notification),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Completions),
     Version(Version),
 }
@@ -175,6 +178,8 @@ fn dispatch(global: &Global, verb: Verb, console: &mut Console) -> Result<Exit, 
         Verb::Watch(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Status(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Audit(verb) => verb.run(global, console),
+        Verb::Backup(verb) => with_api(global, async |api| verb.run(api, console).await),
+        Verb::Restore(verb) => verb.run(console),
         Verb::Notification(verb) => with_api(global, async |api| verb.run(api, console).await),
         Verb::Completions(verb) => verb.run(Cli::command(), console),
         Verb::Version(_) => {

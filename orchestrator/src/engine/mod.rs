@@ -9,6 +9,7 @@ mod approving;
 mod asking;
 mod attached;
 mod audit;
+mod backup;
 mod commands;
 mod course;
 mod drift;
@@ -73,6 +74,7 @@ use crate::{
 use operate::Approach;
 
 pub use audit::AuditVerification;
+pub use backup::Backup;
 pub use course::CourseView;
 pub use environments::{Redeployment, Rollback};
 pub use error::{EngineError, Fault};
@@ -121,6 +123,7 @@ struct Inner {
     registries: Registries,
     record: RecordSettings,
     couriers: notify::Couriers,
+    restored_at: Option<Timestamp>,
     seams: Seams,
     roles: Mutex<HashMap<OperatorName, Role>>,
     /// Definitions that releases snapshotted; they never change.
@@ -155,6 +158,8 @@ impl Engine {
             }
         }
         let dir = settings.store.path.parent().map(Path::to_owned).unwrap_or_default();
+        backup::forget_copies(&dir);
+        let restored_at = Self::read_restored_at(&store).await?;
         let couriers = notify::Couriers::new(dir, &settings.public_address);
         Ok(Self(Arc::new(Inner {
             store,
@@ -170,6 +175,7 @@ impl Engine {
             registries: settings.registries,
             record: settings.record,
             couriers,
+            restored_at,
             seams: settings.seams,
             roles: Mutex::new(roles),
             projects: Mutex::default(),

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long an agent may take to say what runs.
-const DESCRIBE_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const DESCRIBE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How an operation is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,9 @@ impl Engine {
     }
 
     async fn begin(&self, mut client: Client, stored: StoredOperation) -> Result<Attempt, EngineError> {
+        if let Some(attempt) = self.after_restore(&mut client, &stored).await? {
+            return Ok(attempt);
+        }
         let stored = match self.with_values(&mut client, stored).await? {
             Ok(stored) => stored,
             Err(attempt) => return Ok(attempt),
@@ -213,7 +216,7 @@ impl Engine {
     }
 
     /// Commits that a send is about to happen; false when it must not happen any more.
-    async fn note_send(
+    pub(super) async fn note_send(
         &self,
         stored: &StoredOperation,
         event: EventKind,
@@ -362,7 +365,7 @@ fn deadline(stored: &StoredOperation, deployment: Option<Timestamp>) -> Option<T
 }
 
 /// Whether the same call may do better later. What it did is not known.
-fn passes(status: &Status) -> bool {
+pub(super) fn passes(status: &Status) -> bool {
     is_link_lost(status)
         || matches!(
             status.code(),

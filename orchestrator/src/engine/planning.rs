@@ -404,7 +404,7 @@ fn of_task(planned: &PlannedOperation) -> Planned {
     }
 }
 
-fn target_of(planned: &PlannedOperation) -> Target {
+pub(super) fn target_of(planned: &PlannedOperation) -> Target {
     Target {
         agent: planned.agent.clone(),
         account: planned.account.clone(),

@@ -188,34 +188,39 @@ impl Trace {
 impl WriteTx {
     /// Appends an entry: it is true exactly when the transaction is.
     pub async fn audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (last, previous) = head(self.connection()).await?;
-        let entry = Entry {
-            number: last + 1,
-            at: from_micros(to_micros(entry.at))?,
-            identity: entry.identity.clone(),
-            rpc: entry.rpc.clone(),
-            request: entry.request.clone(),
-            outcome: entry.outcome,
-            result: entry.result.clone(),
-        };
-        let hash = entry.hash(previous);
-        sqlx::query(
-            "INSERT INTO audit (number, at, identity, rpc, request, outcome, result, previous, hash)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .bind(entry.number)
-        .bind(to_micros(entry.at))
-        .bind(&entry.identity)
-        .bind(&entry.rpc)
-        .bind(entry.request.to_string())
-        .bind(entry.outcome.as_str())
-        .bind(entry.result.to_string())
-        .bind(previous.to_string())
-        .bind(hash.to_string())
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        append(self.connection(), entry).await
     }
+}
+
+/// Appends an entry to the chain.
+pub(super) async fn append(connection: &mut SqliteConnection, entry: &AuditEntry) -> Result<(), StoreError> {
+    let (last, previous) = head(connection).await?;
+    let entry = Entry {
+        number: last + 1,
+        at: from_micros(to_micros(entry.at))?,
+        identity: entry.identity.clone(),
+        rpc: entry.rpc.clone(),
+        request: entry.request.clone(),
+        outcome: entry.outcome,
+        result: entry.result.clone(),
+    };
+    let hash = entry.hash(previous);
+    sqlx::query(
+        "INSERT INTO audit (number, at, identity, rpc, request, outcome, result, previous, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )
+    .bind(entry.number)
+    .bind(to_micros(entry.at))
+    .bind(&entry.identity)
+    .bind(&entry.rpc)
+    .bind(entry.request.to_string())
+    .bind(entry.outcome.as_str())
+    .bind(entry.result.to_string())
+    .bind(previous.to_string())
+    .bind(hash.to_string())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Which entries of the log are wanted.

@@ -5,6 +5,7 @@
 //! that explain it are always in the same transaction. One process at a time.
 
 pub mod audit;
+pub mod backup;
 mod commit;
 #[cfg(test)]
 mod death;
@@ -69,6 +70,7 @@ impl StoreSettings {
 /// The open database. A handle: clones share the connections.
 #[derive(Clone)]
 pub struct Store {
+    path: PathBuf,
     writer: lending::Connections,
     readers: lending::Connections,
     committed: watch::Sender<u64>,

@@ -30,12 +30,7 @@ impl Store {
         let path = &settings.path;
         let lock = take_lock(path)?;
         make_private(path).map_err(|source| cannot_open(path, source))?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
+        let options = options(path);
         let writer = Connections::open(&options, 1).await?;
         MIGRATIONS
             .run(&mut *writer.lend().await?)
@@ -43,6 +38,7 @@ impl Store {
             .map_err(|error| migration_error(path, error))?;
         let readers = Connections::open(&options.read_only(true), READERS).await?;
         let mut store = Self {
+            path: path.clone(),
             writer,
             readers,
             committed: watch::Sender::new(0),
@@ -58,6 +54,11 @@ impl Store {
         Ok(store)
     }
 
+    /// How a connection to the database is made.
+    pub(super) fn options(&self) -> SqliteConnectOptions {
+        options(&self.path)
+    }
+
     async fn raise_epoch(&self) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
         let epoch =
@@ -69,8 +70,23 @@ impl Store {
     }
 }
 
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+}
+
+/// The number of the newest migration that this program has.
+pub(super) fn newest_known_schema() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
 /// The lock lives as long as the file handle; the system frees it when the process ends, however it ends.
-fn take_lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
@@ -113,11 +129,7 @@ fn migration_error(path: &Path, error: MigrateError) -> StoreError {
         MigrateError::VersionMissing(version) => StoreError::NewerSchema {
             path: path.to_owned(),
             found: version,
-            known: MIGRATIONS
-                .iter()
-                .map(|migration| migration.version)
-                .max()
-                .unwrap_or(0),
+            known: newest_known_schema(),
         },
         other => StoreError::Migrate {
             path: path.to_owned(),
