@@ -158,7 +158,7 @@ async fn try_all(channel: &LinkChannel) -> [Door; 4] {
         .await;
     let approve = ApproveDeploymentRequest {
         id: "11111111-1111-5111-8111-111111111111".to_owned(),
-        note: String::new(),
+        ..ApproveDeploymentRequest::default()
     };
     let approve = DeploymentServiceClient::new(channel.clone())
         .approve_deployment(approve)

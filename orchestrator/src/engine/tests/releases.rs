@@ -58,7 +58,7 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
     assert!(created.waiting_on.contains("approv"), "{}", created.waiting_on);
     let approved = world
         .engine
-        .approve(&caller("bob"), &created.id, "looks good")
+        .approve(&caller("bob"), &created.id, "looks good", "")
         .await
         .expect("an approval");
     assert_eq!(approved.state, DeploymentState::Running);
@@ -141,14 +141,14 @@ async fn a_deployer_does_not_approve_and_nobody_approves_twice() {
         .promote(&caller("dan"), &to("1.0.0", None))
         .await
         .expect("a deployment");
-    let denied = world.engine.approve(&caller("dan"), &created.id, "").await;
+    let denied = world.engine.approve(&caller("dan"), &created.id, "", "").await;
     assert!(matches!(denied, Err(EngineError::Denied { .. })), "{denied:?}");
     world
         .engine
-        .approve(&caller("bob"), &created.id, "")
+        .approve(&caller("bob"), &created.id, "", "")
         .await
         .expect("the first approval");
-    let twice = world.engine.approve(&caller("bob"), &created.id, "").await;
+    let twice = world.engine.approve(&caller("bob"), &created.id, "", "").await;
     assert!(
         matches!(
             twice,
@@ -161,7 +161,7 @@ async fn a_deployer_does_not_approve_and_nobody_approves_twice() {
     );
     let view = world
         .engine
-        .approve(&caller("ann"), &created.id, "")
+        .approve(&caller("ann"), &created.id, "", "")
         .await
         .expect("the second approval");
     assert_eq!(view.state, DeploymentState::Running);

@@ -9,11 +9,12 @@ use towline_proto::agent::v1 as agent;
 
 use super::{plan_fargate, service};
 use crate::domain::{
-    deployment::ExpectedState,
+    deployment::{ExpectedState, SlotKind},
     name::{DeploymentId, OperationId},
     operation::{self, FargatePayload, Payload, PlannedOperation},
-    project::{self, Target},
+    project::{self, Project, Target},
     release::choose_images_of,
+    variable::Readings,
 };
 
 const WHOLE: &str = include_str!("../../domain/project/tests/whole.yaml");
@@ -25,11 +26,26 @@ fn payload(text: &str) -> (Target, FargatePayload) {
     let (name, asked) = project.services.first().unwrap();
     let chosen = [("web".to_owned(), "1.0.0".to_owned())];
     let images = choose_images_of(&project, asked, &chosen).unwrap();
-    let environment = project.environments.first().unwrap().1;
-    let target = environment.targets[0].clone();
-    match operation::payload(&project, &images, (name, asked), (environment, &target)).unwrap() {
+    let target = first_target(&project);
+    match operation::payload(&project, &images, (name, asked), spot(&project, &target)).unwrap() {
         Payload::Fargate(payload) => (target, *payload),
-        Payload::Update(_) => panic!("the first service is a fargate service"),
+        _ => panic!("the first service is a fargate service"),
+    }
+}
+
+fn first_target(project: &Project) -> Target {
+    project.environments.first().unwrap().1.targets[0].clone()
+}
+
+fn spot<'a>(project: &'a Project, target: &'a Target) -> operation::Spot<'a> {
+    static NOTHING: std::sync::LazyLock<Readings> = std::sync::LazyLock::new(Readings::new);
+    let (environment, definition) = project.environments.first().unwrap();
+    operation::Spot {
+        environment,
+        definition,
+        target,
+        channel: None,
+        read: &NOTHING,
     }
 }
 
@@ -174,11 +190,14 @@ fn update() -> PlannedOperation {
     let (name, asked) = project.services.get_index(1).unwrap();
     let chosen = [("stock".to_owned(), "1.0.0".to_owned())];
     let images = choose_images_of(&project, asked, &chosen).unwrap();
-    let (_, environment) = project.environments.first().unwrap();
-    let target = environment.targets[0].clone();
+    let target = first_target(&project);
     PlannedOperation {
         id: OperationId::of(DeploymentId(uuid::Uuid::nil()), &target.id(), name, 1),
-        payload: operation::payload(&project, &images, (name, asked), (environment, &target)).unwrap(),
+        payload: operation::payload(&project, &images, (name, asked), spot(&project, &target)).unwrap(),
+        reads: Vec::new(),
+        values: Vec::new(),
+        kind: SlotKind::Service,
+        attempt: 1,
         service: name.clone(),
         target: target.id(),
         agent: target.agent,
@@ -208,7 +227,7 @@ fn asked(planned: &PlannedOperation) -> agent::UpdateServiceRequest {
     };
     match super::request(planned, Some(&expected), context) {
         super::OperationRequest::Update(request) => *request,
-        super::OperationRequest::Fargate(_) => panic!("stock is an existing service"),
+        _ => panic!("stock is an existing service"),
     }
 }
 
@@ -232,7 +251,15 @@ fn every_member_of_an_update_has_a_spelling_in_the_project_file() {
     if let Payload::Update(update) = &mut running.payload {
         update.more.base = Some(project::BaseRevision::Running);
     }
-    for planned in [update(), tagged, running] {
+    let mut pinned = update();
+    if let Payload::Update(update) = &mut pinned.payload {
+        update.containers[0].image = Some(operation::NewImage::RunningPinned(operation::PinnedImage {
+            image: "stock".parse().unwrap(),
+            tag: "1.0.0".parse().unwrap(),
+            digest: format!("sha256:{}", "4f".repeat(32)).parse().unwrap(),
+        }));
+    }
+    for planned in [update(), tagged, running, pinned] {
         let bytes = asked(&planned).encode_to_vec();
         let message = DynamicMessage::decode(descriptor.clone(), bytes.as_slice()).unwrap();
         fields_set(&message, &mut set);
@@ -243,8 +270,6 @@ fn every_member_of_an_update_has_a_spelling_in_the_project_file() {
         [
             // Time spans of the file are whole seconds here.
             "google.protobuf.Duration.nanos",
-            // Digests come with releases by digest.
-            "towline.agent.v1.ContainerUpdate.digest",
             // Said by whoever cancels, and told with every repeat.
             "towline.agent.v1.OperationContext.cancel",
             // Travels as the context's deadline, which repeats keep.

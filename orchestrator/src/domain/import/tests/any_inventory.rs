@@ -112,8 +112,14 @@ fn said(project: &Project) -> BTreeMap<(String, String, String), String> {
             let here = project.services.iter().filter(|(_, it)| it.goes_to(name, target));
             for (key, service) in here {
                 let images = choose_images_of(project, service, &chosen).unwrap();
-                let payload =
-                    operation::payload(project, &images, (key, service), (environment, target)).unwrap();
+                let spot = operation::Spot {
+                    environment: name,
+                    definition: environment,
+                    target,
+                    channel: None,
+                    read: &Default::default(),
+                };
+                let payload = operation::payload(project, &images, (key, service), spot).unwrap();
                 let Payload::Update(update) = payload else {
                     panic!("all are existing services")
                 };
