@@ -15,6 +15,7 @@ mod inventory;
 mod kills;
 mod others;
 mod start;
+mod task;
 mod update;
 mod update_plans;
 mod world;
