@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 3;
 /// How many versions of a day may be taken by hand.
 const MOST_TAKEN: usize = 10_000;
 /// The longest notes, build link and commit, in bytes.
-const LONGEST_NOTES: usize = 64 * 1024;
+const LONGEST_NOTES: usize = 1024 * 1024;
 const LONGEST_LINK: usize = 2048;
 
 impl Engine {

@@ -6,6 +6,7 @@ use towline_proto::agent::v1::Verdict;
 
 use super::{
     agent::id_of,
+    registry::digest_of,
     world::{SHOP, World, caller, patiently},
 };
 use crate::engine::{ApprovedPlan, DeploymentState, EngineError, PlanAction, Promotion, ServiceQuestion};
@@ -168,7 +169,7 @@ async fn a_plan_of_a_release_is_of_the_project_as_it_was() {
     assert_eq!(plan.of.target, "333333333333/eu-west-1/main");
     let asked = prod.next().await.plan();
     assert_eq!(asked.containers[0].name, "app");
-    assert_eq!(asked.containers[0].tag.as_deref(), Some("1.0.0"));
+    assert_eq!(asked.containers[0].digest, Some(digest_of("1.0.0")));
     assert!(asked.force);
 
     // An image beside the release counts more; without a release the newest file counts.

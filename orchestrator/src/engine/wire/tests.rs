@@ -272,6 +272,10 @@ fn every_member_of_an_update_has_a_spelling_in_the_project_file() {
             "google.protobuf.Duration.nanos",
             // Said by whoever cancels, and told with every repeat.
             "towline.agent.v1.OperationContext.cancel",
+            // The engine's own, of an operation that was sent before.
+            "towline.agent.v1.OperationContext.first_send_time",
+            // A roll-back's, which names the revision itself.
+            "towline.agent.v1.UpdateServiceRequest.task_definition",
             // Travels as the context's deadline, which repeats keep.
             "towline.agent.v1.UpdateServiceRequest.timeout",
         ]

@@ -86,8 +86,8 @@ impl<'a> Reading<'a> {
         if let Some(tag) = self.fixed_tag(&entry.key) {
             for broken in rules.broken(&tag) {
                 let message = format!(
-                    "{what}: the fixed tag {tag} breaks the rule {}: {}",
-                    broken.rule, broken.why
+                    "{what}: the fixed tag {tag} of image {} breaks the rule {}: {}",
+                    entry.key, broken.rule, broken.why
                 );
                 self.report.error(entry.value.at, message);
             }

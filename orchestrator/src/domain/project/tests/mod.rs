@@ -2,6 +2,7 @@
 
 use super::{Project, Severity, parse, parse_with_warnings};
 
+mod channels;
 mod deploying;
 mod existing;
 mod fargate;
