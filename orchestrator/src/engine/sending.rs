@@ -55,6 +55,7 @@ impl Engine {
         let call = match request {
             OperationRequest::Update(_) => "update_service",
             OperationRequest::Fargate(_) => "deploy_fargate_service",
+            OperationRequest::Task(_) => "run_task",
         };
         if !self.sending(call, id, repeated, Side::Before).await {
             return;
@@ -68,6 +69,7 @@ impl Engine {
                     OperationRequest::Fargate(request) => {
                         client.deploy_fargate_service(*request).await.map(drop)
                     }
+                    OperationRequest::Task(request) => client.run_task(*request).await.map(drop),
                 };
             };
             stopped.run_until_cancelled(sent).await;
