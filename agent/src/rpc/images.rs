@@ -89,7 +89,7 @@ impl<A: Account> Agent<A> {
         };
         let named = match text {
             "" => None,
-            text => match EcrRepository::named(text, own) {
+            text => match named(field, text, own) {
                 Ok(repository) => Some(repository),
                 Err(NoRepository::OtherRegistry { .. }) if violations.is_empty() => {
                     return Err(not_ecr(text));
@@ -148,6 +148,14 @@ impl<A: Account> Agent<A> {
             repository: repository.full_name(),
             incomplete: listed.incomplete,
         })
+    }
+}
+
+/// A whole reference says its registry; a repository without one is the agent's own.
+fn named(field: &str, text: &str, own: OwnRegistry<'_>) -> Result<EcrRepository, NoRepository> {
+    match field {
+        "image" => EcrRepository::of(&text.parse()?),
+        _ => EcrRepository::named(text, own),
     }
 }
 

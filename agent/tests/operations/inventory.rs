@@ -31,7 +31,11 @@ async fn the_agent_says_who_it_is_and_what_it_serves() {
             "fargate_plan",
             "fargate_template",
             "update",
-            "update_plan"
+            "update_plan",
+            "run_task",
+            "resolve_image",
+            "list_image_tags",
+            "read_values"
         ]
     );
     let everybody = &agent.operator_rules[0];

@@ -11,6 +11,7 @@
 
 mod fargate;
 mod faults;
+mod images;
 mod inventory;
 mod kills;
 mod others;
@@ -18,4 +19,5 @@ mod start;
 mod task;
 mod update;
 mod update_plans;
+mod values;
 mod world;

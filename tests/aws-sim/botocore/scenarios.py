@@ -87,6 +87,29 @@ def service(simulator):
     others(simulator, ecs, logs)
 
 
+def run_tasks(simulator, ecs):
+    """A task that belongs to no service, its token, and one without a place."""
+    report = simulator.report
+    request = {
+        "cluster": "main",
+        "taskDefinition": "orders",
+        "launchType": "EC2",
+        "startedBy": "towline/checked",
+        "clientToken": "checked",
+        "tags": [{"key": "seen", "value": "yes"}],
+    }
+    first = ecs.run_task(**request)["tasks"][0]
+    report.expect("a task is of its family's group", first["group"] == "family:orders", first["group"])
+    again = ecs.run_task(**request)["tasks"][0]
+    report.expect("a token runs one task", first["taskArn"] == again["taskArn"])
+    simulator.refused(
+        "a token of another request", "ConflictException", ecs.run_task, **{**request, "startedBy": "another"}
+    )
+    tight = ecs.run_task(**{**request, "cluster": "tight", "clientToken": "tight"})
+    report.expect("no room is a failure", tight["failures"][0]["reason"].startswith("RESOURCE:"), str(tight))
+    ecs.stop_task(cluster="main", task=first["taskArn"], reason="checked")
+
+
 def watched(simulator, ecs, before, primary):
     """An alarm ends a deployment; instances come for tasks that wait for them."""
     report = simulator.report
@@ -162,6 +185,7 @@ def others(simulator, ecs, logs):
     ecs.get_task_protection(cluster="main", tasks=[*running, "0" * 32])
     ecs.update_task_protection(cluster="main", tasks=running, protectionEnabled=False)
     ecs.stop_task(cluster="main", task=running[0], reason="checked")
+    run_tasks(simulator, ecs)
     arn = ecs.describe_services(cluster="main", services=["orders"])["services"][0]["serviceArn"]
     ecs.tag_resource(resourceArn=arn, tags=[{"key": "seen", "value": "yes"}])
     ecs.untag_resource(resourceArn=arn, tagKeys=["seen"])

@@ -43,6 +43,18 @@ def images(simulator):
     found = get(imageTag="1.0.0")["images"][0]
     again = get(imageDigest=found["imageId"]["imageDigest"])["images"]
     report.expect("an image goes by its digest, too", len(again) == 1)
+    described = ecr.describe_images(repositoryName="shop/web", imageIds=[{"imageTag": "1.0.0"}])["imageDetails"]
+    report.expect("an image says its tags", described[0]["imageTags"] == ["1.0.0"], str(described))
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName="shop/web", PaginationConfig={"PageSize": 2})
+    details = [detail for page in pages for detail in page["imageDetails"]]
+    report.expect("every image is on one page", len(details) == len({d["imageDigest"] for d in details}) > 2)
+    simulator.refused(
+        "an image that nobody pushed",
+        "ImageNotFoundException",
+        ecr.describe_images,
+        repositoryName="shop/web",
+        imageIds=[{"imageTag": "9.9.9"}],
+    )
     layer = json.loads(found["imageManifest"])["config"]["digest"]
     url = ecr.get_download_url_for_layer(repositoryName="shop/web", layerDigest=layer)["downloadUrl"]
     with urllib.request.urlopen(url, timeout=30) as answer:
@@ -90,6 +102,11 @@ def secrets(simulator):
 
     report.expect("a parameter that is there", len(named("/shop/web/smtp-host")) == 1)
     report.expect("a parameter that is not", named("/shop/web/nothing") == [])
+    read = systems.get_parameters(Names=["/shop/db-host", "/shop/web/smtp-host", "/shop/nothing"])
+    kinds = {one["Name"]: one["Type"] for one in read["Parameters"]}
+    expected = {"/shop/db-host": "String", "/shop/web/smtp-host": "SecureString"}
+    report.expect("parameters are read by name", kinds == expected, str(kinds))
+    report.expect("one that is not there is invalid", read["InvalidParameters"] == ["/shop/nothing"])
 
 
 def buckets(simulator):
