@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{Decision, Snapshot, Subject, absence_of};
+use super::{Decision, Snapshot, absence_of, queue};
 use crate::domain::{
     approval::Planning,
     deployment::{Deployment, DeploymentState, NoStart},
@@ -28,11 +28,7 @@ pub fn before_turn(snapshot: &Snapshot, deployment: &Deployment, now: Timestamp)
     if deployment.state == DeploymentState::Queued {
         return Some(Decision::AwaitApproval { deployment: id });
     }
-    approval_missing(deployment).map(|on| Decision::Wait {
-        subject: Subject::Deployment(id),
-        on,
-        until: deployment.approve_until,
-    })
+    approval_missing(deployment).map(|on| queue::waits(deployment, on, deployment.approve_until))
 }
 
 /// Its turn has come: the plan is made once more, unless it just was.
@@ -89,14 +85,8 @@ fn planned(snapshot: &Snapshot, deployment: &Deployment, planning: &Planning, no
             hint: String::new(),
         },
     };
-    Decision::Wait {
-        subject: Subject::Deployment(id),
-        on,
-        until: [Some(until), deadline_of_people(deployment)]
-            .into_iter()
-            .flatten()
-            .min(),
-    }
+    let until = until.min(deadline_of_people(deployment).unwrap_or(until));
+    queue::waits(deployment, on, Some(until))
 }
 
 /// The first agent that cannot be asked.

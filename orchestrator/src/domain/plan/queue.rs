@@ -56,33 +56,17 @@ pub fn awaiting_approval(
     if let Some(decision) = ended_before_start(snapshot, index, deployment, now) {
         return decision;
     }
-    match snapshot
-        .blocked(deployment)
-        .or_else(|| approval_missing(deployment))
-    {
-        Some(on) => waits(deployment, on, None),
-        // `apply` leaves this state with the last approval: not reached by any log.
-        None => Decision::AwaitApproval {
-            deployment: deployment.id,
-        },
+    if let Some(on) = snapshot.blocked(deployment) {
+        return waits(deployment, on, None);
     }
-}
-
-pub fn approval_missing(deployment: &Deployment) -> Option<WaitingOn> {
-    let rule = deployment
-        .approval_rule
-        .as_ref()
-        .filter(|_| !deployment.is_approved())?;
-    let have = rule.count - deployment.missing_approvals();
-    Some(WaitingOn::Approval {
-        role: rule.role,
-        have,
-        need: rule.count,
+    // `apply` leaves this state with the last approval: not reached by any log.
+    approving::before_turn(snapshot, deployment, now).unwrap_or(Decision::AwaitApproval {
+        deployment: deployment.id,
     })
 }
 
 /// Every wait of a deployment that has not started ends with its expiry.
-fn waits(deployment: &Deployment, on: WaitingOn, until: Option<Timestamp>) -> Decision {
+pub fn waits(deployment: &Deployment, on: WaitingOn, until: Option<Timestamp>) -> Decision {
     let expires = deployment.expires();
     Decision::Wait {
         subject: Subject::Deployment(deployment.id),

@@ -275,7 +275,7 @@ fn one_person_approves_once() {
 proptest::proptest! {
     #[test]
     fn whatever_happens_the_promises_hold(
-        steps in proptest::collection::vec((0_u8..12, proptest::prelude::any::<u8>(), proptest::prelude::any::<u8>()), 1..120)
+        steps in proptest::collection::vec((0_u8..13, proptest::prelude::any::<u8>(), proptest::prelude::any::<u8>()), 1..120)
     ) {
         let mut world = World::new(&["1.0.0"]);
         let agents = ["dev", "staging", "prod"];
@@ -297,6 +297,7 @@ proptest::proptest! {
                 7 | 8 => drop(world.promote(a % world.releases.len(), agents.get(b % 4).copied())),
                 9 => if let Some(id) = some { drop(world.approve(id, ["bob", "carol"][b % 2])) },
                 10 => if let Some(id) = some.filter(|_| b % 4 == 0) { drop(world.cancel(id)) },
+                11 => world.plans += 1,
                 _ => if world.releases.len() < 4 { world.release(&format!("1.{}.0", world.releases.len())) },
             }
             world.settle();

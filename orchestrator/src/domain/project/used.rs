@@ -88,8 +88,12 @@ fn on_target(
             }),
             ..plain
         };
-        let open: Vec<Unresolved> = holes().filter_map(|hole| scope.try_hole(hole).err()).collect();
-        let missing = open.iter().find(|why| matches!(why, Unresolved::Missing { .. }));
+        let open: Vec<(Source, Unresolved)> = holes()
+            .filter_map(|hole| Some((hole.0, scope.try_hole(hole).err()?)))
+            .collect();
+        // A hole inside a variable's own text is told with the variable.
+        let own = |(hole, why): &&(Source, Unresolved)| matches!(why, Unresolved::Missing { from, .. } if from == hole);
+        let missing = open.iter().find(own).map(|(_, why)| why);
         match missing {
             Some(
                 why @ Unresolved::Missing {

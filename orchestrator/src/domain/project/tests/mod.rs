@@ -244,7 +244,7 @@ fn a_value_that_a_target_lacks_is_told_with_the_targets() {
     one_fault(
         "LEVEL: \"${environment.level}\"",
         "LEVEL: §\"${env.level}\"",
-        "write ${target.NAME} or ${environment.NAME}",
+        "write ${target.NAME}, ${environment.NAME} or ${variable.NAME}",
     );
     let text = SHOP.replace("values: { level: info, web_tasks: 2 }", "values: { level: info }");
     let faults = parse(&text, "f").unwrap_err();
