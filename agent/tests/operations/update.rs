@@ -229,3 +229,42 @@ async fn what_was_rolled_back_while_the_agent_was_down_is_failed() {
         ["RegisterTaskDefinition", "UpdateService"]
     );
 }
+
+#[tokio::test]
+async fn the_very_revision_that_ran_before_is_put_back_by_one_update() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let before = describe(&mut client, "orders").await.expected.unwrap();
+    to_the_end(client.update_service(update_orders(FIRST, "1.1.0")).await).await;
+    let mut back = update_orders(SECOND, "");
+    back.containers.clear();
+    back.task_definition = before.task_definition.clone();
+    back.expected = describe(&mut client, "orders").await.expected;
+    let events = to_the_end(client.update_service(back).await).await;
+    let end = finished(&events);
+    assert_eq!(end.verdict(), Verdict::Succeeded, "{:#?}", told(&events));
+    assert_eq!(world.writes(SECOND).await, ["UpdateService"]);
+    let now = describe(&mut client, "orders").await.expected.unwrap();
+    assert_eq!(now.task_definition, before.task_definition);
+}
+
+/// Terraform deregisters what it replaces.
+#[tokio::test]
+async fn a_revision_that_became_inactive_is_registered_again() {
+    let world = World::start(40.0).await;
+    let mut client = world.orchestrator().await;
+    let before = describe(&mut client, "orders").await.expected.unwrap();
+    to_the_end(client.update_service(update_orders(FIRST, "1.1.0")).await).await;
+    let old = json!({ "taskDefinition": before.task_definition });
+    world.ecs("DeregisterTaskDefinition", &old).await;
+    let mut back = update_orders(SECOND, "");
+    back.containers.clear();
+    back.task_definition = before.task_definition.clone();
+    let events = to_the_end(client.update_service(back).await).await;
+    let end = finished(&events);
+    assert_eq!(end.verdict(), Verdict::Succeeded, "{:#?}", told(&events));
+    assert_eq!(
+        world.writes(SECOND).await,
+        ["RegisterTaskDefinition", "UpdateService"]
+    );
+}

@@ -71,12 +71,7 @@ impl Engine {
             environment,
             approvals: phase.approvals.clone(),
         };
-        let terms = Terms {
-            force: asked.force,
-            origin: Origin::Redeployment,
-            note: asked.note.clone(),
-            ..Terms::default()
-        };
+        let terms = Terms::made(Origin::Redeployment, asked.force, &asked.note);
         let by = Author::Operator(caller.operator.to_string());
         let created = self
             .create_deployment(&mut tx, &release, &stop, by, &terms)
@@ -112,13 +107,10 @@ impl Engine {
         let id = DeploymentId(self.0.seams.random.uuid());
         let payloads = payloads_of(tx.connection(), back.to.id).await?;
         let planned = operation::recorded(back.to, &payloads, id);
-        let terms = Terms {
-            origin: Origin::Rollback {
-                from: back.from.clone(),
-            },
-            note: asked.note.clone(),
-            ..Terms::default()
+        let origin = Origin::Rollback {
+            from: back.from.clone(),
         };
+        let terms = Terms::made(origin, false, &asked.note);
         let site = Site {
             release: &release.release,
             number: release.number,

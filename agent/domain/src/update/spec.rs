@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
+use crate::observed::TaskDefinitionArn;
+
 pub use crate::image_reference::{Digest, ImageError, ImageReference, Tag};
 
 /// ECS's limit for the tags of a task definition.
@@ -54,6 +56,8 @@ pub enum Base {
     Running,
     /// The latest ACTIVE revision of another family.
     TemplateFamily(String),
+    /// This very one, with all its content, also its family.
+    Revision(TaskDefinitionArn),
 }
 
 /// What becomes of a service whose rollout failed.

@@ -70,7 +70,10 @@ impl<A: Account> Update<'_, A> {
         let runs = service
             .primary()
             .map_or(&service.task_definition, |primary| &primary.task_definition);
-        let family = spec.family.as_deref().unwrap_or(runs.family());
+        let family = match &spec.base {
+            Base::Revision(revision) => revision.family(),
+            _ => spec.family.as_deref().unwrap_or(runs.family()),
+        };
         let base = self.base(runs, family).await?;
         let base_arn = base.arn();
         let running = if base_arn.as_ref() == Some(runs) {
@@ -83,8 +86,9 @@ impl<A: Account> Update<'_, A> {
         }
         let next = next_revision(&base, family, spec).map_err(|error| unusable(&error))?;
         // ECS starts no new deployment of a revision that is INACTIVE.
+        let starts_one = |it: &TaskDefinition| spec.force || it.arn().is_some_and(|arn| arn != *runs);
         let holds_it = |definition: &&TaskDefinition| {
-            same_content(definition, &next) && !(spec.force && is_inactive(definition))
+            same_content(definition, &next) && !(is_inactive(definition) && starts_one(definition))
         };
         let mut with_wanted_content: Vec<TaskDefinitionArn> = Vec::new();
         for holder in [Some(&base), running.as_ref()]
@@ -127,6 +131,11 @@ impl<A: Account> Update<'_, A> {
                 );
                 Ending::new(Reason::TaskDefinitionUnusable, summary)
                     .hint("start from base LATEST or from a template family")
+            }),
+            Base::Revision(revision) => self.running_definition(revision).await?.ok_or_else(|| {
+                let summary = format!("{revision} does not exist any more");
+                Ending::new(Reason::TaskDefinitionUnusable, summary)
+                    .hint("deploy a release that is known to work, in place of this revision")
             }),
             Base::TemplateFamily(template) => self
                 .read_definition(template)

@@ -11,8 +11,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
-use towline_agent_domain::update::spec::{
-    Bake, Base, ContainerChange, LONGEST_BAKE, MOST_ALARMS, OnFailure, UpdateSpec, WaitFor,
+use towline_agent_domain::{
+    observed::TaskDefinitionArn,
+    update::spec::{Bake, Base, ContainerChange, LONGEST_BAKE, MOST_ALARMS, OnFailure, UpdateSpec, WaitFor},
 };
 use towline_proto::agent::v1 as proto;
 
@@ -96,7 +97,8 @@ pub(super) fn timeout(
 }
 
 fn asks_for_nothing(wire: &proto::UpdateServiceRequest) -> bool {
-    let elsewhere = wire.base != 0 || !wire.template_family.is_empty() || !wire.family.is_empty();
+    let other_base = wire.base != 0 || !wire.template_family.is_empty() || !wire.task_definition.is_empty();
+    let elsewhere = other_base || !wire.family.is_empty();
     let tags = !wire.tags.is_empty() || !wire.remove_tags.is_empty();
     wire.containers.is_empty() && !elsewhere && !tags && !wire.force
 }
@@ -126,7 +128,41 @@ fn family(field: &str, text: &str, violations: &mut Violations) -> Option<String
     Some(text.to_owned())
 }
 
+/// The very revision that is asked for. It brings all its content.
+fn revision(wire: &proto::UpdateServiceRequest, violations: &mut Violations) -> Option<TaskDefinitionArn> {
+    const FIELD: &str = "task_definition";
+    let arn = wire.task_definition.as_str();
+    if arn.is_empty() {
+        return None;
+    }
+    let numbered = arn
+        .rsplit_once(":task-definition/")
+        .and_then(|(_, it)| it.rsplit_once(':'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !arn.starts_with("arn:") || !numbered.is_some_and(|(_, revision)| is_number(revision)) {
+        violations.add(FIELD, format!("{arn:?} is not the ARN of a revision"));
+    }
+    let changes = [
+        ("containers", !wire.containers.is_empty()),
+        ("family", !wire.family.is_empty()),
+        ("base", wire.base != 0),
+        ("template_family", !wire.template_family.is_empty()),
+        ("tags", !wire.tags.is_empty()),
+        ("remove_tags", !wire.remove_tags.is_empty()),
+    ];
+    for (field, _) in changes.iter().filter(|(_, given)| *given) {
+        violations.add(
+            *field,
+            "changes content, and task_definition asks for a revision as it is",
+        );
+    }
+    Some(TaskDefinitionArn(arn.to_owned()))
+}
+
 fn base(wire: &proto::UpdateServiceRequest, violations: &mut Violations) -> Base {
+    if let Some(revision) = revision(wire, violations) {
+        return Base::Revision(revision);
+    }
     let base = known("base", wire.base, violations);
     let template = family("template_family", &wire.template_family, violations);
     match (base, template) {

@@ -219,6 +219,34 @@ fn nothing_to_change_is_a_fault_unless_forced() {
 }
 
 #[test]
+fn a_revision_as_it_is_has_nothing_else_that_changes_content() {
+    let mut wire = proto::UpdateServiceRequest {
+        task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/orders:7".to_owned(),
+        ..Default::default()
+    };
+    assert!(faults(&wire).is_empty());
+    wire.family = "orders".to_owned();
+    wire.base = proto::BaseRevision::Running.into();
+    wire.containers.push(proto::ContainerUpdate {
+        name: "app".to_owned(),
+        tag: Some("1".to_owned()),
+        ..Default::default()
+    });
+    let told: Vec<_> = faults(&wire).into_keys().collect();
+    assert_eq!(told, ["base", "containers", "family"]);
+    for arn in [
+        "orders:7",
+        "arn:aws:ecs:eu-west-1:111111111111:task-definition/orders",
+    ] {
+        let wire = proto::UpdateServiceRequest {
+            task_definition: arn.to_owned(),
+            ..Default::default()
+        };
+        assert!(faults(&wire).contains_key("task_definition"), "{arn}");
+    }
+}
+
+#[test]
 fn alarms_need_a_bake_time_and_times_are_times() {
     let mut wire = everything();
     wire.bake_time = None;

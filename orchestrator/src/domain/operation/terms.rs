@@ -78,6 +78,16 @@ impl TermFault {
 }
 
 impl Terms {
+    /// Those of a deployment that is no promotion.
+    pub fn made(origin: Origin, force: bool, note: &str) -> Self {
+        Self {
+            force,
+            origin,
+            note: note.to_owned(),
+            plans: BTreeMap::new(),
+        }
+    }
+
     /// The terms of a deployment of the project into the environment.
     ///
     /// # Errors

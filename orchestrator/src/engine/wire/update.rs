@@ -42,6 +42,7 @@ pub(super) fn request(payload: &UpdatePayload) -> agent::UpdateServiceRequest {
             .as_ref()
             .map(|bake| bake.alarms.clone())
             .unwrap_or_default(),
+        task_definition: more.revision.clone(),
         // The time limit travels as the context's deadline.
         ..agent::UpdateServiceRequest::default()
     }
