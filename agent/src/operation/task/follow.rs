@@ -68,7 +68,7 @@ impl<'a, A: Account> Following<'a, A> {
         }
     }
 
-    pub(super) async fn to_the_end(mut self) -> Result<Ending, Ending> {
+    pub(super) async fn into_ending(mut self) -> Result<Ending, Ending> {
         let (handle, surroundings) = (self.once.handle, self.once.surroundings);
         loop {
             if self.task.is_stopped() {

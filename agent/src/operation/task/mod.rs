@@ -68,7 +68,7 @@ impl<A: Account> Once<'_, A> {
                 self.handle.started(true);
                 let detail = format!("task {} is there already, {}", task.id(), task.last_status);
                 self.handle.step(Step::Task, StepState::Started, detail);
-                Following::of(self, &prepared, *task, true).to_the_end().await
+                Following::of(self, &prepared, *task, true).into_ending().await
             }
             StartDecision::Run => {
                 self.handle.started(false);
@@ -77,7 +77,7 @@ impl<A: Account> Once<'_, A> {
                 let next = &prepared.revision.next;
                 let definition = register(self.surroundings, self.handle, region, next, None).await?;
                 let task = self.send(&prepared, &definition).await?;
-                Following::of(self, &prepared, task, false).to_the_end().await
+                Following::of(self, &prepared, task, false).into_ending().await
             }
             StartDecision::Forgotten => Err(self.forgotten()),
             StartDecision::KeepLooking => Err(Ending::new(
