@@ -113,6 +113,58 @@ fn the_real_grpcurl_drives_a_listening_agent() {
     world.stop();
 }
 
+/// What a release is made of: a digest, the tags, values, and a migration.
+#[test]
+fn the_real_grpcurl_resolves_images_reads_values_and_runs_a_task() {
+    let Ok(program) = std::env::var("GRPCURL") else {
+        return;
+    };
+    let world = staging(MAY_DEPLOY);
+    let call = |data: &str, rpc: &str| {
+        let method = format!("towline.agent.v1.AgentService/{rpc}");
+        grpcurl(&world, &program, &["-d", data, &method]).expect_code(0)
+    };
+    let resolved = call(
+        r#"{"region":"eu-west-1","repository":"shop/orders","tag":"1.1.0"}"#,
+        "ResolveImage",
+    )
+    .json();
+    let digest = resolved["digest"].as_str().unwrap();
+    assert!(digest.starts_with("sha256:"), "{resolved}");
+    let tags = call(
+        r#"{"region":"eu-west-1","repository":"shop/orders","pageSize":2}"#,
+        "ListImageTags",
+    )
+    .json();
+    assert_eq!(tags["tags"].as_array().unwrap().len(), 2, "{tags}");
+    let values = call(
+        r#"{"region":"eu-west-1","sources":[{"parameter":"/shop/db-host"},{"stackOutput":{"stack":"network","output":"DbHost"}}]}"#,
+        "ReadValues",
+    )
+    .json();
+    assert_eq!(
+        values["values"][0]["found"]["value"], "orders.51.db.internal",
+        "{values}"
+    );
+    assert_eq!(
+        values["values"][1]["failure"]["reason"], "stack_not_found",
+        "{values}"
+    );
+    let task = serde_json::json!({
+        "region": "eu-west-1", "cluster": "main", "task": "migrate", "like": "orders",
+        "containers": [{"update": {"name": "app", "digest": digest}, "command": ["./orders", "migrate"]}],
+    });
+    let ran = call(&task.to_string(), "RunTask");
+    let events = events(&ran.stdout);
+    let finished = &events.last().unwrap()["finished"];
+    assert_eq!(
+        (&finished["verdict"], &finished["outputs"]["exit_code"]),
+        (&Value::from("VERDICT_SUCCEEDED"), &Value::from("0")),
+        "{finished}"
+    );
+    world.stop();
+}
+
 #[test]
 fn by_default_an_operator_reads_and_does_not_deploy() {
     let Ok(program) = std::env::var("GRPCURL") else {
