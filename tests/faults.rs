@@ -113,7 +113,7 @@ fn an_account_that_is_not_the_targets_is_refused_by_the_agent() {
             "--image",
             "orders=1.0.0",
         ])
-        .expect_code(4);
+        .expect_code(1);
     let told = format!("{}{}", ran.stdout, ran.stderr);
     assert!(
         told.contains("999999999999") && told.contains("111111111111"),
@@ -169,10 +169,11 @@ fn a_port_in_use_is_named() {
 fn an_offline_agent_is_waited_for_and_errs_at_the_deadline() {
     let mut world = dev();
     let text = fs::read_to_string(orders_file()).unwrap();
-    let with_deadline = text.replace("  dev:\n    targets:", "  dev:\n    deadline: 6s\n    targets:");
-    assert_ne!(text, with_deadline);
+    let with_deadline = text
+        .replace("  dev:\n    targets:", "  dev:\n    deadline: 6s\n    targets:")
+        .replace("automatic: true", "automatic: false");
+    assert!(with_deadline.contains("deadline: 6s") && !with_deadline.contains("automatic: true"));
     apply(&world, "deadline.yaml", &with_deadline).expect_code(0);
-    world.kill_agent("dev");
     world
         .run([
             "release",
@@ -184,6 +185,8 @@ fn an_offline_agent_is_waited_for_and_errs_at_the_deadline() {
             "--no-wait",
         ])
         .expect_code(0);
+    world.kill_agent("dev");
+    world.run(["promote", "1.0.0", "--no-wait"]).expect_code(0);
     let waiting = wait_for(
         "the deployment says what it waits on",
         Duration::from_secs(5),
@@ -226,8 +229,8 @@ fn a_deployer_does_not_approve_and_an_approver_does() {
         let token = invited["join_token"].as_str().unwrap();
         Ran::run(world.towline_as(name, ["join", token])).expect_code(0);
     }
-    world.run(["promote", "1.0.0", "--no-wait"]).expect_code(0);
-    let approve = ["approve", "--release", "1.0.0", "--environment", "prod"];
+    world.run(["promote", "1.0.0"]).expect_code(6);
+    let approve = ["approve", "--release", "1.0.0", "--environment", "prod", "--yes"];
     let refused = Ran::run(world.towline_as("dora", approve)).expect_code(1);
     one_error_with_hint(&refused);
     assert!(refused.stderr.contains("approver"), "{}", refused.stderr);
