@@ -1,8 +1,8 @@
 //! The one match that is the state machine.
 
 use super::{
-    CancelRequest, Deployment, DeploymentState, Event, EventKind, FreezeOverride, Operation,
-    OperationSlot, OperationState, Start, final_state,
+    CancelRequest, Deployment, DeploymentState, Event, EventKind, FreezeOverride, Operation, OperationSlot,
+    OperationState, Start, final_state,
 };
 use crate::domain::name::{DeploymentId, OperationId, PlanHash};
 
@@ -110,6 +110,25 @@ impl Deployment {
 
     /// The next state.
     ///
+    /// | in | event | if | then |
+    /// |---|---|---|---|
+    /// | Queued | `ApprovalRequested` | approvals are missing | AwaitingApproval |
+    /// | Queued, AwaitingApproval | `Approved` | not cancelled; a person once | Queued with the last one |
+    /// | Queued, AwaitingApproval | planning, schedule, freeze override, `StartGivenUp` | not cancelled or given up | stays |
+    /// | Queued | `DeploymentStarted` | approved, its time has come | Running |
+    /// | Running | `OperationIntended` | neither cancelled nor stopped; a roll-back only once that began | stays |
+    /// | Running | what else happens to an operation | its own state allows it | stays |
+    /// | Running | `Intervened` | guided, something ended badly | stays |
+    /// | Running | `InterventionRequested` | the same, and nothing is out | AwaitingIntervention |
+    /// | AwaitingIntervention | `Intervened` | something is undecided | stays |
+    /// | AwaitingIntervention | `InterventionExpired` | the time is over | stays, stopped |
+    /// | AwaitingIntervention | `DeploymentResumed` | all is decided, or stopped, or cancelled | Running |
+    /// | Running | `RollBackBegan` | failed, all is over, `on_failure: roll_back` | stays, with the roll-backs |
+    /// | any but the terminal ones | `CancelRequested` | once | stays |
+    /// | Queued, AwaitingApproval, Running | `OperationSkipped` | it is pending | stays |
+    /// | Queued, AwaitingApproval, Running | `DeploymentFinished` | it says what [`final_state`] says | Succeeded, Failed, Errored or Cancelled |
+    /// | any | `LateTruth` | the operation was given up on | stays |
+    ///
     /// # Errors
     /// The event cannot follow; nothing changed.
     pub fn apply(&self, event: &Event) -> Result<Self, IllegalTransition> {
@@ -140,7 +159,9 @@ impl Deployment {
             (Queued | AwaitingApproval, E::StartGivenUp { why }) if !self.is_off() => {
                 next.start.given_up = Some(why.clone());
             }
-            (Queued, E::DeploymentStarted { deadline }) if self.is_approved() && self.is_confirmed() && self.may_start(event.at) => {
+            (Queued, E::DeploymentStarted { deadline })
+                if self.is_approved() && self.is_confirmed() && self.may_start(event.at) =>
+            {
                 next.state = Running;
                 next.started = Some(event.at);
                 next.deadline = Some(*deadline);
@@ -211,7 +232,11 @@ impl Deployment {
         }
     }
 
-    pub(super) fn operation_mut(&mut self, id: OperationId, event: &Event) -> Result<&mut Operation, IllegalTransition> {
+    pub(super) fn operation_mut(
+        &mut self,
+        id: OperationId,
+        event: &Event,
+    ) -> Result<&mut Operation, IllegalTransition> {
         let unknown = IllegalTransition::UnknownOperation {
             event: event.kind.name(),
             operation: id,

@@ -1,5 +1,7 @@
 //! The state machine under any log at all, not only one that a planner writes.
 
+mod troubles;
+
 use std::collections::BTreeMap;
 
 use super::*;

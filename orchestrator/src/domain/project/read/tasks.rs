@@ -101,6 +101,10 @@ impl<'a> Reading<'a> {
                     )
                     .one_of(task.container.as_str(), known);
             }
+            // An environment that could not be read is not to blame.
+            if self.report.has_errors() {
+                continue;
+            }
             let mut places = project
                 .environments
                 .iter()
