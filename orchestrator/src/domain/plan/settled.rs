@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ReleaseTrack, approving::approval_missing};
+use super::{ReleaseTrack, approving::approval_missing, troubled::intervention};
 use crate::domain::{
     deployment::{Deployment, DeploymentState},
     waiting_on::WaitingOn,
@@ -56,6 +56,9 @@ fn person(track: &ReleaseTrack, deployment: &Deployment) -> Option<WaitingOn> {
             .standing
             .waiting_on()
             .or_else(|| approval_missing(deployment)),
+        DeploymentState::AwaitingIntervention if deployment.needs_decision() => {
+            Some(intervention(deployment))
+        }
         _ => None,
     }
 }

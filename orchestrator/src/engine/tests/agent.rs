@@ -1,6 +1,7 @@
 //! An agent for tests: the real gRPC service over a real link in memory. What
 //! it answers is said by the test, call by call.
 
+use std::collections::BTreeMap;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -43,6 +44,83 @@ pub struct FakeAgent {
     image: Arc<Mutex<String>>,
     /// What runs in its cluster.
     services: Arc<Mutex<Vec<proto::ServiceDescription>>>,
+    account: Account,
+}
+
+/// What it plans and reads, for a test to change.
+#[derive(Clone, Default)]
+pub struct Account {
+    /// The account has changed so: every plan is another one.
+    plan: Arc<Mutex<String>>,
+    /// Of parameters by name, and of outputs by stack/output: their text, or the
+    /// reason why they cannot be read.
+    values: Arc<Mutex<BTreeMap<String, Result<String, String>>>>,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Account {
+    pub fn changes(&self, how: &str) {
+        *self.plan.lock().expect("a lock") = how.to_owned();
+    }
+
+    pub fn holds(&self, name: &str, value: Result<&str, &str>) {
+        let value = value.map(str::to_owned).map_err(str::to_owned);
+        self.values.lock().expect("a lock").insert(name.to_owned(), value);
+    }
+
+    /// How often it was asked for values.
+    pub fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    fn plan_of(
+        &self,
+        update: &proto::ServiceUpdatePlan,
+        asked: &proto::UpdateServiceRequest,
+    ) -> proto::ServiceUpdatePlan {
+        let how = self.plan.lock().expect("a lock").clone();
+        let environment = asked.containers.iter().filter_map(|it| it.environment.as_ref());
+        let set: Vec<String> = environment
+            .flat_map(|it| &it.set)
+            .map(|(name, value)| format!("{name}{value}"))
+            .collect();
+        let told = set.join("") + &how;
+        let plain: String = told.chars().filter(char::is_ascii_alphanumeric).collect();
+        let change = proto::DefinitionChange {
+            path: "cpu".to_owned(),
+            before: "256".to_owned(),
+            after: format!("\"{told}\""),
+        };
+        proto::ServiceUpdatePlan {
+            hash: format!("4f2a{plain}"),
+            changes: Vec::from_iter((!told.is_empty()).then_some(change)),
+            ..update.clone()
+        }
+    }
+
+    fn read(&self, source: proto::ValueSource) -> proto::ReadValue {
+        use proto::{read_value::Result as Read, value_source::Source};
+        let name = match source.source.as_ref().expect("a source") {
+            Source::Parameter(name) => name.clone(),
+            Source::StackOutput(it) => format!("{}/{}", it.stack, it.output),
+        };
+        let known = self.values.lock().expect("a lock").get(&name).cloned();
+        let result = match known.unwrap_or_else(|| Err("not_found".to_owned())) {
+            Ok(value) => Read::Found(proto::FoundValue {
+                value,
+                ..Default::default()
+            }),
+            Err(reason) => Read::Failure(proto::ValueFailure {
+                message: format!("{name}: {reason}"),
+                hint: "see the account".to_owned(),
+                reason,
+            }),
+        };
+        proto::ReadValue {
+            source: Some(source),
+            result: Some(result),
+        }
+    }
 }
 
 /// All that this incarnation has told, and who listens.
@@ -60,6 +138,7 @@ pub enum Call {
     Watch(proto::WatchOperationRequest),
     Cancel(proto::CancelOperationRequest),
     Plan(Box<proto::UpdateServiceRequest>),
+    Task(Box<proto::RunTaskRequest>),
 }
 
 impl Call {
@@ -67,6 +146,13 @@ impl Call {
         match self {
             Self::Update(request) => *request,
             other => panic!("not an update: {other:?}"),
+        }
+    }
+
+    pub fn task(self) -> proto::RunTaskRequest {
+        match self {
+            Self::Task(request) => *request,
+            other => panic!("not a task: {other:?}"),
         }
     }
 
@@ -104,6 +190,7 @@ impl FakeAgent {
             registry: Arc::default(),
             image: Arc::new(Mutex::new(format!("{REPOSITORY}:0.9.0"))),
             services: Arc::default(),
+            account: Account::default(),
         };
         (agent, received)
     }
@@ -138,6 +225,17 @@ impl FakeAgent {
     /// What it finds in registries, to change.
     pub fn registry(&self) -> std::sync::MutexGuard<'_, FakeRegistry> {
         self.registry.lock().expect("a lock")
+    }
+
+    /// What it plans and reads.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Instead of an account of its own it sees this one.
+    pub fn lives_in(mut self, account: &Account) -> Self {
+        self.account = account.clone();
+        self
     }
 
     /// What it lists, two a page.
@@ -243,8 +341,18 @@ impl AgentService for FakeAgent {
     type WatchOperationStream = BoxStream<'static, Result<proto::WatchOperationResponse, Status>>;
     type RunTaskStream = BoxStream<'static, Result<proto::RunTaskResponse, Status>>;
 
-    async fn run_task(&self, _: Request<proto::RunTaskRequest>) -> Answer<Self::RunTaskStream> {
-        Err(Status::unimplemented("the tests run no task"))
+    async fn run_task(&self, request: Request<proto::RunTaskRequest>) -> Answer<Self::RunTaskStream> {
+        let request = request.into_inner();
+        let id = request.context.as_ref().expect("a context").operation_id.clone();
+        let events = self.stream(&id, 0);
+        self.calls
+            .send(Call::Task(Box::new(request)))
+            .expect("a test that listens");
+        Ok(Response::new(
+            events
+                .map(|event| event.map(|event| proto::RunTaskResponse { event: Some(event) }))
+                .boxed(),
+        ))
     }
 
     async fn resolve_image(
@@ -263,8 +371,15 @@ impl AgentService for FakeAgent {
         Ok(Response::new(registry.list(request.into_inner())))
     }
 
-    async fn read_values(&self, _: Request<proto::ReadValuesRequest>) -> Answer<proto::ReadValuesResponse> {
-        Err(Status::unimplemented("the tests read no values"))
+    async fn read_values(
+        &self,
+        request: Request<proto::ReadValuesRequest>,
+    ) -> Answer<proto::ReadValuesResponse> {
+        self.account.reads.fetch_add(1, Ordering::SeqCst);
+        let sources = request.into_inner().sources.into_iter();
+        Ok(Response::new(proto::ReadValuesResponse {
+            values: sources.map(|source| self.account.read(source)).collect(),
+        }))
     }
 
     async fn get_agent(&self, _: Request<proto::GetAgentRequest>) -> Answer<proto::GetAgentResponse> {
@@ -388,16 +503,17 @@ impl AgentService for FakeAgent {
         request: Request<proto::PlanServiceUpdateRequest>,
     ) -> Answer<proto::PlanServiceUpdateResponse> {
         let update = request.into_inner().update.expect("an update");
+        let plan = proto::ServiceUpdatePlan {
+            action: proto::UpdatePlanAction::Register.into(),
+            running: "arn:aws:ecs:eu-west-1:1:task-definition/orders:41".to_owned(),
+            ..Default::default()
+        };
+        let plan = self.account.plan_of(&plan, &update);
         self.calls
             .send(Call::Plan(Box::new(update)))
             .expect("a test that listens");
         Ok(Response::new(proto::PlanServiceUpdateResponse {
-            plan: Some(proto::ServiceUpdatePlan {
-                action: proto::UpdatePlanAction::Register.into(),
-                hash: "4f2a".to_owned(),
-                running: "arn:aws:ecs:eu-west-1:1:task-definition/orders:41".to_owned(),
-                ..Default::default()
-            }),
+            plan: Some(plan),
         }))
     }
 

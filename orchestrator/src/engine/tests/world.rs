@@ -13,6 +13,7 @@ use towline_link::{
     join::JoinToken,
     seams::{Clock, Network, Random, Seams},
 };
+use towline_proto::agent::v1::UpdateServiceRequest;
 
 use super::{
     agent::{Call, FakeAgent},
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     domain::{
         deployment::{Deployment, Event},
+        plan::Limits,
         release::{Release, choose_channel, choose_images},
     },
     engine::{
@@ -78,10 +80,15 @@ pub struct World {
 impl World {
     /// An engine that runs over a new database; its agents are invited.
     pub async fn new() -> Self {
+        Self::limited(Limits::default()).await
+    }
+
+    /// As [`Self::new`], where so many operations may run at the same time.
+    pub async fn limited(limits: Limits) -> Self {
         let dir = Arc::new(TempDir::new().expect("a directory"));
         let clock = Clock::driven("2026-11-24T12:00:00Z".parse().expect("a time"));
         let ca = Ca::create("test.example".parse().expect("a domain"), clock.now()).expect("a CA");
-        let world = Self::start(dir, clock, Arc::new(ca)).await;
+        let world = Self::start(dir, clock, Arc::new(ca), limits).await;
         for agent in ["dev", "staging", "prod"] {
             let name = agent.parse().expect("a name");
             let invited = world
@@ -106,8 +113,8 @@ impl World {
         world
     }
 
-    async fn start(dir: Arc<TempDir>, clock: Clock, ca: Arc<Ca>) -> Self {
-        let engine = open(&dir, clock, &ca).await;
+    async fn start(dir: Arc<TempDir>, clock: Clock, ca: Arc<Ca>, limits: Limits) -> Self {
+        let engine = open(&dir, clock, &ca, limits).await;
         let stop = CancellationToken::new();
         let (runs, stopped) = (engine.clone(), stop.clone());
         #[expect(clippy::disallowed_methods, reason = "the world stops it")]
@@ -200,8 +207,17 @@ impl World {
     /// A release as it is when an agent was there to look into the registry: it
     /// need not be there any more.
     pub async fn try_release(&self, version: &str) -> Result<ReleaseView, EngineError> {
+        self.store_release("shop", version).await
+    }
+
+    /// A release of another project.
+    pub async fn release_of(&self, project: &str, version: &str) {
+        self.store_release(project, version).await.expect("a release");
+    }
+
+    async fn store_release(&self, project: &str, version: &str) -> Result<ReleaseView, EngineError> {
         let mut tx = self.engine.0.store.begin().await?;
-        let newest = tx.newest_version("shop").await?.expect("a project");
+        let newest = tx.newest_version(project).await?.expect("a project");
         let chosen = [("orders".to_owned(), version.to_owned())];
         let channel = choose_channel(&newest.parsed, None).expect("one channel");
         let mut images = choose_images(&newest.parsed, &channel, &chosen).expect("a choice");
@@ -222,7 +238,7 @@ impl World {
             created_by: "dan".to_owned(),
         };
         self.engine.store_release(tx, &release).await?;
-        Ok(self.engine.release("shop", version).await?.release)
+        Ok(self.engine.release(project, version).await?.release)
     }
 
     /// Asks for a release as people do; the agents are connected first.
@@ -278,6 +294,26 @@ impl World {
         .await
     }
 
+    /// The deployment into an environment once people are asked about it.
+    pub async fn asked(&self, version: &str, environment: &str, after: i64) -> DeploymentView {
+        let asks = |event: &EventView| event.environment == environment && event.kind == "approval_requested";
+        self.event(version, after, asks).await;
+        self.deployment(version, environment).await
+    }
+
+    /// Somebody approves the plan as it is now.
+    pub async fn approve(&self, who: &str, deployment: &str) -> Result<DeploymentView, EngineError> {
+        let seen = self
+            .engine
+            .deployment(deployment)
+            .await
+            .expect("a deployment")
+            .plan_hash;
+        self.engine
+            .approve(&caller(who), deployment, "looks good", &seen)
+            .await
+    }
+
     /// Watches a release to its rest: all its events after `after`, and the end.
     pub async fn settled(&self, version: &str, after: i64) -> (Vec<EventView>, SettledView) {
         let mut watch = self
@@ -315,7 +351,7 @@ pub struct Stopped {
 
 impl Stopped {
     pub async fn start(self) -> World {
-        World::start(self.dir, self.clock, self.ca).await
+        World::start(self.dir, self.clock, self.ca, Limits::default()).await
     }
 }
 
@@ -325,6 +361,25 @@ pub struct Calls(pub mpsc::UnboundedReceiver<Call>);
 impl Calls {
     pub async fn next(&mut self) -> Call {
         patiently(self.0.recv()).await.expect("a call")
+    }
+
+    /// The next update; what is planned before it is passed over.
+    pub async fn update(&mut self) -> UpdateServiceRequest {
+        loop {
+            if let Call::Update(request) = self.next().await {
+                return *request;
+            }
+        }
+    }
+
+    /// Nothing but plans has arrived.
+    pub fn only_plans(&mut self) -> bool {
+        while let Ok(call) = self.0.try_recv() {
+            if !matches!(call, Call::Plan(_)) {
+                return false;
+            }
+        }
+        true
     }
 
     pub fn none(&mut self) -> bool {
@@ -350,7 +405,7 @@ pub fn seams(clock: Clock) -> Seams {
     }
 }
 
-async fn open(dir: &TempDir, clock: Clock, ca: &Arc<Ca>) -> Engine {
+async fn open(dir: &TempDir, clock: Clock, ca: &Arc<Ca>, limits: Limits) -> Engine {
     let request = certificate_request().expect("a key");
     let chain = ca
         .issue(
@@ -375,7 +430,7 @@ async fn open(dir: &TempDir, clock: Clock, ca: &Arc<Ca>) -> Engine {
         credentials: Arc::new(credentials.expect("credentials")),
         public_address: "towline.example:7000".to_owned(),
         deployment_deadline: None,
-        limits: Default::default(),
+        limits,
         registries: Registries::new(Default::default(), clock),
         record: RecordSettings {
             drift_every: None,
