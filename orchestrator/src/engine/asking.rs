@@ -2,23 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream};
-use indexmap::IndexMap;
+use futures_util::{StreamExt as _, future::join_all, stream};
 use tonic::Status;
 use towline_link::channel::LinkChannel;
 use towline_proto::agent::v1::agent_service_client::AgentServiceClient;
 
 use super::{
-    Engine, EngineError, Fault, Planned, Promotion, PromotionPlan, ServicePlan, ServiceQuestion, ServiceTemplate,
-    Unplanned, commands, reading::readings, wire,
+    Engine, EngineError, Fault, Planned, Promotion, PromotionPlan, ServicePlan, ServiceQuestion,
+    ServiceTemplate, Unplanned, commands,
+    question::{Pins, channel_of, images_of, payload, place, service},
+    reading::readings,
+    wire,
 };
 use crate::domain::{
-    name::{AgentName, ChannelName, EnvironmentName, ImageKey},
-    operation::{self, Payload, Spot},
+    name::AgentName,
+    operation::Payload,
     plan::absence_of,
-    project::{Environment, Project, Service, Target, nearest},
-    release::{ChoiceFault, Release, ReleaseImage, choose_images_of},
-    variable::{Readings, ValueSource},
+    project::{Project, Target},
+    release::{Release, origin_at},
+    variable::Readings,
 };
 
 /// How long an agent may take for a template: it asks AWS for the stack alone.
@@ -52,7 +54,9 @@ impl Engine {
 
     /// What a deployment of a service to one target would do.
     pub async fn plan_service(&self, question: &ServiceQuestion) -> Result<ServicePlan, EngineError> {
-        let asking = self.asking(question).await?;
+        let (project, release) = self.snapshot(question).await?;
+        let pins = self.pins(&project, release.as_ref(), question).await?;
+        let asking = self.filled(&project, release.as_ref(), question, &pins).await?;
         self.plan_asking(question, asking).await
     }
 
@@ -63,7 +67,9 @@ impl Engine {
         release: &Release,
         question: &ServiceQuestion,
     ) -> Result<ServicePlan, EngineError> {
-        let asking = self.filled(project, Some(release), question).await?;
+        let asking = self
+            .filled(project, Some(release), question, &Pins::new())
+            .await?;
         self.plan_asking(question, asking).await
     }
 
@@ -171,7 +177,8 @@ impl Engine {
 
     async fn asking(&self, question: &ServiceQuestion) -> Result<Asking, EngineError> {
         let (project, release) = self.snapshot(question).await?;
-        self.filled(&project, release.as_ref(), question).await
+        self.filled(&project, release.as_ref(), question, &Pins::new())
+            .await
     }
 
     /// The question's payload, with the values that stand in the account as they
@@ -181,14 +188,16 @@ impl Engine {
         project: &Project,
         release: Option<&Release>,
         question: &ServiceQuestion,
+        pins: &Pins,
     ) -> Result<Asking, EngineError> {
-        let (target, mut filled, reads) = payload(project, release, question, &Readings::new())?;
+        let asked = (question, pins);
+        let (target, mut filled, reads) = payload(project, release, asked, &Readings::new())?;
         let mut client = self.client(&target.agent)?;
         if !reads.is_empty() {
             let place = (&target.account, &target.region);
             let values = self.read_values(&mut client, place, &reads).await;
             let values = values.map_err(|why| why.into_error(&target.agent))?;
-            (_, filled, _) = payload(project, release, question, &readings(&values))?;
+            (_, filled, _) = payload(project, release, asked, &readings(&values))?;
         }
         Ok(Asking {
             client,
@@ -214,6 +223,36 @@ impl Engine {
         Ok((project, Some(stored.release)))
     }
 
+    /// What the tags that no release has pinned hold now, in the target's own
+    /// repository: as a deployment would have them. One that is not known stays a
+    /// tag, and the agent says what is with it.
+    async fn pins(
+        &self,
+        project: &Project,
+        release: Option<&Release>,
+        question: &ServiceQuestion,
+    ) -> Result<Pins, EngineError> {
+        let nothing = Pins::new();
+        let asked = (question, &nothing);
+        // Everything that is wrong with the question is told before anybody is asked.
+        payload(project, release, asked, &Readings::new())?;
+        let (Ok(service), Ok((name, environment, target))) =
+            (service(project, &question.service), place(project, question))
+        else {
+            return Ok(nothing);
+        };
+        let images = images_of(project, service.1, release, asked).unwrap_or_default();
+        let open = images.into_iter().filter(|(_, image)| image.digest.is_none());
+        let looked = open.map(|(key, image)| async move {
+            let spot = ((name, environment), target, channel_of(project, release));
+            let origin = origin_at(project, service, &key, spot)?;
+            let pin = self.resolve(&origin, &image.tag).await.ok()?;
+            Some((key, pin))
+        });
+        let pins = join_all(looked).await;
+        Ok(pins.into_iter().flatten().collect())
+    }
+
     /// A client of an agent that can be asked now.
     pub(super) fn client(&self, agent: &AgentName) -> Result<AgentServiceClient<LinkChannel>, EngineError> {
         let linked = agent.as_str().parse().ok();
@@ -231,82 +270,6 @@ impl Engine {
     }
 }
 
-/// Where the question leads, with every hole filled; all that is wrong with it at once.
-fn payload(
-    project: &Project,
-    release: Option<&Release>,
-    question: &ServiceQuestion,
-    read: &Readings,
-) -> Result<(Target, Payload, Vec<ValueSource>), EngineError> {
-    let mut faults = Vec::new();
-    let service = service(project, &question.service)
-        .map_err(|fault| faults.push(fault))
-        .ok();
-    let place = place(project, question).map_err(|fault| faults.push(fault)).ok();
-    let images = service.and_then(|(name, service)| {
-        images_of(project, service, release, question)
-            .map_err(|wrong| faults.extend(commands::choice_faults(&wrong)))
-            .ok()
-            .map(|images| (name, service, images))
-    });
-    let (Some((name, service, images)), Some((environment, target)), []) = (images, place, faults.as_slice())
-    else {
-        return Err(EngineError::Invalid { faults });
-    };
-    let id = target.id();
-    let environment_name: Option<EnvironmentName> = question.environment.parse().ok();
-    let Some(environment_name) = environment_name.filter(|it| service.goes_to(it, target)) else {
-        let fault = Fault::of("target", format!("service {name} is not on target {id}"));
-        return Err(EngineError::Invalid {
-            faults: vec![fault.hint("only_in of the service says where it is")],
-        });
-    };
-    let spot = Spot {
-        environment: &environment_name,
-        definition: environment,
-        target,
-        channel: channel_of(project, release),
-        read,
-    };
-    let (payload, reads) = operation::pending_payload(project, &images, (name, service), spot)
-        .map_err(|why| EngineError::invalid("project", why.to_string()))?;
-    Ok((target.clone(), payload, reads))
-}
-
-/// The channel whose variables count: of the release, or the only one there is.
-fn channel_of<'a>(project: &'a Project, release: Option<&'a Release>) -> Option<&'a ChannelName> {
-    let mut channels = project.channels.keys();
-    match (release, channels.next(), channels.next()) {
-        (Some(release), _, _) => Some(&release.channel),
-        (None, Some(only), None) => Some(only),
-        (None, _, _) => None,
-    }
-}
-
-/// The images that count: those of the question before those of the release,
-/// which come with their digests.
-fn images_of(
-    project: &Project,
-    service: &Service,
-    release: Option<&Release>,
-    question: &ServiceQuestion,
-) -> Result<IndexMap<ImageKey, ReleaseImage>, Vec<ChoiceFault>> {
-    let of_release = release.into_iter().flat_map(|release| &release.images);
-    let mut chosen: Vec<(String, String)> = of_release
-        .map(|(key, image)| (key.to_string(), image.tag.to_string()))
-        .collect();
-    // Said twice, the last word counts.
-    chosen.extend(question.images.iter().cloned());
-    let mut images = choose_images_of(project, service, &chosen)?;
-    for (key, image) in &mut images {
-        let of_release = release.and_then(|release| release.images.get(key));
-        if let Some(same) = of_release.filter(|it| it.tag == image.tag) {
-            *image = same.clone();
-        }
-    }
-    Ok(images)
-}
-
 fn no_template(service: &str) -> EngineError {
     let fault = Fault::of(
         "service",
@@ -317,54 +280,6 @@ fn no_template(service: &str) -> EngineError {
             fault
                 .hint("only a service of kind fargate has a template; `towline service plan` works for both"),
         ],
-    }
-}
-
-type Named<'a> = (&'a crate::domain::name::ServiceName, &'a Service);
-
-fn service<'a>(project: &'a Project, wanted: &str) -> Result<Named<'a>, Fault> {
-    let found = project.services.iter().find(|(name, _)| name.as_str() == wanted);
-    found.ok_or_else(|| {
-        let known: Vec<&str> = project.services.keys().map(|name| name.as_str()).collect();
-        missing("service", project, wanted, &known)
-    })
-}
-
-fn place<'a>(
-    project: &'a Project,
-    question: &ServiceQuestion,
-) -> Result<(&'a Environment, &'a Target), Fault> {
-    let wanted = question.environment.as_str();
-    let environment = project
-        .environments
-        .iter()
-        .find(|(name, _)| name.as_str() == wanted)
-        .map(|(_, environment)| environment)
-        .ok_or_else(|| {
-            let known: Vec<&str> = project.environments.keys().map(|name| name.as_str()).collect();
-            missing("environment", project, wanted, &known)
-        })?;
-    let wanted = question.target.as_str();
-    let mut targets = environment.targets.iter();
-    let target = match wanted {
-        "" => targets.next(),
-        wanted => targets.find(|target| target.id().as_str() == wanted),
-    };
-    target.map(|target| (environment, target)).ok_or_else(|| {
-        let known: Vec<String> = environment.targets.iter().map(|it| it.id().to_string()).collect();
-        Fault::of(
-            "target",
-            format!("environment {} has no target {wanted:?}", question.environment),
-        )
-        .hint(format!("its targets: {}", known.join(", ")))
-    })
-}
-
-fn missing(what: &str, project: &Project, wanted: &str, known: &[&str]) -> Fault {
-    let fault = Fault::of(what, format!("project {} has no {what} {wanted:?}", project.name));
-    match nearest(wanted, known) {
-        Some(near) => fault.hint(format!("did you mean {near}?")),
-        None => fault.hint(format!("known here: {}", known.join(", "))),
     }
 }
 

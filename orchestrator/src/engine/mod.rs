@@ -26,6 +26,7 @@ mod planned;
 mod planning;
 mod projects;
 mod queries;
+mod question;
 mod reading;
 mod record;
 mod releasing;

@@ -6,7 +6,7 @@ use super::ReleaseImage;
 use crate::domain::{
     name::{
         AccountId, AgentName, ChannelName, ClusterName, ContainerName, EcsServiceName, EnvironmentName,
-        ImageKey, Region, TargetId,
+        ImageKey, Region, ServiceName, TargetId,
     },
     project::{Environment, Project, Repository, Scope, Service, ServiceKind, Target},
     variable,
@@ -41,32 +41,45 @@ pub fn origins(project: &Project, channel: &ChannelName) -> Vec<Origin> {
     let targets = targets_along(project, channel);
     let of = |image: &ImageKey| {
         targets.iter().find_map(|(environment, target)| {
-            let (name, definition) = environment;
             let mut here = project.services.iter();
-            here.find_map(|(key, service)| {
-                let uses = service.goes_to(name, target) && service.images().contains(&image);
-                let (target_id, read) = (target.id(), variable::Readings::new());
-                let here = variable::Place {
-                    environment: name,
-                    target: &target_id,
-                    channel: Some(channel),
-                    service: Some(key),
-                };
-                let scope = variable::scope_at(project, (definition, target), here, &read);
-                let place = uses.then(|| place(project, service, image, scope))??;
-                Some(Origin {
-                    image: image.clone(),
-                    target: target.id(),
-                    agent: target.agent.clone(),
-                    account: target.account.clone(),
-                    region: target.region.clone(),
-                    cluster: target.cluster.clone(),
-                    place,
-                })
+            here.find_map(|service| {
+                let spot = (*environment, *target, Some(channel));
+                origin_at(project, service, image, spot)
             })
         })
     };
     project.images.keys().filter_map(of).collect()
+}
+
+/// Where an image that a service uses on a target lies; `None` when the service
+/// is elsewhere, or does not use it.
+pub fn origin_at(
+    project: &Project,
+    (key, service): (&ServiceName, &Service),
+    image: &ImageKey,
+    ((name, environment), target, channel): (Named<'_>, &Target, Option<&ChannelName>),
+) -> Option<Origin> {
+    if !service.goes_to(name, target) || !service.images().contains(&image) {
+        return None;
+    }
+    let (id, read) = (target.id(), variable::Readings::new());
+    let here = variable::Place {
+        environment: name,
+        target: &id,
+        channel,
+        service: Some(key),
+    };
+    let scope = variable::scope_at(project, (environment, target), here, &read);
+    let place = place(project, service, image, scope)?;
+    Some(Origin {
+        image: image.clone(),
+        target: id.clone(),
+        agent: target.agent.clone(),
+        account: target.account.clone(),
+        region: target.region.clone(),
+        cluster: target.cluster.clone(),
+        place,
+    })
 }
 
 type Named<'a> = (&'a EnvironmentName, &'a Environment);

@@ -20,7 +20,7 @@ pub use choose::{
     ChoiceFault, FoundTag, choose_channel, choose_images, choose_images_of, newest, newest_wanted,
 };
 pub use content::{Difference, differences};
-pub use digest::{Origin, Place, is_ecr, origins, registry_of};
+pub use digest::{Origin, Place, is_ecr, origin_at, origins, registry_of};
 pub use range::{BadRange, VersionRange};
 pub use rules::{BadPattern, Broken, Pattern, Rule, Rules};
 pub use version::{BadVersionTemplate, VersionParts, VersionTemplate, day_of};

@@ -180,8 +180,9 @@ async fn a_plan_of_a_release_is_of_the_project_as_it_was() {
     };
     world.engine.plan_service(&beside).await.expect("a plan");
     assert_eq!(
-        prod.next().await.plan().containers[0].tag.as_deref(),
-        Some("2.0.0")
+        prod.next().await.plan().containers[0].digest,
+        Some(digest_of("2.0.0")),
+        "planned as it would be deployed"
     );
     let newest = ServiceQuestion {
         images,
