@@ -150,6 +150,12 @@ impl Snapshot {
 }
 
 #[cfg(test)]
+mod approving_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod troubles;
+#[cfg(test)]
 mod world;
+#[cfg(test)]
+mod world_checks;

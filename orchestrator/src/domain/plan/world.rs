@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::{Connectivity, Decision, ReleaseTrack, Snapshot, decide, settled};
+use super::{Connectivity, Decision, ReleaseTrack, Snapshot, decide, settled, world_checks::check_order};
 use crate::domain::{
     approval::OperationPlan,
     deployment::{
@@ -39,7 +39,9 @@ pub struct World {
     pub project: Project,
     pub releases: Vec<Release>,
     pub snapshot: Snapshot,
-    logs: BTreeMap<DeploymentId, Vec<Event>>,
+    pub(super) logs: BTreeMap<DeploymentId, Vec<Event>>,
+    /// What every operation would send.
+    pub(super) planned: BTreeMap<OperationId, operation::PlannedOperation>,
     pub now: Timestamp,
     /// What agents plan: another number, another plan.
     pub plans: u32,
@@ -54,6 +56,7 @@ impl World {
             releases: Vec::new(),
             snapshot: Snapshot::default(),
             logs: BTreeMap::new(),
+            planned: BTreeMap::new(),
             now,
             plans: 1,
         };
@@ -131,6 +134,7 @@ impl World {
             .deployments
             .push(Deployment::create(id, &created).unwrap());
         self.logs.insert(id, vec![created]);
+        self.planned.extend(planned.into_iter().map(|it| (it.id, it)));
         id
     }
 
@@ -184,13 +188,16 @@ impl World {
         if let EventKind::OperationIntended { operation, .. } = &event.kind {
             check_order(stored, *operation);
             let slot = &stored.operation(*operation).unwrap().slot;
-            assert!(!stored.is_bound() || slot.plan.is_some(), "never without its plan's hash");
+            assert!(
+                !stored.is_bound() || slot.plan.is_some() || slot.is_roll_back(),
+                "never without its plan's hash"
+            );
         }
         *stored = next;
         self.logs.get_mut(&id).unwrap().push(event);
         for environment in self.project.environments.keys() {
             let running =
-                |it: &&Deployment| it.environment == *environment && it.state == DeploymentState::Running;
+                |it: &&Deployment| it.environment == *environment && it.state.is_under_way();
             assert!(
                 self.snapshot.deployments.iter().filter(running).count() <= 1,
                 "two deployments in {environment}"
@@ -226,6 +233,10 @@ impl World {
                         .position(|it| it.version == *release)
                         .unwrap();
                     self.create(index, stop, Author::Lifecycle);
+                    changed = true;
+                }
+                Decision::BeginRollBack { deployment, deadline } => {
+                    self.begin_roll_back(*deployment, *deadline);
                     changed = true;
                 }
                 Decision::MakePlan { deployment } => {
@@ -451,41 +462,5 @@ impl World {
 
     pub fn log(&self, id: DeploymentId) -> &[Event] {
         &self.logs[&id]
-    }
-
-    pub fn check_logs(&self) {
-        for deployment in &self.snapshot.deployments {
-            let folded = Deployment::fold(deployment.id, &self.logs[&deployment.id]).unwrap();
-            assert_eq!(folded, *deployment, "the log folds to what is stored");
-            let stored = serde_json::to_string(&self.logs[&deployment.id]).unwrap();
-            assert_eq!(
-                serde_json::from_str::<Vec<Event>>(&stored).unwrap(),
-                self.logs[&deployment.id]
-            );
-            let all_good = deployment
-                .operations
-                .iter()
-                .all(|it| it.state.verdict().is_some_and(Verdict::is_good));
-            assert_eq!(
-                deployment.state == DeploymentState::Succeeded,
-                deployment.state.is_terminal() && all_good
-            );
-        }
-    }
-}
-
-/// Never before an earlier wave, a service that it follows, or after a failure.
-fn check_order(deployment: &Deployment, id: OperationId) {
-    let slot = &deployment.operation(id).unwrap().slot;
-    for other in &deployment.operations {
-        let bad = other.state.verdict().is_some_and(|verdict| !verdict.is_good());
-        assert!(!bad, "{} starts after a failure", slot.service);
-        if other.slot.wave < slot.wave || slot.after.contains(&other.slot.id) {
-            assert!(
-                other.state.verdict().is_some_and(Verdict::is_good),
-                "{} starts too early",
-                slot.service
-            );
-        }
     }
 }
