@@ -130,7 +130,10 @@ fn apply(world: &World, registry: &Registry) {
             &format!("envoy: {{ repository: \"{}/{REPOSITORY}\" }}", registry.host),
         )
         .replace("automatic: true", "automatic: false")
-        .replace("orders: \">=1.0.0\" }", "orders: \">=1.0.0\", envoy: \"[1.31,2.0)\" }");
+        .replace(
+            "orders: \">=1.0.0\" }",
+            "orders: \">=1.0.0\", envoy: \"[1.31,2.0)\" }",
+        );
     assert_ne!(text, changed);
     let file = world.path().join("shop.yaml");
     fs::write(&file, changed).unwrap();
@@ -180,7 +183,10 @@ fn a_release_resolves_tags_through_the_oci_api() {
     assert_eq!(found["digest"], first);
     assert_eq!(found["repository"], format!("{}/{REPOSITORY}", registry.host));
     for image in created["release"]["images"].as_array().unwrap() {
-        assert!(image["digest"].as_str().unwrap().starts_with("sha256:"), "{image}");
+        assert!(
+            image["digest"].as_str().unwrap().starts_with("sha256:"),
+            "{image}"
+        );
     }
 
     // The tag moves: the release keeps what it held, and it is told.
@@ -194,15 +200,21 @@ fn a_release_resolves_tags_through_the_oci_api() {
         (moved == second.as_str()).then_some(())
     });
     let shown = world.run(["release", "show", "1.0.0"]).expect_code(0);
-    assert!(shown.stdout.contains("tag v1.31.0 of envoy has moved"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("tag v1.31.0 of envoy has moved"),
+        "{}",
+        shown.stdout
+    );
 
     let refused = create("1.1.0", "v1.99.0").expect_code(1);
     assert!(refused.stderr.contains("is not there"), "{}", refused.stderr);
     introduce(&mut world, &registry, "wrong");
-    let refused = world.run([
-        "release", "create", "--version", "1.2.0", "--newest", "--no-wait",
-    ]);
+    let refused = world.run(["release", "create", "--version", "1.2.0", "--newest", "--no-wait"]);
     let refused = refused.expect_code(1);
-    assert!(refused.stderr.contains("does not let us look"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("does not let us look"),
+        "{}",
+        refused.stderr
+    );
     assert!(refused.stderr.contains("docker_config"), "{}", refused.stderr);
 }
