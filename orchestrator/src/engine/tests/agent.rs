@@ -80,10 +80,11 @@ impl Account {
     ) -> proto::ServiceUpdatePlan {
         let how = self.plan.lock().expect("a lock").clone();
         let environment = asked.containers.iter().filter_map(|it| it.environment.as_ref());
-        let set: Vec<String> = environment
+        let mut set: Vec<String> = environment
             .flat_map(|it| &it.set)
             .map(|(name, value)| format!("{name}{value}"))
             .collect();
+        set.sort();
         let told = set.join("") + &how;
         let plain: String = told.chars().filter(char::is_ascii_alphanumeric).collect();
         let change = proto::DefinitionChange {

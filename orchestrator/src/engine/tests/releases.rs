@@ -54,20 +54,16 @@ async fn a_release_goes_through_automatic_phases_to_the_approval_and_then_throug
         .promote(&caller("dan"), &to("1.0.0", None))
         .await
         .expect("a deployment");
-    assert_eq!(created.state, DeploymentState::AwaitingApproval);
-    assert!(created.waiting_on.contains("approv"), "{}", created.waiting_on);
-    let approved = world
-        .engine
-        .approve(&caller("bob"), &created.id, "looks good", "")
-        .await
-        .expect("an approval");
-    assert_eq!(approved.state, DeploymentState::Running);
+    let asked = world.asked("1.0.0", "prod", 0).await;
+    assert_eq!(asked.id, created.id);
+    assert!(asked.waiting_on.contains("approv"), "{}", asked.waiting_on);
+    world.approve("bob", &created.id).await.expect("an approval");
 
-    let first = prod_calls.next().await.update();
+    let first = prod_calls.update().await;
     assert_eq!(first.region, "eu-west-1");
     assert!(prod_calls.none(), "the second region is the next wave");
     prod.finish(&id_of(&first), Verdict::Succeeded, "completed");
-    let second = prod_calls.next().await.update();
+    let second = prod_calls.update().await;
     assert_eq!(second.region, "eu-central-1");
     prod.finish(&id_of(&second), Verdict::Succeeded, "completed");
 
@@ -141,14 +137,15 @@ async fn a_deployer_does_not_approve_and_nobody_approves_twice() {
         .promote(&caller("dan"), &to("1.0.0", None))
         .await
         .expect("a deployment");
-    let denied = world.engine.approve(&caller("dan"), &created.id, "", "").await;
+    let (_dev, _dev_calls) = world.agent("dev");
+    world.asked("1.0.0", "dev", 0).await;
+    let denied = world.approve("dan", &created.id).await;
     assert!(matches!(denied, Err(EngineError::Denied { .. })), "{denied:?}");
     world
-        .engine
-        .approve(&caller("bob"), &created.id, "", "")
+        .approve("bob", &created.id)
         .await
         .expect("the first approval");
-    let twice = world.engine.approve(&caller("bob"), &created.id, "", "").await;
+    let twice = world.approve("bob", &created.id).await;
     assert!(
         matches!(
             twice,
@@ -159,12 +156,9 @@ async fn a_deployer_does_not_approve_and_nobody_approves_twice() {
         ),
         "{twice:?}"
     );
-    let view = world
-        .engine
-        .approve(&caller("ann"), &created.id, "", "")
-        .await
-        .expect("the second approval");
-    assert_eq!(view.state, DeploymentState::Running);
+    let view = world.approve("ann", &created.id).await;
+    assert_eq!(view.expect("the second approval").approvals.len(), 2);
+    world.entered("1.0.0", "dev", DeploymentState::Running).await;
 }
 
 #[tokio::test]
