@@ -5,7 +5,7 @@ use towline_proto::orchestrator::v1 as pb;
 
 use super::{
     connection::Api,
-    events,
+    course, events,
     exit::{Exit, Fault},
     follow::{Following, Told, follow},
     output::Console,
@@ -52,13 +52,10 @@ pub fn overview(deployments: &[pb::Deployment], now: Timestamp, color: bool) -> 
             true => "the agents' confirmation of the cancel",
             false => show::or_dash(&deployment.waiting_on),
         };
-        let by = match deployment.force {
-            true => format!("{}, forced", deployment.created_by),
-            false => deployment.created_by.clone(),
-        };
+        let by = course::made(deployment);
         vec![
             deployment.environment.as_str().into(),
-            Entry::toned(state, tone),
+            Entry::toned(course::state(state, deployment), tone),
             show::ago(newest_time(deployment), now).into(),
             took(deployment).into(),
             by.into(),
@@ -106,7 +103,7 @@ pub fn operations(deployments: &[pb::Deployment], color: bool) -> String {
             };
             vec![
                 deployment.environment.as_str().into(),
-                operation.service.as_str().into(),
+                course::name(operation).as_str().into(),
                 operation.target.as_str().into(),
                 Entry::toned(state, tone),
                 show::or_dash(&operation.reason).into(),
@@ -132,6 +129,14 @@ fn cut(text: &str, longest: usize) -> String {
 pub fn bad_ends(deployments: &[pb::Deployment], color: bool) -> String {
     let mut text = String::new();
     for deployment in deployments {
+        if !deployment.end_summary.is_empty() {
+            let (state, _) = show::state(deployment.state());
+            let (environment, why) = (&deployment.environment, &deployment.end_summary);
+            text += &format!("\n\n{environment}: {state} before it started: {why}");
+        }
+        for decided in course::decisions(deployment) {
+            text += &format!("\n\n{decided}");
+        }
         for operation in &deployment.operations {
             if show::verdict(&operation.verdict) != show::Tone::Bad {
                 continue;

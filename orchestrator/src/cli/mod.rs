@@ -21,6 +21,7 @@ mod choose;
 mod completions;
 mod connection;
 mod context;
+mod course;
 mod create;
 mod deployment;
 mod deployments;
