@@ -4,6 +4,7 @@ use towline_link::status::Details;
 
 use super::{
     agent::FakeAgent,
+    registry::digest_of,
     world::{World, caller, patiently},
 };
 use crate::{
@@ -117,7 +118,10 @@ async fn the_targets_agent_answers_and_its_refusal_arrives_whole() {
     assert_eq!(plan.planned.action, PlanAction::Create);
     assert_eq!(
         plan.planned.summary,
-        "creates 111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop/web:1.0.0"
+        format!(
+            "creates 111111111111.dkr.ecr.eu-west-1.amazonaws.com/shop/web@{}",
+            digest_of("1.0.0")
+        )
     );
     let severities: Vec<FindingSeverity> = plan.planned.findings.iter().map(|it| it.severity).collect();
     assert_eq!(
