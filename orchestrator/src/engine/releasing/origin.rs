@@ -47,7 +47,11 @@ pub(in crate::engine) struct Present {
 
 impl Engine {
     /// What the tag names now, in the repository of its origin.
-    pub(in crate::engine) async fn resolve(&self, origin: &Origin, tag: &Tag) -> Result<ReleaseImage, Trouble> {
+    pub(in crate::engine) async fn resolve(
+        &self,
+        origin: &Origin,
+        tag: &Tag,
+    ) -> Result<ReleaseImage, Trouble> {
         let repository = self.repository_of(origin).await?;
         let present = self.look(origin, &repository, tag, None).await?;
         Ok(ReleaseImage {

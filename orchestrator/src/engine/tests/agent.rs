@@ -550,7 +550,6 @@ impl AgentService for FakeAgent {
                 containers: vec![proto::ContainerDescription {
                     name: "app".to_owned(),
                     image: self.image.lock().expect("a lock").clone(),
-                    ..Default::default()
                 }],
                 ..Default::default()
             }),
