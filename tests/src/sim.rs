@@ -119,6 +119,12 @@ impl Sim {
         Breakpoint { sim: self, id }
     }
 
+    /// Somebody puts a plain parameter of Systems Manager.
+    pub fn put_parameter(&self, account: &str, region: &str, name: &str, value: &str) {
+        let body = json!({"account": account, "region": region, "put": {name: value}});
+        self.post("parameters", &body);
+    }
+
     /// The stacks that are there, as `name STATUS`.
     pub fn stacks(&self, account: &str, region: &str) -> Vec<String> {
         let state = self.get(&format!("state?account={account}&region={region}"));

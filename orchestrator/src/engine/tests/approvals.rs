@@ -327,7 +327,7 @@ async fn an_approval_outlives_the_orchestrator() {
 /// What was sent: the plan's hash of each effect, in order.
 type Effects = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Does at once what it is asked, if that is its plan still, and no operation twice.
+/// Does at once what it is asked, and no operation twice.
 fn work(agent: FakeAgent, mut calls: Calls, effects: Effects) -> AbortOnDropHandle<()> {
     #[expect(clippy::disallowed_methods, reason = "ends with its handle")]
     AbortOnDropHandle::new(tokio::spawn(async move {
@@ -438,6 +438,8 @@ async fn one_death(number: usize, side: Side) -> Option<&'static str> {
         .map(|(_, hash)| hash.clone())
         .collect();
     assert_eq!(sent, approved, "{what} ({died:?})");
+    // What was there changed after the first question: the old plan never ran.
+    assert_eq!(sent, ["4f2alater", "4f2alater"], "{what} ({died:?})");
     drop(agent);
     drop(world.stop().await);
     died
