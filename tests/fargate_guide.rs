@@ -204,9 +204,7 @@ fn a_listener_rule_with_capacity_providers_and_alarms_goes_to_prod_after_an_appr
     }
     release(&world, "api", "1.0.0", "web=1.2.0").expect_code(6);
     assert_eq!(verdicts(&world, "api", "1.0.0"), ["succeeded"]);
-    world
-        .run(["promote", "1.0.0", "--project", "api"])
-        .expect_code(6);
+    world.run(["promote", "1.0.0", "--project", "api"]).expect_code(6);
     world
         .run([
             "approve",

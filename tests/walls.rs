@@ -17,7 +17,7 @@ const PURE_CRATES: [&str; 16] = [
     "hex",
     "indexmap",
     "jiff",
-    "saphyr_parser",
+    "regex",
     "saphyr_parser",
     "self",
     "semver",

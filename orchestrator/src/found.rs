@@ -19,7 +19,13 @@ use towline_link::{
     seams::Seams,
 };
 
-use crate::{config::Config, domain::plan::Limits, engine::{Engine, RecordSettings}, registry::RegistrySettings, store::StoreSettings};
+use crate::{
+    config::Config,
+    domain::plan::Limits,
+    engine::{Engine, RecordSettings},
+    registry::RegistrySettings,
+    store::StoreSettings,
+};
 
 /// What a new orchestrator is made of.
 #[derive(Clone, Debug)]

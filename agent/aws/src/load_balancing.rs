@@ -18,6 +18,9 @@ use crate::call::answer;
 use crate::observe;
 use crate::together::Together;
 
+/// By region and target group: when it was asked, and what it said.
+type Answers = HashMap<(String, String), (Instant, Vec<TargetHealth>)>;
+
 /// What is known of target groups.
 #[derive(Debug)]
 pub(crate) struct SeenTargets {
@@ -26,7 +29,7 @@ pub(crate) struct SeenTargets {
     fresh: Duration,
     /// By region; one target group a call.
     asked: Together<String, Vec<TargetHealth>>,
-    answers: Mutex<HashMap<(String, String), (Instant, Vec<TargetHealth>)>>,
+    answers: Mutex<Answers>,
 }
 
 impl SeenTargets {
@@ -40,7 +43,7 @@ impl SeenTargets {
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, HashMap<(String, String), (Instant, Vec<TargetHealth>)>> {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.instant();
         answers.retain(|_, (asked, _)| now.saturating_duration_since(*asked) < self.fresh);

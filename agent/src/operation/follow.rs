@@ -178,6 +178,12 @@ impl<'a, A: Account> Follower<'a, A> {
     /// Looks again and again until there is a verdict or an interruption.
     pub(super) async fn run(&mut self) -> Result<Followed, Ending> {
         let mut service = self.read_service().await?;
+        // Who said stop before it was looked at is heeded, however far it has come since.
+        if let Some(by @ Interruption::Cancel(_)) = self.handle.interruption() {
+            self.note(service).await?;
+            let at = Progress::NOT_SEEN;
+            return Ok(Followed::Interrupted { by, at });
+        }
         loop {
             let progress = match self.see(service).await? {
                 RolloutJudgement::Succeeded { deployment_id } => {

@@ -181,7 +181,8 @@ fn applied(played: &Played) -> impl Iterator<Item = &str> {
     writes.filter_map(|call| call["action"].as_str())
 }
 
-fn writes(played: &Played) -> [usize; 3] {
+/// RegisterTaskDefinition, UpdateService and StopServiceDeployment that were applied.
+pub fn writes(played: &Played) -> [usize; 3] {
     let count = |wanted: &str| applied(played).filter(|action| *action == wanted).count();
     [
         count("RegisterTaskDefinition"),

@@ -41,11 +41,15 @@ static WORLDS: Semaphore = Semaphore::const_new(10);
 /// Longer than any row takes.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// VERDICT_ROW: only the rows with these words in their names.
+fn wanted() -> Option<String> {
+    std::env::var_os("VERDICT_ROW").map(|text| text.to_string_lossy().into_owned())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_situation_gets_its_verdict() {
     let clock = Seams::system().clock;
-    // VERDICT_ROW: only the rows with these words in their names.
-    let wanted = std::env::var_os("VERDICT_ROW").map(|text| text.to_string_lossy().into_owned());
+    let wanted = wanted();
     let is_wanted = |row: &Row| {
         wanted
             .as_ref()

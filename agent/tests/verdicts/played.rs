@@ -28,6 +28,8 @@ use crate::{
     world::{ACCOUNT, CLUSTER, Client, REGION, World},
 };
 
+/// The agent's usual `settle`, in simulated seconds.
+const SETTLE_S: f64 = 15.0;
 /// Between two looks at a condition.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -90,11 +92,18 @@ pub async fn play(row: Arc<Row>, kill: Option<Kill>) -> Played {
     for _ in 0..row.order.sends.unwrap_or(1) {
         play.send().await;
     }
-    if let Some(deadly) = deadly {
+    let (first, last) = match deadly {
+        Some(deadly) if deadly.kill.after_cancel => (None, Some(deadly)),
+        deadly => (deadly, None),
+    };
+    if let Some(deadly) = first {
         play.kill(deadly).await;
     }
     for (intervention, held) in row.during.iter().zip(held) {
         play.intervene(intervention, held.as_ref()).await;
+    }
+    if let Some(deadly) = last {
+        play.kill(deadly).await;
     }
     play.end().await
 }
@@ -122,7 +131,7 @@ impl Play {
         let timing = format!(
             "[timing]\npoll = \"{}ms\"\nsettle = \"{}ms\"\nstuck = \"{}ms\"\n{planted}",
             1000.0 / row.speed,
-            15_000.0 / row.speed,
+            SETTLE_S * 1000.0 / row.speed,
             (row.stuck_s * 1000.0 / row.speed).max(1000.0)
         );
         let world = World::of(seeded::seed(&row), row.speed, "", &timing).await;
@@ -150,6 +159,10 @@ impl Play {
 
     fn client(&mut self) -> &mut Client {
         self.client.as_mut().expect("the agent runs")
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::from_secs_f64(SETTLE_S / self.row.speed)
     }
 
     fn id(&self) -> &str {

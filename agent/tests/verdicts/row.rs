@@ -252,6 +252,12 @@ struct Rows {
 }
 
 impl Row {
+    /// Whether a person says stop.
+    pub fn cancels(&self) -> bool {
+        let acts = self.during.iter().flat_map(|intervention| &intervention.acts);
+        acts.into_iter().any(|act| act.cancel.is_some())
+    }
+
     /// Forty times as fast as the machine, the agent's usual times of a second, fifteen
     /// seconds and an hour are 25 ms, 375 ms and a minute and a half.
     fn usual_speed() -> f64 {

@@ -59,7 +59,7 @@ fn bytes_of(backup: Backup) -> impl Stream<Item = Result<pb::CreateBackupRespons
             Ok(read) => {
                 chunk.truncate(read);
                 hash.update(&chunk);
-                Some((Ok(part(Part::Chunk(chunk.into()))), Some((file, hash))))
+                Some((Ok(part(Part::Chunk(chunk))), Some((file, hash))))
             }
             Err(error) => {
                 let broken = Status::internal(format!("the copy of the database cannot be read: {error}"));

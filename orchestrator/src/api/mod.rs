@@ -36,9 +36,10 @@ use towline_link::{
     identity::Identity,
 };
 use towline_proto::orchestrator::v1::{
-    audit_service_server::AuditServiceServer, backup_service_server::BackupServiceServer, notification_service_server::NotificationServiceServer, deployment_service_server::DeploymentServiceServer,
-    enrolment_service_server::EnrolmentServiceServer, environment_service_server::EnvironmentServiceServer,
-    fleet_service_server::FleetServiceServer, freeze_service_server::FreezeServiceServer,
+    audit_service_server::AuditServiceServer, backup_service_server::BackupServiceServer,
+    deployment_service_server::DeploymentServiceServer, enrolment_service_server::EnrolmentServiceServer,
+    environment_service_server::EnvironmentServiceServer, fleet_service_server::FleetServiceServer,
+    freeze_service_server::FreezeServiceServer, notification_service_server::NotificationServiceServer,
     project_service_server::ProjectServiceServer, release_service_server::ReleaseServiceServer,
     variable_service_server::VariableServiceServer,
 };

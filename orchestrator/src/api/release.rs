@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use towline_proto::orchestrator::v1::{self as pb, release_service_server::ReleaseService};
 
-use super::{Api, caller::caller, convert, preview as convert_preview, error::status, page, times};
+use super::{Api, caller::caller, convert, error::status, page, preview as convert_preview, times};
 use crate::engine::{ApprovedPlan, Expiry, NewRelease, Promotion};
 
 #[tonic::async_trait]

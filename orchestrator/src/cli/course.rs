@@ -81,7 +81,10 @@ mod tests {
         let table = [
             (operation("web", OperationKind::Service, 1), "web"),
             (operation("web", OperationKind::Unspecified, 0), "web"),
-            (operation("migrate", OperationKind::Task, 2), "migrate (task) (2nd try)"),
+            (
+                operation("migrate", OperationKind::Task, 2),
+                "migrate (task) (2nd try)",
+            ),
             (operation("web", OperationKind::RollBack, 1), "web (back)"),
         ];
         for (operation, told) in table {
@@ -115,10 +118,16 @@ mod tests {
             ..pb::Deployment::default()
         };
         assert_eq!(made(&deployment), "dan, back from 1.1.0");
-        assert_eq!(state("failed", &deployment), "failed, aborted by ann; rolled back");
+        assert_eq!(
+            state("failed", &deployment),
+            "failed, aborted by ann; rolled back"
+        );
         assert_eq!(
             decisions(&deployment),
-            ["web@1/eu/main tried again by ann", "prod aborted by ann: fixed in 1.2"]
+            [
+                "web@1/eu/main tried again by ann",
+                "prod aborted by ann: fixed in 1.2"
+            ]
         );
     }
 }

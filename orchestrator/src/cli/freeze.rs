@@ -277,12 +277,8 @@ fn overview(freezes: &[pb::Freeze], color: bool) -> String {
 }
 
 fn state(freeze: &pb::Freeze) -> (String, Tone) {
-    let time = |at: Option<&prost_types::Timestamp>| {
-        show::instant(at).map_or_else(
-            || "-".to_owned(),
-            |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        )
-    };
+    let time =
+        |at: Option<&prost_types::Timestamp>| show::instant(at).map_or_else(|| "-".to_owned(), show::moment);
     match freeze.state() {
         FreezeState::Unspecified => ("-".to_owned(), Tone::Plain),
         FreezeState::InForce => (

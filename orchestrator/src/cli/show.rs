@@ -116,6 +116,11 @@ pub fn span(seconds: i64) -> String {
     }
 }
 
+/// A moment, as every sentence of the orchestrator tells it.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
 /// The time of day where the person is.
 pub fn clock(time: Option<&prost_types::Timestamp>, zone: &TimeZone) -> String {
     instant(time).map_or_else(

@@ -240,7 +240,9 @@ fn is_image(running: &str, released: &str) -> bool {
     let repository = |name: &str| {
         let end = name.rfind('/').map_or(0, |slash| slash + 1);
         let tag = name.get(end..).and_then(|last| last.find(':'));
-        name.get(..tag.map_or(name.len(), |colon| end + colon)).unwrap_or_default().to_owned()
+        name.get(..tag.map_or(name.len(), |colon| end + colon))
+            .unwrap_or_default()
+            .to_owned()
     };
     let wanted = repository(name);
     digest == running_digest && (wanted.is_empty() || wanted == repository(running_name))

@@ -11,8 +11,8 @@
 //! deployment runs; and whatever does not move says why as a
 //! [`waiting_on::WaitingOn`].
 
-pub mod audit;
 pub mod approval;
+pub mod audit;
 pub mod deployment;
 pub mod drift;
 pub mod freeze;

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     deployment::DeploymentState,
-    name::{AgentName, DeploymentId, EnvironmentName, FreezeName, ImageKey, PhaseName, ReleaseVersion, ServiceName, TargetId},
     freeze::OverrideRole,
+    name::{
+        AgentName, DeploymentId, EnvironmentName, FreezeName, ImageKey, PhaseName, ReleaseVersion,
+        ServiceName, TargetId,
+    },
     project::ApproverRole,
 };
 
@@ -148,7 +151,9 @@ impl WaitingOn {
             }
             Self::ReleaseBlocked { .. } => "towline release unblock VERSION --because TEXT".to_owned(),
             Self::Freeze { override_role, .. } => {
-                format!("role {override_role} may override it: towline freeze override DEPLOYMENT --because TEXT")
+                format!(
+                    "role {override_role} may override it: towline freeze override DEPLOYMENT --because TEXT"
+                )
             }
             Self::PhaseNotSatisfied { .. }
             | Self::EnvironmentBusy { .. }
@@ -237,7 +242,11 @@ impl fmt::Display for WaitingOn {
             }
             Self::Soak { phase, until } => write!(f, "soak of phase {phase} until {}", moment(*until)),
             Self::ReleaseBlocked { by, because, at } => {
-                write!(f, "the release is blocked by {by} since {}: {because}", moment(*at))
+                write!(
+                    f,
+                    "the release is blocked by {by} since {}: {because}",
+                    moment(*at)
+                )
             }
             Self::Freeze {
                 name, until, because, ..

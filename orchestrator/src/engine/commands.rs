@@ -170,7 +170,9 @@ fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoProm
             waiting_on: on.to_string(),
             hint: match on {
                 WaitingOn::ReleaseBlocked { .. } => {
-                    format!("`towline release unblock {version} --project {project} --because TEXT` lets it go on")
+                    format!(
+                        "`towline release unblock {version} --project {project} --because TEXT` lets it go on"
+                    )
                 }
                 _ => format!("`towline watch {version} --project {project}` shows how far it is"),
             },
@@ -188,7 +190,8 @@ fn no_promotion(project: &str, version: &str, lifecycle: &Lifecycle, why: NoProm
         NoPromotion::Archived { .. } => EngineError::Conflict {
             reason: "release_archived",
             message: format!("release {version} of project {project} cannot be promoted: {why}"),
-            hint: "release a newer version, or let the lifecycle `keep` more and apply the project file".to_owned(),
+            hint: "release a newer version, or let the lifecycle `keep` more and apply the project file"
+                .to_owned(),
         },
         why => EngineError::NotReady {
             waiting_on: format!("nothing: {why}"),

@@ -82,8 +82,8 @@ pub use error::{EngineError, Fault};
 pub use importing::*;
 pub use intervening::{Decision as InterventionDecision, Intervention};
 pub use planned::*;
-pub use releasing::{EnvironmentPreview, ReleasePreview};
 pub use record::RecordSettings;
+pub use releasing::{EnvironmentPreview, ReleasePreview};
 pub use views::*;
 
 /// What an engine is made of.
@@ -158,7 +158,12 @@ impl Engine {
                 roles.insert(name, operator.role);
             }
         }
-        let dir = settings.store.path.parent().map(Path::to_owned).unwrap_or_default();
+        let dir = settings
+            .store
+            .path
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default();
         backup::forget_copies(&dir);
         let restored_at = Self::read_restored_at(&store).await?;
         let couriers = notify::Couriers::new(dir, &settings.public_address);

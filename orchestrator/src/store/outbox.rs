@@ -228,7 +228,9 @@ impl WriteTx {
 
 /// The subscriptions, by name.
 pub async fn notifications(connection: &mut SqliteConnection) -> Result<Vec<StoredNotification>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(with_counts(""))).fetch_all(connection).await?;
+    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(with_counts("")))
+        .fetch_all(connection)
+        .await?;
     rows.into_iter().map(StoredNotification::try_from).collect()
 }
 

@@ -51,6 +51,7 @@ impl Sim {
         let recorded = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire"));
         handle.record_wire(Some(recorded)).unwrap();
         let settings = AwsSettings {
+            http: None,
             endpoint_url: Some(handle.url()),
             region: REGION.to_owned(),
             poll_interval,

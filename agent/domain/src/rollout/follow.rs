@@ -99,6 +99,17 @@ pub struct Progress {
     pub failed: u32,
 }
 
+impl Progress {
+    /// Nothing is known of it.
+    pub const NOT_SEEN: Self = Self {
+        phase: Phase::NotSeenYet,
+        desired: 0,
+        running: 0,
+        pending: 0,
+        failed: 0,
+    };
+}
+
 /// What a rollout in progress waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {

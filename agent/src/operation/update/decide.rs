@@ -99,10 +99,12 @@ impl<A: Account> Update<'_, A> {
         }
     }
 
-    /// Nothing is begun any more when a person has said stop.
+    /// Nothing is begun any more when a person has said stop, nor is somebody else's
+    /// rollout taken back.
     fn unless_stopped(&self, decision: &StartDecision) -> Result<(), Ending> {
+        let is_not_ours = matches!(decision, StartDecision::Reattach { .. }) && !self.order.repeated_send;
         match self.handle.interruption() {
-            Some(by @ Interruption::Cancel(_)) if decision.writes() => {
+            Some(by @ Interruption::Cancel(_)) if decision.writes() || is_not_ours => {
                 self.handle.started(false);
                 Err(interruption::before_the_write(by, self.so_far()))
             }

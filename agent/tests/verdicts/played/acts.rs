@@ -129,6 +129,8 @@ impl Play {
             .cancel_operation(request)
             .await
             .expect("the cancel is taken");
+        // Who asks for the operation again says so with it.
+        self.request.context.as_mut().expect("a context").cancel = mode.into();
     }
 
     pub(super) async fn agent(&mut self, agent: Agent) {

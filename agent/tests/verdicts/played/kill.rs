@@ -55,13 +55,32 @@ pub fn steps(calls: &[Value]) -> Vec<Step> {
 pub struct Kill {
     pub step: Step,
     pub side: At,
+    /// What becomes of a request that was not applied yet.
+    pub fate: Fate,
     /// The write after which a read is waited for.
     pub after: Option<Step>,
+    /// The cancel of the row is confirmed before, and asked for again with the order.
+    pub after_cancel: bool,
 }
+
+/// A request that an agent sent before it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It never arrives.
+    Dropped,
+    /// It lands when the agent that was started again has the order.
+    Lands,
+    /// It lands when AWS shows for certain what was written before the new start.
+    LandsLate,
+}
+
+/// A cancel comes when the rollout has begun: RegisterTaskDefinition and UpdateService
+/// are applied.
+pub const CANCELLED_IN: usize = 2;
 
 /// What is armed for it.
 pub(super) struct Deadly {
-    kill: Kill,
+    pub kill: Kill,
     write: Option<Value>,
     step: Option<Value>,
 }
@@ -69,13 +88,15 @@ pub(super) struct Deadly {
 impl Play {
     /// Before the order is sent.
     pub(super) async fn arm_kill(&self, kill: Kill) -> Deadly {
+        // The first read after the cancel is waited for when that is confirmed.
+        let is_later = kill.after_cancel && !kill.step.is_write && kill.step.phase == CANCELLED_IN;
         let write = match &kill.after {
-            Some(write) => Some(self.hold(write, At::After).await),
-            None => None,
+            Some(write) if !is_later => Some(self.hold(write, At::After).await),
+            _ => None,
         };
         let step = match write {
-            Some(_) => None,
-            None => Some(self.hold(&kill.step, kill.side).await),
+            None if !is_later => Some(self.hold(&kill.step, kill.side).await),
+            _ => None,
         };
         Deadly { kill, write, step }
     }
@@ -102,14 +123,27 @@ impl Play {
                 step
             }
             (None, Some(step)) => step,
-            (None, None) => unreachable!("one of them is armed"),
+            (None, None) => self.hold(&kill.step, kill.side).await,
         };
         if !self.is_hit(&step, &kill.step.name()).await {
             return;
         }
         self.agent(Agent::Killed).await;
-        self.world.release(&step, "drop").await;
-        self.agent(Agent::Started).await;
+        match kill.fate {
+            Fate::Dropped => {
+                self.world.release(&step, "drop").await;
+                self.agent(Agent::Started).await;
+            }
+            Fate::Lands => {
+                self.agent(Agent::Started).await;
+                self.world.release(&step, "continue").await;
+            }
+            Fate::LandsLate => {
+                self.agent(Agent::Started).await;
+                self.world.seams.clock.sleep(self.settle() * 2).await;
+                self.world.release(&step, "continue").await;
+            }
+        }
     }
 
     async fn is_hit(&mut self, breakpoint: &Value, name: &str) -> bool {

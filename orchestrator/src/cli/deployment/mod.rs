@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod plan;
+pub mod show;
 
 use clap::{Args, Subcommand};
 
@@ -11,7 +12,7 @@ use super::{
     output::Console,
 };
 
-/// One deployment: the plan that people approve, and how it goes on after a failure.
+/// One deployment: how it stands, the plan that people approve, and how it goes on after a failure.
 #[derive(Args, Debug)]
 pub struct Deployment {
     #[command(subcommand)]
@@ -20,6 +21,7 @@ pub struct Deployment {
 
 #[derive(Debug, Subcommand)]
 enum DeploymentVerb {
+    Show(show::Show),
     Plan(plan::Plan),
     Retry(decide::Retry),
     Ignore(decide::Ignore),
@@ -29,6 +31,7 @@ enum DeploymentVerb {
 impl Deployment {
     pub async fn run(self, api: &mut Api, console: &mut Console) -> Result<Exit, Fault> {
         match self.verb {
+            DeploymentVerb::Show(verb) => verb.run(api, console).await,
             DeploymentVerb::Plan(verb) => verb.run(api, console).await,
             DeploymentVerb::Retry(verb) => verb.run(api, console).await,
             DeploymentVerb::Ignore(verb) => verb.run(api, console).await,

@@ -7,8 +7,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use towline_proto::orchestrator::v1 as pb;
 
 use super::{
-    choose, create,
+    choose,
     connection::Api,
+    create,
     exit::{Exit, Fault},
     output::{Console, Format},
     yaml,

@@ -10,7 +10,11 @@ use super::{
 use crate::domain::{name::OperationId, project::OnFailure};
 
 impl Deployment {
-    pub(super) fn request_intervention(&mut self, until: Timestamp, event: &Event) -> Result<(), IllegalTransition> {
+    pub(super) fn request_intervention(
+        &mut self,
+        until: Timestamp,
+        event: &Event,
+    ) -> Result<(), IllegalTransition> {
         let is_out = self.operations.iter().any(|it| it.state.is_out());
         if is_out || !self.needs_decision() {
             return Err(self.illegal(event));
@@ -55,10 +59,16 @@ impl Deployment {
     }
 
     /// A retry does the same again, under a new id.
-    fn check_retry(&self, id: OperationId, again: &OperationSlot, event: &Event) -> Result<(), IllegalTransition> {
+    fn check_retry(
+        &self,
+        id: OperationId,
+        again: &OperationSlot,
+        event: &Event,
+    ) -> Result<(), IllegalTransition> {
         let same = self.operation(id).is_some_and(|first| {
             let first = &first.slot;
-            (&again.service, &again.target, &again.agent, again.kind) == (&first.service, &first.target, &first.agent, first.kind)
+            (&again.service, &again.target, &again.agent, again.kind)
+                == (&first.service, &first.target, &first.agent, first.kind)
                 && (again.wave, &again.after) == (first.wave, &first.after)
                 && again.attempt == first.attempt.saturating_add(1)
         });
@@ -111,7 +121,10 @@ impl Deployment {
         left: &[LeftAsIs],
         event: &Event,
     ) -> Result<(), IllegalTransition> {
-        if self.manner.failures.on_failure != OnFailure::RollBack || !self.is_all_over() || !self.owes_roll_back() {
+        if self.manner.failures.on_failure != OnFailure::RollBack
+            || !self.is_all_over()
+            || !self.owes_roll_back()
+        {
             return Err(self.illegal(event));
         }
         for slot in slots {

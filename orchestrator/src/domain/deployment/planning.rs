@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Approval, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Operation, OperationState};
+use super::{
+    Approval, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Operation, OperationState,
+};
 use crate::domain::{approval::DeploymentPlan, name::PlanHash};
 
 impl Deployment {

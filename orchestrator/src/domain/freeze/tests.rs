@@ -43,30 +43,120 @@ fn told(season: Season) -> String {
 fn windows_begin_and_end_where_their_clocks_say() {
     let rows = [
         // A Friday in winter and one in summer: 16:00 there is another hour of UTC.
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-11-27T14:59:59Z", "from 2026-11-27T15:00:00Z"),
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-11-27T15:00:00Z", "2026-11-27T15:00:00Z - 2026-11-30T07:00:00Z"),
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-11-30T06:59:59Z", "2026-11-27T15:00:00Z - 2026-11-30T07:00:00Z"),
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-11-30T07:00:00Z", "from 2026-12-04T15:00:00Z"),
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-07-03T14:00:00Z", "2026-07-03T14:00:00Z - 2026-07-06T06:00:00Z"),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-11-27T14:59:59Z",
+            "from 2026-11-27T15:00:00Z",
+        ),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-11-27T15:00:00Z",
+            "2026-11-27T15:00:00Z - 2026-11-30T07:00:00Z",
+        ),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-11-30T06:59:59Z",
+            "2026-11-27T15:00:00Z - 2026-11-30T07:00:00Z",
+        ),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-11-30T07:00:00Z",
+            "from 2026-12-04T15:00:00Z",
+        ),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-07-03T14:00:00Z",
+            "2026-07-03T14:00:00Z - 2026-07-06T06:00:00Z",
+        ),
         // The clocks are put back on 25 October, and forward on 29 March: a length is
         // time that passes, an end by the clock is what it shows.
-        ("fri 16:00 for 64h", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-23T14:00:00Z - 2026-10-26T06:00:00Z"),
-        ("fri 16:00 to mon 08:00", "Europe/Berlin", "2026-10-24T12:00:00Z", "2026-10-23T14:00:00Z - 2026-10-26T07:00:00Z"),
-        ("fri 16:00 to mon 08:00", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-27T15:00:00Z - 2026-03-30T06:00:00Z"),
+        (
+            "fri 16:00 for 64h",
+            "Europe/Berlin",
+            "2026-10-24T12:00:00Z",
+            "2026-10-23T14:00:00Z - 2026-10-26T06:00:00Z",
+        ),
+        (
+            "fri 16:00 to mon 08:00",
+            "Europe/Berlin",
+            "2026-10-24T12:00:00Z",
+            "2026-10-23T14:00:00Z - 2026-10-26T07:00:00Z",
+        ),
+        (
+            "fri 16:00 to mon 08:00",
+            "Europe/Berlin",
+            "2026-03-28T12:00:00Z",
+            "2026-03-27T15:00:00Z - 2026-03-30T06:00:00Z",
+        ),
         // 02:30 comes twice: from the first one to the second one.
-        ("daily 02:30 for 30m", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T00:30:00Z - 2026-10-25T01:00:00Z"),
-        ("daily 01:00 to 02:30", "Europe/Berlin", "2026-10-25T01:15:00Z", "2026-10-24T23:00:00Z - 2026-10-25T01:30:00Z"),
+        (
+            "daily 02:30 for 30m",
+            "Europe/Berlin",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:30:00Z - 2026-10-25T01:00:00Z",
+        ),
+        (
+            "daily 01:00 to 02:30",
+            "Europe/Berlin",
+            "2026-10-25T01:15:00Z",
+            "2026-10-24T23:00:00Z - 2026-10-25T01:30:00Z",
+        ),
         // 02:30 never comes: after the gap.
-        ("daily 02:30 for 30m", "Europe/Berlin", "2026-03-29T00:00:00Z", "from 2026-03-29T01:30:00Z"),
+        (
+            "daily 02:30 for 30m",
+            "Europe/Berlin",
+            "2026-03-29T00:00:00Z",
+            "from 2026-03-29T01:30:00Z",
+        ),
         // Over midnight, and over the weekend.
-        ("weekdays 18:00 to 08:00", "UTC", "2026-11-25T03:00:00Z", "2026-11-24T18:00:00Z - 2026-11-25T08:00:00Z"),
-        ("weekdays 18:00 to 08:00", "UTC", "2026-11-28T12:00:00Z", "from 2026-11-30T18:00:00Z"),
-        ("weekends 00:00 to 00:00", "UTC", "2026-11-28T12:00:00Z", "2026-11-28T00:00:00Z - 2026-11-30T00:00:00Z"),
+        (
+            "weekdays 18:00 to 08:00",
+            "UTC",
+            "2026-11-25T03:00:00Z",
+            "2026-11-24T18:00:00Z - 2026-11-25T08:00:00Z",
+        ),
+        (
+            "weekdays 18:00 to 08:00",
+            "UTC",
+            "2026-11-28T12:00:00Z",
+            "from 2026-11-30T18:00:00Z",
+        ),
+        (
+            "weekends 00:00 to 00:00",
+            "UTC",
+            "2026-11-28T12:00:00Z",
+            "2026-11-28T00:00:00Z - 2026-11-30T00:00:00Z",
+        ),
         // Windows that touch or overlap are one.
-        ("mon,tue 12:00 for 30h", "UTC", "2026-11-23T13:00:00Z", "2026-11-23T12:00:00Z - 2026-11-25T18:00:00Z"),
-        ("fri-sun 00:00 for 24h", "UTC", "2026-11-27T13:00:00Z", "2026-11-27T00:00:00Z - 2026-11-30T00:00:00Z"),
-        ("mon 10:00 to mon 09:00", "UTC", "2026-11-29T13:00:00Z", "2026-11-23T10:00:00Z - 2026-11-30T09:00:00Z"),
-        ("sun-mon 22:00 to 23:00", "America/New_York", "2026-11-24T03:30:00Z", "2026-11-24T03:00:00Z - 2026-11-24T04:00:00Z"),
+        (
+            "mon,tue 12:00 for 30h",
+            "UTC",
+            "2026-11-23T13:00:00Z",
+            "2026-11-23T12:00:00Z - 2026-11-25T18:00:00Z",
+        ),
+        (
+            "fri-sun 00:00 for 24h",
+            "UTC",
+            "2026-11-27T13:00:00Z",
+            "2026-11-27T00:00:00Z - 2026-11-30T00:00:00Z",
+        ),
+        (
+            "mon 10:00 to mon 09:00",
+            "UTC",
+            "2026-11-29T13:00:00Z",
+            "2026-11-23T10:00:00Z - 2026-11-30T09:00:00Z",
+        ),
+        (
+            "sun-mon 22:00 to 23:00",
+            "America/New_York",
+            "2026-11-24T03:30:00Z",
+            "2026-11-24T03:00:00Z - 2026-11-24T04:00:00Z",
+        ),
     ];
     for (every, zone, now, season) in rows {
         let found = told(recurring(every, zone).season(at(now)));
@@ -82,8 +172,14 @@ fn a_window_that_comes_once_begins_at_its_first_moment_and_is_over_at_its_last()
     });
     let rows = [
         ("2026-12-23T17:59:59Z", "from 2026-12-23T18:00:00Z"),
-        ("2026-12-23T18:00:00Z", "2026-12-23T18:00:00Z - 2027-01-02T08:00:00Z"),
-        ("2027-01-02T07:59:59Z", "2026-12-23T18:00:00Z - 2027-01-02T08:00:00Z"),
+        (
+            "2026-12-23T18:00:00Z",
+            "2026-12-23T18:00:00Z - 2027-01-02T08:00:00Z",
+        ),
+        (
+            "2027-01-02T07:59:59Z",
+            "2026-12-23T18:00:00Z - 2027-01-02T08:00:00Z",
+        ),
         ("2027-01-02T08:00:00Z", "over"),
     ];
     for (now, season) in rows {
@@ -101,9 +197,15 @@ fn a_recurring_window_is_cut_where_the_freeze_begins_and_ends() {
     };
     let rows = [
         ("2026-11-01T10:30:00Z", "from 2026-12-10T12:00:00Z"),
-        ("2026-12-10T12:00:00Z", "2026-12-10T12:00:00Z - 2026-12-10T14:00:00Z"),
+        (
+            "2026-12-10T12:00:00Z",
+            "2026-12-10T12:00:00Z - 2026-12-10T14:00:00Z",
+        ),
         ("2026-12-10T20:00:00Z", "from 2026-12-11T10:00:00Z"),
-        ("2026-12-11T10:30:00Z", "2026-12-11T10:00:00Z - 2026-12-11T11:00:00Z"),
+        (
+            "2026-12-11T10:30:00Z",
+            "2026-12-11T10:00:00Z - 2026-12-11T11:00:00Z",
+        ),
         ("2026-12-11T11:00:00Z", "over"),
     ];
     for (now, season) in rows {
@@ -153,14 +255,26 @@ fn what_is_no_recurrence_is_told_with_what_is_one() {
     for (typed, fault) in rows {
         match typed.parse::<Every>() {
             Err(found) => {
-                assert!(!fault.is_empty() && found.to_string().contains(fault), "{typed}: {found}");
+                assert!(
+                    !fault.is_empty() && found.to_string().contains(fault),
+                    "{typed}: {found}"
+                );
                 assert!(found.hint().contains("fri 16:00"));
             }
             Ok(every) => assert!(fault.is_empty(), "{typed} is {every}"),
         }
     }
-    assert_eq!("europe/berlin".parse::<ZoneName>().unwrap().as_str(), "Europe/Berlin");
-    assert!("Mars/Olympus".parse::<ZoneName>().unwrap_err().hint().contains("Europe/Berlin"));
+    assert_eq!(
+        "europe/berlin".parse::<ZoneName>().unwrap().as_str(),
+        "Europe/Berlin"
+    );
+    assert!(
+        "Mars/Olympus"
+            .parse::<ZoneName>()
+            .unwrap_err()
+            .hint()
+            .contains("Europe/Berlin")
+    );
 }
 
 #[test]

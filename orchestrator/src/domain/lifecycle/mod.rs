@@ -98,7 +98,11 @@ impl<'a> Journey<'a> {
 
     /// When time alone next changes what is allowed: the end of a soak.
     pub fn next_change(&self) -> Option<Timestamp> {
-        let ends = self.lifecycle.phases.iter().filter_map(|phase| self.soaks_until(phase));
+        let ends = self
+            .lifecycle
+            .phases
+            .iter()
+            .filter_map(|phase| self.soaks_until(phase));
         ends.filter(|at| *at > self.now).min()
     }
 

@@ -29,7 +29,10 @@ fn lifecycle(phases: &[&str]) -> Lifecycle {
         let word = |key: &str| words.split_whitespace().find_map(|word| word.strip_prefix(key));
         Phase {
             name: name.parse().unwrap(),
-            environments: environments.split(',').map(|name| name.parse().unwrap()).collect(),
+            environments: environments
+                .split(',')
+                .map(|name| name.parse().unwrap())
+                .collect(),
             automatic: word("auto").is_some(),
             approvals: None,
             at_least: word("least=").map(|count| count.parse().unwrap()),
@@ -59,12 +62,15 @@ fn deployments(text: &str) -> Vec<Deployment> {
             time_limit: SignedDuration::from_hours(1),
             approval_rule: None,
             force: false,
-            authors: Vec::new(),
+            authors: None,
             manner: Default::default(),
             operations: Vec::new(),
         };
         let id = DeploymentId(Uuid::from_u128(index as u128));
-        let event = Event { at: start(), kind: created };
+        let event = Event {
+            at: start(),
+            kind: created,
+        };
         let mut deployment = Deployment::create(id, &event).unwrap();
         deployment.state = serde_json::from_value(state.into()).unwrap();
         deployment.ended = deployment
@@ -86,7 +92,11 @@ fn told(phases: &[&str], done: &str, minute: i32, standing: &Standing) -> [Strin
         deployments: &deployments,
         now: after(minute),
     };
-    let starts: Vec<String> = journey.automatic().iter().map(|it| it.environment.to_string()).collect();
+    let starts: Vec<String> = journey
+        .automatic()
+        .iter()
+        .map(|it| it.environment.to_string())
+        .collect();
     let promotes = match journey.promote(None) {
         Ok(stop) => stop.environment.to_string(),
         Err(why) => why.to_string(),
@@ -102,35 +112,147 @@ fn a_phase_begins_when_the_one_before_is_satisfied() {
     let optional = &["dev[dev] auto", "perf[perf] optional", "prod[prod] auto"][..];
     let soak = &["dev[dev] auto soak=30m", "prod[prod] auto"][..];
     let manual = &["dev[dev] auto soak=30m", "prod[prod]"][..];
-    let many = &["dev[dev,qa] auto least=1 soak=10m", "perf[perf] auto optional soak=9h", "prod[prod] auto"][..];
+    let many = &[
+        "dev[dev,qa] auto least=1 soak=10m",
+        "perf[perf] auto optional soak=9h",
+        "prod[prod] auto",
+    ][..];
     let rows: &[(&[&str], &str, i32, [&str; 3])] = &[
         // All environments of a phase, in any order.
         (all, "", 0, ["dev,qa", "dev", ""]),
-        (all, "dev=running", 0, ["qa", "a deployment of the release into dev has not ended yet", ""]),
-        (all, "dev=succeeded qa=failed", 0, ["", "qa", "phase dev is not satisfied (1 of 2 environments, qa: failed)"]),
-        (all, "dev=succeeded qa=succeeded", 0, ["", "prod", "promotion to prod (phase prod is manual)"]),
-        (all, "dev=succeeded qa=succeeded prod=succeeded", 0, ["", "the release has gone through its whole lifecycle", ""]),
+        (
+            all,
+            "dev=running",
+            0,
+            ["qa", "a deployment of the release into dev has not ended yet", ""],
+        ),
+        (
+            all,
+            "dev=succeeded qa=failed",
+            0,
+            [
+                "",
+                "qa",
+                "phase dev is not satisfied (1 of 2 environments, qa: failed)",
+            ],
+        ),
+        (
+            all,
+            "dev=succeeded qa=succeeded",
+            0,
+            ["", "prod", "promotion to prod (phase prod is manual)"],
+        ),
+        (
+            all,
+            "dev=succeeded qa=succeeded prod=succeeded",
+            0,
+            ["", "the release has gone through its whole lifecycle", ""],
+        ),
         // The newest deployment counts.
-        (all, "dev=succeeded qa=succeeded qa=failed", 0, ["", "qa", "phase dev is not satisfied (1 of 2 environments, qa: failed)"]),
+        (
+            all,
+            "dev=succeeded qa=succeeded qa=failed",
+            0,
+            [
+                "",
+                "qa",
+                "phase dev is not satisfied (1 of 2 environments, qa: failed)",
+            ],
+        ),
         // As many as it needs.
         (least, "dev=succeeded qa=failed perf=running", 0, ["", "qa", ""]),
-        (least, "dev=succeeded qa=failed perf=succeeded", 0, ["prod", "prod", ""]),
-        (least, "dev=failed qa=failed perf=succeeded", 0, ["", "dev", "phase dev is not satisfied (1 of 2 environments, dev: failed)"]),
+        (
+            least,
+            "dev=succeeded qa=failed perf=succeeded",
+            0,
+            ["prod", "prod", ""],
+        ),
+        (
+            least,
+            "dev=failed qa=failed perf=succeeded",
+            0,
+            [
+                "",
+                "dev",
+                "phase dev is not satisfied (1 of 2 environments, dev: failed)",
+            ],
+        ),
         // Without an optional one, also when it failed; it is gone to by name.
         (optional, "dev=succeeded", 0, ["prod", "prod", ""]),
-        (optional, "dev=succeeded perf=failed prod=succeeded", 0, ["", "the release has gone through its whole lifecycle", ""]),
-        (optional, "dev=failed", 0, ["", "dev", "phase dev is not satisfied (dev: failed)"]),
+        (
+            optional,
+            "dev=succeeded perf=failed prod=succeeded",
+            0,
+            ["", "the release has gone through its whole lifecycle", ""],
+        ),
+        (
+            optional,
+            "dev=failed",
+            0,
+            ["", "dev", "phase dev is not satisfied (dev: failed)"],
+        ),
         // Not before it has soaked: from the end of what satisfied it.
-        (soak, "dev=succeeded@5", 34, ["", "soak of phase dev until 2026-11-24 12:35:00Z", "soak of phase dev until 2026-11-24 12:35:00Z"]),
+        (
+            soak,
+            "dev=succeeded@5",
+            34,
+            [
+                "",
+                "soak of phase dev until 2026-11-24 12:35:00Z",
+                "soak of phase dev until 2026-11-24 12:35:00Z",
+            ],
+        ),
         (soak, "dev=succeeded@5", 35, ["prod", "prod", ""]),
-        (soak, "dev=succeeded@5 dev=succeeded@40", 50, ["", "soak of phase dev until 2026-11-24 13:10:00Z", "soak of phase dev until 2026-11-24 13:10:00Z"]),
-        (manual, "dev=succeeded@5", 34, ["", "soak of phase dev until 2026-11-24 12:35:00Z", "soak of phase dev until 2026-11-24 12:35:00Z"]),
-        (manual, "dev=succeeded@5", 35, ["", "prod", "promotion to prod (phase prod is manual)"]),
+        (
+            soak,
+            "dev=succeeded@5 dev=succeeded@40",
+            50,
+            [
+                "",
+                "soak of phase dev until 2026-11-24 13:10:00Z",
+                "soak of phase dev until 2026-11-24 13:10:00Z",
+            ],
+        ),
+        (
+            manual,
+            "dev=succeeded@5",
+            34,
+            [
+                "",
+                "soak of phase dev until 2026-11-24 12:35:00Z",
+                "soak of phase dev until 2026-11-24 12:35:00Z",
+            ],
+        ),
+        (
+            manual,
+            "dev=succeeded@5",
+            35,
+            ["", "prod", "promotion to prod (phase prod is manual)"],
+        ),
         // The soak counts from the environment that was still needed, and an optional
         // phase's own soak holds nobody.
-        (many, "dev=succeeded@5 qa=succeeded@20", 14, ["", "soak of phase dev until 2026-11-24 12:15:00Z", "soak of phase dev until 2026-11-24 12:15:00Z"]),
-        (many, "dev=succeeded@5 qa=succeeded@20", 15, ["perf,prod", "prod", ""]),
-        (many, "dev=succeeded@5 qa=succeeded@20 perf=succeeded@16", 17, ["prod", "prod", ""]),
+        (
+            many,
+            "dev=succeeded@5 qa=succeeded@20",
+            14,
+            [
+                "",
+                "soak of phase dev until 2026-11-24 12:15:00Z",
+                "soak of phase dev until 2026-11-24 12:15:00Z",
+            ],
+        ),
+        (
+            many,
+            "dev=succeeded@5 qa=succeeded@20",
+            15,
+            ["perf,prod", "prod", ""],
+        ),
+        (
+            many,
+            "dev=succeeded@5 qa=succeeded@20 perf=succeeded@16",
+            17,
+            ["prod", "prod", ""],
+        ),
     ];
     for (phases, done, minute, expected) in rows {
         let found = told(phases, done, *minute, &Standing::default());
@@ -145,7 +267,10 @@ fn a_named_environment_is_gone_to_again_and_out_of_turn_never() {
     let deployments: Vec<&Deployment> = deployments.iter().collect();
     let journey = |deployments| Journey {
         lifecycle: &lifecycle,
-        standing: &Standing { blocked: None, archived: None },
+        standing: &Standing {
+            blocked: None,
+            archived: None,
+        },
         deployments,
         now: start(),
     };
@@ -157,9 +282,15 @@ fn a_named_environment_is_gone_to_again_and_out_of_turn_never() {
     let none = journey(&[]);
     for name in ["perf", "prod"] {
         let why = none.promote(to(name).as_ref()).unwrap_err().to_string();
-        assert_eq!(why, "phase dev is not satisfied (dev: not deployed yet)", "{name}");
+        assert_eq!(
+            why, "phase dev is not satisfied (dev: not deployed yet)",
+            "{name}"
+        );
     }
-    assert!(matches!(none.promote(to("mars").as_ref()), Err(NoPromotion::NotInLifecycle { .. })));
+    assert!(matches!(
+        none.promote(to("mars").as_ref()),
+        Err(NoPromotion::NotInLifecycle { .. })
+    ));
 }
 
 #[test]
@@ -175,7 +306,10 @@ fn a_blocked_release_starts_nothing_and_an_archived_one_cannot_be_promoted() {
     let done = told(phases, "dev=succeeded prod=succeeded", 1, &blocked);
     assert_eq!(done, ["", "the release has gone through its whole lifecycle", ""]);
     let again = blocked.apply(&event, start()).unwrap_err();
-    assert_eq!(again.to_string(), "the release is blocked already, by ann: loses orders");
+    assert_eq!(
+        again.to_string(),
+        "the release is blocked already, by ann: loses orders"
+    );
     let free = StandingEvent::ReleaseUnblocked {
         by: "bob".to_owned(),
         because: "it was the test".to_owned(),
@@ -193,7 +327,12 @@ fn a_blocked_release_starts_nothing_and_an_archived_one_cannot_be_promoted() {
 
 #[test]
 fn what_time_alone_starts_is_known_before() {
-    let lifecycle = lifecycle(&["dev[dev] auto soak=10m", "qa[qa] auto soak=1h", "prod[prod]", "mars[mars] auto"]);
+    let lifecycle = lifecycle(&[
+        "dev[dev] auto soak=10m",
+        "qa[qa] auto soak=1h",
+        "prod[prod]",
+        "mars[mars] auto",
+    ]);
     let rows = [
         ("dev=succeeded@0", 0, Some(10)),
         ("dev=succeeded@0 qa=succeeded@20", 30, None),
@@ -227,7 +366,9 @@ fn a_channel_keeps_so_many_and_all_that_are_in_use() {
     };
     let changes = |all: &[Kept], keep: Option<u32>| -> Vec<String> {
         let changes = sort_out(all, |channel| keep.filter(|_| channel.as_str() == "stable"));
-        let told = changes.iter().map(|(version, event)| format!("{version} {}", event.name()));
+        let told = changes
+            .iter()
+            .map(|(version, event)| format!("{version} {}", event.name()));
         told.collect()
     };
     let all = releases(&[

@@ -103,7 +103,9 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp) -> Vec<Decision> {
     for (index, deployment) in snapshot.deployments.iter().enumerate() {
         match deployment.state {
             DeploymentState::Queued => decisions.push(queue::queued(snapshot, index, deployment, now)),
-            DeploymentState::AwaitingApproval => decisions.push(queue::awaiting_approval(snapshot, index, deployment, now)),
+            DeploymentState::AwaitingApproval => {
+                decisions.push(queue::awaiting_approval(snapshot, index, deployment, now))
+            }
             DeploymentState::Running => running::decide(snapshot, deployment, now, &mut decisions),
             DeploymentState::AwaitingIntervention => {
                 decisions.push(troubled::awaiting_intervention(deployment, now));
@@ -151,6 +153,8 @@ impl Snapshot {
 
 #[cfg(test)]
 mod approving_tests;
+#[cfg(test)]
+mod starts;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

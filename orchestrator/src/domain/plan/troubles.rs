@@ -22,9 +22,11 @@ const SECOND: &str = "333333333333/eu-central-1/main";
 /// A world with one release, whose environment says this beside what the example says.
 fn world(environment: &str, says: &str, tasks: &str) -> World {
     let head = format!("  {environment}:\n");
-    let text = SHOP
-        .replacen(&head, &format!("{head}{says}"), 1)
-        .replacen("environments:\n", &format!("{tasks}environments:\n"), 1);
+    let text = SHOP.replacen(&head, &format!("{head}{says}"), 1).replacen(
+        "environments:\n",
+        &format!("{tasks}environments:\n"),
+        1,
+    );
     let mut world = World::new(&[]);
     world.project = project::parse(&text, "f").unwrap();
     world.release("1.0.0");
@@ -304,7 +306,6 @@ fn whoever_waits_longest_has_its_turn_first() {
     }
 }
 
-
 #[test]
 fn what_this_process_begins_already_keeps_its_room() {
     let mut world = World::new(&[]);
@@ -314,8 +315,7 @@ fn what_this_process_begins_already_keeps_its_room() {
     let operation = world.newest("dev").operations[0].slot.id;
     world.snapshot.attached.insert(operation);
     let decisions = decide(&world.snapshot, world.now);
-    let goes_on =
-        |it: &Decision| matches!(it, Decision::Dispatch { operation: it, .. } if *it == operation);
+    let goes_on = |it: &Decision| matches!(it, Decision::Dispatch { operation: it, .. } if *it == operation);
     assert!(decisions.iter().any(goes_on), "{decisions:#?}");
 }
 

@@ -11,8 +11,8 @@ use super::{Connectivity, Decision, ReleaseTrack, Snapshot, decide, settled, wor
 use crate::domain::{
     approval::OperationPlan,
     deployment::{
-        Author, CancelMode, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Manner, Operation,
-        Outcome, Verdict,
+        Author, CancelMode, Deployment, DeploymentState, Event, EventKind, IllegalTransition, Manner,
+        Operation, Outcome, Verdict,
     },
     lifecycle::{NextStop, NoPromotion, Standing},
     name::{DeploymentId, EnvironmentName, OperationId, PlanHash},
@@ -180,8 +180,12 @@ impl World {
             );
             if next.is_bound() {
                 let plan = next.plan.as_ref().expect("never without its plan");
-                let seen = |it: &crate::domain::deployment::Approval| it.plan_hash.as_ref() == Some(&plan.hash);
-                assert!(next.approvals.iter().all(seen), "never another plan than was approved");
+                let seen =
+                    |it: &crate::domain::deployment::Approval| it.plan_hash.as_ref() == Some(&plan.hash);
+                assert!(
+                    next.approvals.iter().all(seen),
+                    "never another plan than was approved"
+                );
                 assert!(plan.is_fresh(self.now), "never without a second look");
             }
         }
@@ -196,8 +200,7 @@ impl World {
         *stored = next;
         self.logs.get_mut(&id).unwrap().push(event);
         for environment in self.project.environments.keys() {
-            let running =
-                |it: &&Deployment| it.environment == *environment && it.state.is_under_way();
+            let running = |it: &&Deployment| it.environment == *environment && it.state.is_under_way();
             assert!(
                 self.snapshot.deployments.iter().filter(running).count() <= 1,
                 "two deployments in {environment}"

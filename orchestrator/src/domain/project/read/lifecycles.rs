@@ -119,7 +119,10 @@ impl<'a> Reading<'a> {
         let number = report::number(node, &what, 1..=u32::MAX, &mut self.report);
         if optional {
             self.report
-                .error(node.at, format!("{what} means nothing where the phase is optional"))
+                .error(
+                    node.at,
+                    format!("{what} means nothing where the phase is optional"),
+                )
                 .hint("leave one of the two out");
         }
         if let Some(number) = number.filter(|number| *number > all && all > 0) {
@@ -163,7 +166,12 @@ impl<'a> Reading<'a> {
 
     fn approvals(&mut self, what: &str, node: &'a Node) -> Option<ApprovalRule> {
         let what = format!("{what}: approvals");
-        let fields = Fields::of(node, &what, &["role", "count", "not_author", "expires"], &mut self.report)?;
+        let fields = Fields::of(
+            node,
+            &what,
+            &["role", "count", "not_author", "expires"],
+            &mut self.report,
+        )?;
         let role = fields.need("role", &mut self.report).and_then(|node| {
             let words = [
                 ("approver", ApproverRole::Approver),
@@ -187,17 +195,13 @@ impl<'a> Reading<'a> {
 
     /// What is defined and never reached is probably a slip.
     pub(super) fn warn_of_unreached(&mut self) {
-        let phases = self
-            .known
-            .lifecycles
-            .iter()
-            .filter_map(|entry| {
-                let phases = field(&entry.value, "phases").unwrap_or(&entry.value);
-                match &phases.kind {
-                    Kind::List(phases) => Some(phases),
-                    _ => None,
-                }
-            });
+        let phases = self.known.lifecycles.iter().filter_map(|entry| {
+            let phases = field(&entry.value, "phases").unwrap_or(&entry.value);
+            match &phases.kind {
+                Kind::List(phases) => Some(phases),
+                _ => None,
+            }
+        });
         let lists = phases
             .flatten()
             .filter_map(|phase| field(phase, "environments"))

@@ -174,7 +174,10 @@ fn what_cannot_be_meant_is_refused_in_its_place() {
         "{twice:?}"
     );
     // The value is wanted only where the task is run.
-    let missing = told("\"--level\", \"${environment.level}\"", "\"--level\", \"${target.nothing}\"");
+    let missing = told(
+        "\"--level\", \"${environment.level}\"",
+        "\"--level\", \"${target.nothing}\"",
+    );
     assert!(
         matches!(&missing[..], [one] if one.contains("nothing") && one.contains("(prod)") && !one.contains("(dev)")),
         "{missing:?}"
