@@ -34,8 +34,8 @@ pub struct Block {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  towline release unblock 1.2.0 --because \"the load test passes\"
-  towline release unblock 1.2.0 --because INC-481-closed")]
+  towline release unblock 1.2.0 --because INC-481-closed
+  towline release unblock 1.2.0 --because \"the load test passes\"")]
 pub struct Unblock {
     /// The release.
     version: String,

@@ -161,12 +161,13 @@ pub fn why(operation: &Operation) -> Vec<String> {
     lines
 }
 
-/// The operation of a deployment that an event speaks of.
+/// The operation of a deployment that an event speaks of: of several attempts and
+/// roll-backs the newest, of those that ended so where it is about an end.
 pub fn operation_of<'a>(deployment: &'a Deployment, event: &DeploymentEvent) -> Option<&'a Operation> {
-    deployment
-        .operations
-        .iter()
-        .find(|operation| operation.service == event.service && operation.target == event.target)
+    let same = |it: &&Operation| it.service == event.service && it.target == event.target;
+    let newest = || deployment.operations.iter().rev().filter(same);
+    let ended_so = newest().find(|it| !event.verdict.is_empty() && it.verdict == event.verdict);
+    ended_so.or_else(|| newest().next())
 }
 
 /// Whether an event is the bad end of one operation.

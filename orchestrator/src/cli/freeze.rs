@@ -122,8 +122,8 @@ struct Remove {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  towline freeze override DEPLOYMENT --because \"fixes INC-481\"
-  towline freeze override --release 1.0.1 --environment prod --because INC-481")]
+  towline freeze override --release 1.0.1 --environment prod --because INC-481
+  towline freeze override DEPLOYMENT --because \"fixes INC-481\"")]
 struct Override {
     #[command(flatten)]
     which: Which,

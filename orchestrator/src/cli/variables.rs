@@ -117,3 +117,68 @@ fn line(variable: &pb::Variable) -> String {
         Some(line) => line.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_its_line_and_the_reason_stand_beside_each_other() {
+        let variable = |name: &str, value: Option<pb::VariableValue>, why: &str| pb::Variable {
+            name: name.to_owned(),
+            environment: "prod".to_owned(),
+            target: "333333333333/eu-west-1/main".to_owned(),
+            service: "web".to_owned(),
+            channel: "stable".to_owned(),
+            value,
+            why: why.to_owned(),
+            ..pb::Variable::default()
+        };
+        let plain = pb::VariableValue {
+            texts: vec!["a".to_owned(), "b".to_owned()],
+            line: 14,
+            ..pb::VariableValue::default()
+        };
+        let read = pb::VariableValue {
+            parameter: "/shop/prod/host".to_owned(),
+            line: 20,
+            ..pb::VariableValue::default()
+        };
+        let answer = pb::ListVariablesResponse {
+            variables: vec![
+                variable("LIST", Some(plain), "it has no scope"),
+                variable("HOST", Some(read), "the only value"),
+                variable("NONE", None, "none of its values matches here"),
+            ],
+            next_page_token: String::new(),
+        };
+        let rows: Vec<Vec<String>> = text(&answer, false)
+            .lines()
+            .map(|line| {
+                line.split("  ")
+                    .map(str::trim)
+                    .filter(|it| !it.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .collect();
+        let target = "333333333333/eu-west-1/main";
+        assert_eq!(
+            rows[1],
+            ["LIST", "prod", target, "web", "a, b", "14", "it has no scope"]
+        );
+        assert_eq!(rows[2][4], "(SSM parameter /shop/prod/host)");
+        assert_eq!(
+            rows[3],
+            [
+                "NONE",
+                "prod",
+                target,
+                "web",
+                "-",
+                "-",
+                "none of its values matches here"
+            ]
+        );
+    }
+}

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::{
-    deployment::{Author, CancelMode, Event, EventKind, NoStart, OperationSlot, OverriddenFreeze},
+    deployment::{Author, CancelMode, EventKind, NoStart, OperationSlot, OverriddenFreeze},
     freeze::{OverrideRole, Recurring, Window, ZoneName},
     lifecycle::StandingEvent,
     name::{DeploymentId, OperationId},
@@ -445,7 +445,11 @@ fn any_deployment(number: u128) -> impl Strategy<Value = Deployment> {
         move |(release, environment, (not_before, expires), rule, what)| {
             let fresh = created(number, release, environment, rule.clone().filter(|_| what < 2));
             match what {
-                0 => with(fresh, EventKind::PlanRequested, 0),
+                0 if rule.is_some() => {
+                    // With authors it is one whose approvals are of a plan.
+                    let authors = Some(Vec::new());
+                    with(Deployment { authors, ..fresh }, EventKind::PlanRequested, 0)
+                }
                 1 if rule.is_some() => with(fresh, EventKind::ApprovalRequested, 0),
                 4 => Deployment {
                     state: DeploymentState::Succeeded,

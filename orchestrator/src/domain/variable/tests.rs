@@ -343,3 +343,34 @@ fn what_must_be_known_before_an_agent_is_asked_is_not_read_by_one() {
         "{told:?}"
     );
 }
+
+#[test]
+fn the_schema_knows_what_the_reader_knows() {
+    let schema = serde_json::from_str(project::schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let valid = |text: &str| validator.is_valid(&project::yaml_as_json(text).unwrap());
+    assert!(valid(&file(GOOD)));
+    let approvals = "{ phase: dev, environments: [dev], approvals: { role: admin, count: 2, not_author: true, expires: 24h } }";
+    let asked = file(GOOD).replacen("{ phase: dev, environments: [dev] }", approvals, 1);
+    assert!(valid(&asked));
+    let rule = project::parse(&asked, "f").unwrap().lifecycles["standard"].phases[0]
+        .approvals
+        .clone();
+    let rule = rule.expect("a rule");
+    assert!(rule.not_author && rule.expires == jiff::SignedDuration::from_hours(24));
+    for pool in [
+        "[{ ssm: /a, value: 1 }]",
+        "[{ environment: dev }]",
+        "[{ value: 1, list: true }]",
+        "[{ value: 1, enviroment: dev }]",
+        "[{ value: 1, target: dev }]",
+        "[{ stack_output: { stack: a } }]",
+        "[]",
+    ] {
+        let text = file(&format!(
+            "variables:\n  COUNT: 1\n  DB: /db\n  SUBNETS: [a]\n  POOL: {pool}\n"
+        ));
+        assert!(!valid(&text), "{pool}");
+        assert!(project::parse(&text, "f").is_err(), "{pool}");
+    }
+}
