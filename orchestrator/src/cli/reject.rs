@@ -15,8 +15,8 @@ use super::{
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  towline reject DEPLOYMENT --note \"the migration is not reviewed\"
   towline reject --release 1.0.0 --environment prod --note later
+  towline reject DEPLOYMENT --note \"the migration is not reviewed\"
 
 A deployment that was rejected ends with exit code 5; that is what this waits for.")]
 pub struct Reject {
