@@ -120,7 +120,10 @@ impl Engine {
         found: &Looked,
         present: &Present,
     ) -> Result<(), EngineError> {
-        match release.release.images.get(&found.origin.image) {
+        let pin = &found.needed.pin;
+        // What is put back is of another release, whose tags say nothing about this one's.
+        let image = release.release.images.get(&found.origin.image);
+        match image.filter(|it| it.tag == pin.tag && it.digest.as_ref() == Some(&pin.digest)) {
             Some(image) => {
                 self.note_tag(release, &found.origin, image, &found.repository, present)
                     .await
