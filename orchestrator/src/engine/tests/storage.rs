@@ -1,16 +1,16 @@
 //! What ails the database: told as what it is, and nothing lost when it is over.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use towline_proto::agent::v1::Verdict;
 
 use super::{
     agent::id_of,
-    world::{SHOP, World, caller},
+    world::{SHOP, World},
 };
 use crate::{
-    engine::{DeploymentState, EngineError, NewRelease},
+    engine::{DeploymentState, EngineError},
     store::Trouble,
 };
 
@@ -35,14 +35,8 @@ async fn set(world: &World, pragma: &str) {
 }
 
 async fn large_release(world: &World, version: &str) -> Result<(), EngineError> {
-    let new = NewRelease {
-        project: "shop".to_owned(),
-        version: version.to_owned(),
-        images: BTreeMap::from([("orders".to_owned(), version.to_owned())]),
-        notes: "n".repeat(LARGE),
-        ..NewRelease::default()
-    };
-    world.engine.create_release(&caller("dan"), new).await.map(|_| ())
+    let notes = "n".repeat(LARGE);
+    world.try_release_with(version, &notes).await.map(|_| ())
 }
 
 fn trouble(result: Result<(), EngineError>) -> Trouble {
@@ -124,17 +118,8 @@ async fn a_corrupt_row_stops_its_project_and_no_other_until_it_is_mended() {
     let refused = world.engine.release("shop", "1.0.0").await.map(|_| ());
     assert_eq!(trouble(refused), Trouble::Corrupt);
 
-    let new = NewRelease {
-        project: "other".to_owned(),
-        version: "1.0.0".to_owned(),
-        images: BTreeMap::from([("orders".to_owned(), "1.0.0".to_owned())]),
-        ..NewRelease::default()
-    };
-    world
-        .engine
-        .create_release(&caller("dan"), new)
-        .await
-        .expect("the other project goes on");
+    // The other project goes on.
+    world.release_of("other", "1.0.0").await;
     let request = calls.next().await.update();
     assert_eq!(request.service, "parcels");
 

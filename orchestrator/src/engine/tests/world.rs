@@ -207,15 +207,26 @@ impl World {
     /// A release as it is when an agent was there to look into the registry: it
     /// need not be there any more.
     pub async fn try_release(&self, version: &str) -> Result<ReleaseView, EngineError> {
-        self.store_release("shop", version).await
+        self.try_release_with(version, "").await
+    }
+
+    /// The same with notes.
+    pub async fn try_release_with(&self, version: &str, notes: &str) -> Result<ReleaseView, EngineError> {
+        self.store_release("shop", version, notes).await
     }
 
     /// A release of another project.
     pub async fn release_of(&self, project: &str, version: &str) {
-        self.store_release(project, version).await.expect("a release");
+        let stored = self.store_release(project, version, "").await;
+        stored.expect("a release");
     }
 
-    async fn store_release(&self, project: &str, version: &str) -> Result<ReleaseView, EngineError> {
+    async fn store_release(
+        &self,
+        project: &str,
+        version: &str,
+        notes: &str,
+    ) -> Result<ReleaseView, EngineError> {
         let mut tx = self.engine.0.store.begin().await?;
         let newest = tx.newest_version(project).await?.expect("a project");
         let chosen = [("orders".to_owned(), version.to_owned())];
@@ -231,7 +242,7 @@ impl World {
             channel,
             images,
             project_version: newest.version,
-            notes: String::new(),
+            notes: notes.to_owned(),
             build_url: String::new(),
             commit: String::new(),
             created: self.clock.now(),
