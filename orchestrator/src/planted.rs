@@ -22,8 +22,14 @@ pub enum Bug {
     CancelForgotten,
     /// What comes to be known after the deadline is dropped.
     LateTruthDropped,
-    /// Whoever resumes a watch begins at the start of the log.
-    CursorIgnored,
+    /// A freeze does not keep anything from starting.
+    FreezeIgnored,
+    /// All waves go at once.
+    WavesIgnored,
+    /// A service does not wait for those before it.
+    ServiceOrderIgnored,
+    /// An automatic phase does not begin by itself.
+    NextPhaseForgotten,
     /// A failure of the release is stored as a success.
     FailureIsSuccess,
     /// A repeat does not say that it is one.

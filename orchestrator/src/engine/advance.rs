@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, bent};
 use crate::{
     domain::{
         deployment::{Author, Deployment, EventKind, Manner},
@@ -58,7 +58,7 @@ impl Engine {
         for _ in 0..TOO_MANY_ROUNDS {
             let now = self.now();
             let known = self.known(tx.connection(), project, None).await?;
-            let decisions = plan::decide(&known.snapshot, now);
+            let decisions = bent::decide(&known.snapshot, now);
             if self.record_decisions(tx, &known, &decisions, now).await? {
                 recorded = true;
                 ended |= decisions
@@ -210,6 +210,7 @@ impl Engine {
         let id = DeploymentId(self.0.seams.random.uuid());
         let planned = operation::plan(&project, release, &stop.environment, id, terms)
             .map_err(|faults| cannot_plan(release, stop, &faults))?;
+        let (planned, stop) = (bent::planned(planned), &bent::stop(stop));
         let at = Site {
             release,
             stop,
@@ -251,7 +252,7 @@ impl Engine {
             environment: stop.environment.clone(),
             phase: stop.phase.clone(),
             by,
-            time_limit: self.0.longest.map_or(own_limit, |longest| own_limit.min(longest)),
+            time_limit: bent::time_limit(self.0.longest.map_or(own_limit, |longest| own_limit.min(longest))),
             approval_rule: stop.approvals.clone(),
             force: terms.force,
             manner: Manner {

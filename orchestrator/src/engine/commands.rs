@@ -3,7 +3,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::{Caller, DeploymentView, Engine, EngineError, Fault, Promotion};
+use super::{Caller, DeploymentView, Engine, EngineError, Fault, Promotion, bent};
 use crate::{
     domain::{
         deployment::{Author, CancelMode, Deployment, EventKind, IllegalTransition},
@@ -66,8 +66,8 @@ impl Engine {
             deployments: &deployments,
             now: self.now(),
         };
-        let stop = journey
-            .promote(environment.as_ref())
+        let made = journey.promote(environment.as_ref());
+        let stop = bent::promote(made, &lifecycle, environment.as_ref())
             .map_err(|why| no_promotion(project, version, &lifecycle, why))?;
         Ok((stored, stop))
     }
@@ -86,6 +86,7 @@ impl Engine {
             drop(tx);
             return self.deployment(deployment).await;
         }
+        bent::reopen(&mut tx, &stored.deployment).await?;
         let requested = EventKind::CancelRequested {
             operator: caller.operator.to_string(),
             note: note.to_owned(),

@@ -7,12 +7,13 @@ use futures_util::{Stream, StreamExt as _};
 use tonic::Status;
 use towline_proto::agent::v1::{OperationEvent, operation_event::Event as AgentEvent};
 
-use super::{Engine, EngineError, operate::Attempt, wire};
+use super::{Engine, EngineError, bent, operate::Attempt, wire};
 use crate::{
     domain::{
         deployment::{Event, EventKind, OperationState},
         name::OperationId,
     },
+    planted::{Bug, has},
     store::{AgentMessage, CommitPoint, StoreError, StoredOperation, WriteTx, deployments::operation},
 };
 
@@ -61,7 +62,7 @@ impl Engine {
         };
         let mut fresh = Vec::with_capacity(told.len());
         for event in told {
-            if keep(&mut tx, id, &event).await? {
+            if keep(&mut tx, id, &event).await? || has(Bug::EventsNotDeduplicated) {
                 fresh.push(event);
             }
         }
@@ -113,6 +114,7 @@ fn translate(stored: &StoredOperation, told: Vec<OperationEvent>) -> Vec<EventKi
             Some(AgentEvent::Finished(finished)) if question => Some(wire::outcome(finished)),
             _ => None,
         });
+        let finished = finished.filter(|_| !has(Bug::LateTruthDropped));
         let truth = finished.map(|outcome| EventKind::LateTruth { operation, outcome });
         return truth.into_iter().collect();
     }
@@ -131,7 +133,7 @@ fn translate(stored: &StoredOperation, told: Vec<OperationEvent>) -> Vec<EventKi
             kinds.push(EventKind::OperationProgress { operation, message });
         }
         if let AgentEvent::Finished(finished) = event {
-            let outcome = wire::outcome(finished);
+            let outcome = bent::outcome(wire::outcome(finished));
             kinds.push(EventKind::OperationFinished { operation, outcome });
             break;
         }

@@ -10,6 +10,7 @@ mod asking;
 mod attached;
 mod audit;
 mod backup;
+mod bent;
 mod commands;
 mod course;
 mod drift;

@@ -145,6 +145,7 @@ impl Engine {
         stored: StoredOperation,
         expected: Option<ExpectedState>,
     ) -> Result<Attempt, EngineError> {
+        self.send_early(&client, &stored, expected.as_ref()).await;
         let intended = EventKind::OperationIntended {
             operation: stored.planned.id,
             expected,
@@ -163,7 +164,7 @@ impl Engine {
         if self.is_same_incarnation(&stored).await {
             let request = agent::WatchOperationRequest {
                 operation_id: stored.planned.id.to_string(),
-                after_sequence: stored.last_sequence,
+                after_sequence: self.bend_sequence(stored.last_sequence),
             };
             match client.watch_operation(request).await {
                 Ok(answer) => {
@@ -263,7 +264,7 @@ impl Engine {
         let (context, expected) = self.bend(context, stored.operation.expected.as_ref());
         let repeated = context.repeated_send;
         let request = wire::request(&stored.planned, expected, context);
-        self.about_to_send(&client, &request, id, repeated).await;
+        self.about_to_send(&client, &request, (id, repeated)).await;
         match request {
             wire::OperationRequest::Update(request) => match client.update_service(*request).await {
                 Ok(answer) => {

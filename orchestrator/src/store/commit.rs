@@ -5,6 +5,8 @@ use std::fmt;
 
 use sqlx::SqliteConnection;
 
+use crate::planted::{Bug, has};
+
 #[cfg(feature = "planted-faults")]
 use super::{Side, planted::acting::Moment};
 use super::{
@@ -161,6 +163,13 @@ impl Store {
             }
             Ok(())
         });
+        let by_a_person = matches!(
+            point,
+            CommitPoint::DeploymentApproved | CommitPoint::CancelRequested
+        );
+        if has(Bug::AckBeforeCommit) && by_a_person {
+            return Ok(());
+        }
         made.await
             .map_err(|_| StoreError::Sqlite(sqlx::Error::WorkerCrashed))?
     }

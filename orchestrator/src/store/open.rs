@@ -16,7 +16,10 @@ use sqlx::{
 use tokio::sync::watch;
 
 use super::{CommitPoint, Store, StoreError, StoreSettings, lending::Connections};
-use crate::tasks::Tasks;
+use crate::{
+    planted::{Bug, has},
+    tasks::Tasks,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -62,9 +65,15 @@ impl Store {
     async fn raise_epoch(&self) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
         let epoch =
-            sqlx::query_scalar("UPDATE meta SET value = value + 1 WHERE key = 'epoch' RETURNING value")
+            sqlx::query_scalar("UPDATE meta SET value = value + ?1 WHERE key = 'epoch' RETURNING value")
+                .bind(i64::from(!has(Bug::EpochNotRaised)))
                 .fetch_one(tx.connection())
                 .await?;
+        if has(Bug::TwoAtOnce) {
+            sqlx::query("DROP INDEX IF EXISTS one_running_deployment")
+                .execute(tx.connection())
+                .await?;
+        }
         self.commit(tx, CommitPoint::EpochRaised).await?;
         Ok(epoch)
     }

@@ -88,6 +88,9 @@ pub mod acting {
             operation: String,
             /// What the call says of itself.
             repeated: bool,
+            epoch: i64,
+            /// It says what it expects to find.
+            expects: bool,
             side: Side,
         },
     }
