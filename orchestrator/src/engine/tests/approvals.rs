@@ -10,7 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 use towline_proto::agent::v1::Verdict;
 
 use super::{
-    agent::{Account, Call, FakeAgent, id_of},
+    account::Account,
+    agent::{Call, FakeAgent, id_of},
     world::{Calls, SHOP, World, caller, patiently},
 };
 use crate::{

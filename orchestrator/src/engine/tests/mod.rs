@@ -1,6 +1,7 @@
 //! The engine against agents that speak the real protocol over a link in
 //! memory, and a real database in a temporary file.
 
+mod account;
 mod agent;
 mod approvals;
 mod asking;
