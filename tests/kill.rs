@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use towline_tests::{
     cli::Ran,
-    sim::{Effect, Hold},
+    sim::{Breakpoint, Effect, Hold},
     steps::{Step, effects_of, steps},
     wait_for,
     world::{AGENT_PID, Options, World, repository},
@@ -60,6 +60,9 @@ struct Rig {
     /// The newest arrival before the release that is watched.
     mark: u64,
     reference: Vec<Effect>,
+    /// The same run with what belongs to no operation: what was read for the
+    /// release, and to find the state that an operation starts from.
+    all: Vec<Effect>,
     verdicts: Verdicts,
     kills: BTreeMap<String, usize>,
 }
@@ -81,6 +84,7 @@ impl Rig {
             world,
             mark: 0,
             reference: Vec::new(),
+            all: Vec::new(),
             verdicts: Vec::new(),
             kills: BTreeMap::new(),
         };
@@ -88,6 +92,7 @@ impl Rig {
         rig.create();
         rig.watch("the reference");
         rig.reference = rig.effects();
+        rig.all = rig.world.sim.effects(rig.mark);
         rig.verdicts = rig.verdicts();
         rig
     }
@@ -182,7 +187,7 @@ impl Rig {
         let sim = &self.world.sim;
         let before_it =
             (!step.write && step.phase > 0).then(|| self.write(step.phase).hold(sim, Hold::After));
-        let mut breakpoint = before_it.is_none().then(|| step.hold(sim, side));
+        let mut breakpoint = before_it.is_none().then(|| self.hold_own(step, side));
         self.create().expect_code(0);
         if let Some(write) = before_it {
             write.wait(Duration::from_secs(30));
@@ -207,6 +212,21 @@ impl Rig {
         self.settle(&what);
         self.same_effects(&what);
         self.count(step.name());
+    }
+
+    /// Holds the first arrival of `step` that is an operation's own: the release
+    /// itself is made of reads, too.
+    fn hold_own(&self, step: &Step, side: Hold) -> Breakpoint<'_> {
+        if step.write {
+            return step.hold(&self.world.sim, side);
+        }
+        let same = |it: &&Effect| {
+            (&it.action, &it.account, &it.region) == (&step.action, &step.account, &step.region)
+        };
+        let same = self.all.iter().filter(same);
+        let before = same.take_while(|it| it.operation.is_none()).count();
+        let sim = &self.world.sim;
+        sim.hold(&step.account, &step.region, &step.action, before, side)
     }
 
     /// The n-th applied write of the reference run, from 1.
