@@ -196,6 +196,11 @@ fn words_of(calls: &[Value]) -> String {
     actions.join(", ")
 }
 
+/// The revision that runs at the end: "orders:2".
+pub fn runs(played: &Played) -> String {
+    Account::of(&played.service).runs
+}
+
 /// What the account shows of the service.
 struct Account {
     /// "orders:2"

@@ -288,14 +288,14 @@ mod tests {
         assert_eq!(
             grid(&project, Timestamp::new(1_000, 0).unwrap(), false),
             "\
-shop      dev                          prod
-web       1.0.0, 60s ago               eu-west-1/main: 1.0.0, 60s ago
-            1.1.0 failed: rolled_back  eu-central-1/main: nothing released
-orders    1.0.0, 60s ago               1.0.0, 60s ago
-            drift: app runs orders:hotfix  what runs: last asked 16m ago
+shop      dev                                   prod
+web       1.0.0, 60s ago                        eu-west-1/main: 1.0.0, 60s ago
+            1.1.0 failed: rolled_back           eu-central-1/main: nothing released
+orders    1.0.0, 60s ago                        1.0.0, 60s ago
+            drift: app runs orders:hotfix         what runs: last asked 16m ago
               by assumed-role/ops/kim, 10m ago
-waits on  -                            approval of role approver
-                                       (0 of 1)"
+waits on  -                                     approval of role approver
+                                                (0 of 1)"
         );
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct Connections {
     all: Arc<Mutex<Vec<Shared>>>,
     places: Arc<Semaphore>,
     count: u32,
+    options: Arc<SqliteConnectOptions>,
 }
 
 impl Connections {
@@ -38,6 +39,7 @@ impl Connections {
             places: Arc::new(Semaphore::new(all.len())),
             all: Arc::new(Mutex::new(all)),
             count,
+            options: Arc::new(options.clone()),
         })
     }
 
@@ -52,6 +54,7 @@ impl Connections {
         let connection = free.next().ok_or_else(closed)?;
         Ok(Lent {
             connection,
+            options: self.options.clone(),
             in_transaction: false,
             #[cfg(feature = "planted-faults")]
             in_use: crate::tasks::undisturbed::InUse::begin(),
@@ -77,6 +80,7 @@ impl Connections {
 /// A connection, until it is dropped.
 pub struct Lent {
     connection: OwnedMutexGuard<SqliteConnection>,
+    options: Arc<SqliteConnectOptions>,
     in_transaction: bool,
     #[cfg(feature = "planted-faults")]
     pub(super) in_use: crate::tasks::undisturbed::InUse,
@@ -86,9 +90,22 @@ pub struct Lent {
 impl Lent {
     /// Begins a transaction with this statement.
     pub(super) async fn begin(mut self, statement: &'static str) -> Result<Self, StoreError> {
-        SqliteTransactionManager::begin(&mut self.connection, Some(SqlStr::from_static(statement))).await?;
+        let first = self.try_begin(statement).await;
+        // SQLite ends a transaction by itself when the disk is full
+        // (<https://www.sqlite.org/lang_transaction.html>, 3.1), and the driver's own
+        // count of open transactions is then wrong for good: a new connection is not.
+        if let Err(sqlx::Error::InvalidSavePointStatement) = first {
+            *self.connection = SqliteConnection::connect_with(&self.options).await?;
+            self.try_begin(statement).await?;
+        } else {
+            first?;
+        }
         self.in_transaction = true;
         Ok(self)
+    }
+
+    async fn try_begin(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        SqliteTransactionManager::begin(&mut self.connection, Some(SqlStr::from_static(statement))).await
     }
 
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
