@@ -68,10 +68,12 @@ const IMPURE_ENDINGS: [&str; 6] = [
 /// Where pure files are. The traits of outside systems stand beside the agent's
 /// rooms: they name futures and do nothing.
 const PURE_ROOMS: [&str; 2] = ["agent/domain/src", "orchestrator/src/domain"];
-const TRAITS: [&str; 3] = [
+const TRAITS: [&str; 5] = [
     "agent/domain/src/outside.rs",
     "agent/domain/src/outside/alarms.rs",
+    "agent/domain/src/outside/one_off.rs",
     "agent/domain/src/outside/surroundings.rs",
+    "agent/domain/src/outside/values.rs",
 ];
 
 fn root() -> PathBuf {
@@ -95,6 +97,8 @@ impl Finder {
                 Some("sync") => path
                     .get(2)
                     .is_some_and(|name| name == "Arc" || name == "LazyLock"),
+                // Whether two references are to one value.
+                Some("ptr") => path.get(2).is_some_and(|name| name == "eq"),
                 Some(module) => PURE_STD.contains(&module),
                 None => true,
             },

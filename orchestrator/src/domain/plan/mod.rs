@@ -154,6 +154,7 @@ impl Snapshot {
 #[cfg(test)]
 mod approving_tests;
 #[cfg(test)]
+#[path = "tests/starts.rs"]
 mod starts;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod place;
 mod resolve;
 
 #[cfg(test)]
+#[path = "tests/any_scopes.rs"]
 mod any_scopes;
 #[cfg(test)]
 mod tests;
