@@ -225,7 +225,7 @@ pub fn plan(
         let here = |service: &Service| service.goes_to(environment, target);
         for (name, service) in project.services.iter().filter(|(_, service)| here(service)) {
             let id = target.id();
-            let filled = with_pending(|read| {
+            let filled = with_pending(&Readings::new(), |read| {
                 let spot = Spot {
                     environment,
                     definition: there,
@@ -310,7 +310,9 @@ pub fn pending_payload(
     (name, service): (&ServiceName, &Service),
     spot: Spot<'_>,
 ) -> Result<(Payload, Vec<ValueSource>), PlanFault> {
-    let filled = with_pending(|read| fill(project, images, (name, service), Spot { read, ..spot }));
+    let filled = with_pending(spot.read, |read| {
+        fill(project, images, (name, service), Spot { read, ..spot })
+    });
     filled.map_err(|missing| missing.of(name, spot.target.id()))
 }
 

@@ -33,15 +33,19 @@ pub struct Spot<'a> {
     pub read: &'a Readings,
 }
 
-/// Fills with something in the place of each value that nobody has read, and
-/// says which those are. What was filled so is never sent.
+/// Fills with what is known, and with something in the place of each value that
+/// nobody has read; says which those are. What was filled so is never sent.
 pub(super) fn with_pending<T>(
+    known: &Readings,
     fill: impl Fn(&Readings) -> Result<T, Missing>,
 ) -> Result<(T, Vec<ValueSource>), Missing> {
-    let mut readings = Readings::new();
+    let mut readings = known.clone();
     loop {
         match fill(&readings) {
-            Ok(filled) => return Ok((filled, readings.into_keys().collect())),
+            Ok(filled) => {
+                let unread = readings.into_keys().filter(|source| !known.contains_key(source));
+                return Ok((filled, unread.collect()));
+            }
             // Each round adds one: there are only as many as the service has holes.
             Err(Missing::Value(Unresolved::Unread { from, .. })) if !readings.contains_key(&from) => {
                 readings.insert(from, Reading::Pending);

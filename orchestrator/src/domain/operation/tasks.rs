@@ -116,7 +116,7 @@ impl<'a> Around<'a> {
         after: Vec<OperationId>,
     ) -> Result<PlannedOperation, PlanFault> {
         let target = self.spot.target;
-        let filled = with_pending(|read| {
+        let filled = with_pending(self.spot.read, |read| {
             let spot = Spot { read, ..self.spot };
             fill(self.project, &self.release.images, (name, task, like), spot)
         });

@@ -6,7 +6,7 @@ use super::{
     agent::id_of,
     world::{SHOP, World, caller},
 };
-use crate::engine::{DeploymentState, Page, Promotion, VariableQuestion};
+use crate::engine::{DeploymentState, Page, Promotion, ServiceQuestion, VariableQuestion};
 
 const VARIABLES: &str = r#"variables:
   POOL: { ssm: "/shop/${environment.level}/pool" }
@@ -157,6 +157,28 @@ async fn an_approval_is_of_the_values_as_they_were_read() {
         dev.account().reads(),
         3,
         "for two plans, and once more before the start"
+    );
+    drop(world.stop().await);
+}
+
+#[tokio::test]
+async fn a_service_is_planned_with_what_stands_in_the_account_now() {
+    let world = World::new().await;
+    let (dev, mut calls) = world.agent("dev");
+    dev.account().holds("/shop/debug/pool", Ok("5"));
+    dev.account().holds("network/Host", Ok("db.example"));
+    world.apply(&shop()).await;
+    let question = ServiceQuestion {
+        project: "shop".to_owned(),
+        service: "orders".to_owned(),
+        environment: "dev".to_owned(),
+        images: vec![("orders".to_owned(), "1.0.0".to_owned())],
+        ..ServiceQuestion::default()
+    };
+    world.engine.plan_service(&question).await.expect("a plan");
+    assert_eq!(
+        values_of(&calls.next().await.plan()),
+        ("5".to_owned(), "db.example".to_owned())
     );
     drop(world.stop().await);
 }
