@@ -263,7 +263,9 @@ impl Rig {
             }
         }
         if created.code != 0 {
-            // Not acknowledged: a person does it again, and may find it done.
+            // Not acknowledged: a person does it again, and may find it done. The
+            // agent has to be there: it says what the tags are.
+            self.world.wait_for_agents();
             self.create();
         }
         self.settle(&what);
