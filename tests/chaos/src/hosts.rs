@@ -74,6 +74,7 @@ fn witness(world: &World) -> Witness {
             operation,
             repeated,
             side,
+            ..
         } => {
             if world.pass(ORCHESTRATOR, &format!("send:{call}"), side) {
                 return Fate::Dies;

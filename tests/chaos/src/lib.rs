@@ -15,6 +15,7 @@ pub mod aws;
 pub mod drive;
 pub mod entropy;
 pub mod hosts;
+pub mod many;
 pub mod network;
 pub mod operator;
 pub mod oracle;

@@ -281,7 +281,7 @@ impl Schedule {
     fn troubled(&mut self, rng: &mut StdRng, at: u64, version: &str, environment: &'static str) {
         let later = |rng: &mut StdRng| at + rng.random_range(1_000..90_000);
         let version = version.to_owned();
-        let mut does = |schedule: &mut Self, rng: &mut StdRng, share: f64, command: Command| {
+        let does = |schedule: &mut Self, rng: &mut StdRng, share: f64, command: Command| {
             if rng.random_bool(share) {
                 schedule.at(later(rng), Happening::Command(command));
             }
