@@ -98,6 +98,13 @@ fn witness(world: &World) -> Witness {
     }))
 }
 
+/// A command that was not done stands first again.
+fn put_back(world: &World, command: Command) {
+    let mut state = world.state();
+    state.begun = None;
+    state.commands.push_front(command);
+}
+
 /// Does what people asked for, one after the other.
 async fn serve_people(world: &World, orchestrator: &Orchestrator, seams: &Seams) {
     let engine = orchestrator.engine();
@@ -115,17 +122,18 @@ async fn serve_people(world: &World, orchestrator: &Orchestrator, seams: &Seams)
             Err(error) => format!("{command:?}: {}", kind_of(error)),
         };
         world.note(words);
+        if let Err(error) = &answer
+            && command.must_work()
+        {
+            eprintln!("{command:?}: {error}");
+            put_back(world, command);
+            seams.clock.sleep(Duration::from_secs(1)).await;
+            continue;
+        }
         let mut state = world.state();
         state.begun = None;
         match answer {
             Ok(_) => state.acknowledged.push(command),
-            Err(error) if command.must_work() => {
-                eprintln!("{command:?}: {error}");
-                state.commands.push_front(command);
-                drop(state);
-                seams.clock.sleep(Duration::from_secs(1)).await;
-                continue;
-            }
             // Agents may not be there yet: people come back.
             Err(error) if matches!(command, Command::Create { .. }) && state.tries < 60 => {
                 if matches!(error, EngineError::NotReady { .. } | EngineError::Agent { .. }) {

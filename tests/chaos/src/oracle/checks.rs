@@ -236,7 +236,7 @@ fn started_before_effect(_: &World, evidence: &Evidence) -> Vec<String> {
         };
         let mut lines = evidence.of_deployment(&row.deployment);
         let started = lines.find(|line| line.kind == "deployment_started");
-        if !started.is_some_and(|line| line.at <= at + SLACK) {
+        if started.is_none_or(|line| line.at > at + SLACK) {
             wrong.insert(format!(
                 "{} of {} before its deployment started",
                 effect.action,

@@ -109,11 +109,24 @@ impl Evidence {
     }
 }
 
+/// A row of `events`, in the order of the query.
+type EventRow = (
+    i64,
+    Option<String>,
+    Option<String>,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    String,
+    i64,
+);
+
 pub async fn read(world: &World) -> anyhow::Result<Evidence> {
     let path = world.dir.join(ORCHESTRATOR).join("towline.db");
     let store = Store::open(&StoreSettings::at(path)).await?;
     let mut reader = store.reader().await?;
-    let rows: Vec<(i64, Option<String>, Option<String>, String, String, Option<String>, Option<String>, String, i64)> =
+    let rows: Vec<EventRow> =
         sqlx::query_as("SELECT cursor, deployment, operation, kind, message, state, verdict, payload, at FROM events ORDER BY cursor")
             .fetch_all(&mut *reader)
             .await?;
